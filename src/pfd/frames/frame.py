@@ -1,0 +1,62 @@
+"""A frame: an ``ase.Atoms`` whose ``info`` carries an id, its origin and its conditions."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+ORIGIN_KEYS = ("parent", "trajectory", "step")
+"""Where a frame came from: the id of the frame its trajectory started from, the trajectory's name, the MD step."""
+CONDITION_KEYS = ("stage", "group", "temperature_K", "pressure_GPa")
+"""The conditions that a frame was made at; errors are reported by them."""
+STATE_KEYS = ("charge", "spin")
+"""The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
+
+
+def frame_id(frame: Atoms) -> str:
+    """``f`` and the first 12 hexadecimal digits of the sha256 of what makes this frame a different calculation.
+
+    That is species, positions, cell, periodicity, total charge, spin, initial moments and charges, bit for bit.
+    """
+    digest = hashlib.sha256()
+    for array in (frame.numbers.astype("<i4"), frame.positions.astype("<f8"), frame.cell.array.astype("<f8"), frame.pbc):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for key in STATE_KEYS:
+        if key in frame.info:
+            digest.update(f"{key}={float(frame.info[key])!r}".encode())
+    for key in ("initial_magmoms", "initial_charges"):
+        if key in frame.arrays:
+            digest.update(key.encode() + np.ascontiguousarray(frame.arrays[key].astype("<f8")).tobytes())
+    return "f" + digest.hexdigest()[:12]
+
+
+def with_origin(frame: Atoms, **origin: Any) -> Atoms:
+    """A copy of the frame (labels dropped) with a fresh id and the given origin and conditions in ``info``."""
+    copy = frame.copy()
+    copy.calc = None
+    copy.info.update({key: value for key, value in origin.items() if value is not None})
+    copy.info["id"] = frame_id(copy)
+    return copy
+
+
+def is_bulk(frame: Atoms, vacuum_A: float = 6.0) -> bool:
+    """True if the frame is periodic in all directions and no gap of more than ``vacuum_A`` crosses it.
+
+    Only such frames have a stress that a model should be trained on. The gap is the largest empty interval
+    between consecutive atomic planes along each reciprocal direction, in Å.
+    """
+    if not frame.pbc.all() or abs(frame.cell.volume) < 1e-9 or len(frame) == 0:
+        return False
+    fractional = frame.cell.scaled_positions(frame.positions) % 1.0
+    heights = 1.0 / np.linalg.norm(frame.cell.reciprocal().array, axis=1)
+    for axis in range(3):
+        ordered = np.sort(fractional[:, axis])
+        gaps = np.diff(np.append(ordered, ordered[0] + 1.0))
+        if gaps.max() * heights[axis] > vacuum_A and len(frame) > 1:
+            return False
+    return True

@@ -1,0 +1,197 @@
+"""Read and write sets of frames as extended XYZ, exactly: 17 digits, so that a number read back is the one written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pfd.errors import DataError
+from pfd.frames.frame import frame_id
+from pfd.frames.labels import Labels, labels_of, with_labels
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+LABEL_KEYS = {
+    "energy": ("energy", "REF_energy"),
+    "forces": ("forces", "REF_forces"),
+    "stress": ("stress", "REF_stress"),
+}
+"""Where labels are looked for, in this order, if the input names no keys."""
+
+
+def write_frames(path: Path, frames: Iterable[Atoms]) -> None:
+    """Write frames with everything they carry: labels, constraints, moments, charges, origin and conditions.
+
+    Raises:
+        DataError: if a constraint is of a kind that the format cannot hold (only fixed atoms and components can).
+    """
+    with path.open("w", encoding="utf-8") as stream:
+        for frame in frames:
+            stream.write(_block(frame))
+
+
+def read_frames(path: Path, keys: dict[str, str] | None = None) -> list[Atoms]:
+    """Read extended XYZ; labels are taken from ``keys``, else from ``energy/forces/stress``, else from ``REF_*``.
+
+    Args:
+        path: the file; an empty file is an empty list.
+        keys: label name -> the key or column that holds it, for files that use other names.
+
+    Raises:
+        DataError: if the file is missing, cannot be parsed, or lacks a key that ``keys`` names.
+    """
+    import ase.io
+
+    if not path.is_file():
+        raise DataError("no such file", where=str(path))
+    if path.stat().st_size == 0:
+        return []
+    try:
+        frames = ase.io.read(path, index=":", format="extxyz")
+    except (OSError, ValueError, KeyError, IndexError, AssertionError, ase.io.formats.UnknownFileTypeError) as error:
+        raise DataError(
+            f"not readable as extended XYZ ({error})", where=str(path), hint="name the format if it is another"
+        ) from error
+    except ase.io.extxyz.XYZError as error:  # pragma: no cover - alias of OSError in this ASE
+        raise DataError(f"not readable as extended XYZ ({error})", where=str(path)) from error
+    return [normalised(frame, keys or {}, where=f"{path}, frame {index}") for index, frame in enumerate(frames)]
+
+
+def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
+    """The frame with its labels where ``labels_of`` finds them, and with an id.
+
+    Raises:
+        DataError: if a key that the input names is not there, or a number is not finite.
+    """
+    found = {name: _find_label(frame, name, keys.get(name), where) for name in LABEL_KEYS}
+    level = str(frame.info.get("level_of_theory", ""))
+    for name in LABEL_KEYS:
+        for alias in {*LABEL_KEYS[name], keys.get(name, name)}:
+            frame.info.pop(alias, None)
+            frame.arrays.pop(alias, None)
+    if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
+        raise DataError("positions or cell are not finite numbers", where=where)
+    if any(value is not None for value in found.values()):
+        stress = None if found["stress"] is None else np.asarray(found["stress"], dtype=float)
+        energy = None if found["energy"] is None else float(found["energy"])
+        frame = with_labels(frame, Labels(energy, found["forces"], stress, level))
+        for name in ("energy", "forces", "stress"):
+            value = getattr(labels_of(frame), name)
+            if value is not None and not np.isfinite(value).all():
+                raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
+    frame.constraints = _kept_constraints(frame)
+    frame.info["id"] = frame_id(frame)
+    return frame
+
+
+def _find_label(frame: Atoms, name: str, key: str | None, where: str) -> Any:
+    results = frame.calc.results if frame.calc is not None else {}
+    for candidate in (key,) if key else LABEL_KEYS[name]:
+        for store in (results, frame.info, frame.arrays):
+            if candidate in store:
+                return store[candidate]
+    if key:
+        have = sorted({*results, *frame.info, *frame.arrays} - {"numbers", "positions"})
+        raise DataError(f"no {name} under the key {key!r}", where=where, hint=f"the frame has: {', '.join(have)}")
+    return None
+
+
+def _kept_constraints(frame: Atoms) -> list[Any]:
+    """One FixAtoms, and one FixCartesian per partly fixed atom, instead of ASE's one object per atom."""
+    from ase.constraints import FixAtoms, FixCartesian
+
+    if not frame.constraints:
+        return []
+    fixed = ~_movable(frame)
+    rows = fixed if fixed.ndim == 2 else np.repeat(fixed[:, None], 3, axis=1)
+    whole = np.flatnonzero(rows.all(axis=1))
+    partly = np.flatnonzero(rows.any(axis=1) & ~rows.all(axis=1))
+    kept = [FixAtoms(indices=whole)] if len(whole) else []
+    return [*kept, *(FixCartesian(int(index), mask=rows[index]) for index in partly)]
+
+
+def _block(frame: Atoms) -> str:
+    labels = labels_of(frame)
+    columns: list[tuple[str, str, np.ndarray]] = [("pos", "R", frame.positions)]
+    if labels.forces is not None:
+        columns.append(("forces", "R", labels.forces))
+    for name, array in sorted(frame.arrays.items()):
+        if name not in {"numbers", "positions", "momenta"}:
+            kind = {"f": "R", "i": "I", "b": "L"}.get(array.dtype.kind)
+            if kind:
+                columns.append((name, kind, array))
+    if frame.constraints:
+        columns.append(("move_mask", "L", _movable(frame)))
+    properties = "species:S:1" + "".join(
+        f":{name}:{kind}:{1 if array.ndim == 1 else array.shape[1]}" for name, kind, array in columns
+    )
+    header = {"Lattice": _numbers(frame.cell.array)} if frame.cell.rank else {}
+    header |= {"Properties": properties, "pbc": " ".join("T" if flag else "F" for flag in frame.pbc)}
+    if labels.energy is not None:
+        header["energy"] = repr(labels.energy)
+    if labels.stress is not None:
+        header["stress"] = _numbers(labels.stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]])
+    for key, value in sorted(frame.info.items()):
+        if key not in header:
+            header[key] = _info_text(value)
+    lines = [str(len(frame)), " ".join(f"{key}={_quoted(text)}" for key, text in header.items())]
+    tables = [(kind, array.reshape(len(frame), -1).tolist()) for _, kind, array in columns]
+    for index, symbol in enumerate(frame.get_chemical_symbols()):
+        words = [symbol]
+        for kind, table in tables:
+            words += [_word(kind, value) for value in table[index]]
+        lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
+
+
+def _movable(frame: Atoms) -> np.ndarray:
+    """Per atom, or per atom and Cartesian component, whether it may move."""
+    from ase.constraints import FixAtoms, FixCartesian
+
+    mask = np.ones((len(frame), 3), dtype=bool)
+    for constraint in frame.constraints:
+        if isinstance(constraint, FixAtoms):
+            mask[constraint.index] = False
+        elif isinstance(constraint, FixCartesian):
+            mask[constraint.index] &= ~np.asarray(constraint.mask, dtype=bool)
+        else:
+            raise DataError(
+                f"the constraint {type(constraint).__name__} cannot be kept in extended XYZ",
+                where=f"frame {frame.info.get('id', '')}",
+                hint="use FixAtoms or FixCartesian",
+            )
+    return mask[:, 0] if (mask == mask[:, :1]).all() else mask
+
+
+def _word(kind: str, value: Any) -> str:
+    if kind == "L":
+        return "T" if value else "F"
+    return repr(float(value)) if kind == "R" else str(value)
+
+
+def _numbers(array: np.ndarray | Sequence[float]) -> str:
+    return " ".join(repr(float(value)) for value in np.ravel(array))
+
+
+def _info_text(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "T" if value else "F"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return repr(float(value))
+    if isinstance(value, np.ndarray | list | tuple):
+        return "_JSON " + json.dumps(np.asarray(value).tolist())
+    return "_JSON " + json.dumps(value, sort_keys=True)
+
+
+def _quoted(text: str) -> str:
+    plain = text and not any(character in text for character in ' "=\t\n\\{}[](),')
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,0 +1,1 @@
+"""Labelers, and the acceptance rules that no label passes by chance."""

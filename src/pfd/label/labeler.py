@@ -1,0 +1,90 @@
+"""The Labeler protocol: one frame in, one label or one reason for having none out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from pfd.frames import Labels
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class AcceptanceRules(Settings):
+    """When a label may enter a training set; every limit can be moved, none can be left out."""
+
+    max_force_eV_per_A: float = Field(default=50.0, gt=0)
+    """Largest force on any atom: beyond it a frame owns the loss and teaches nothing about the material."""
+    max_net_force_eV_per_A: float = Field(default=0.02, gt=0)
+    """Largest |sum of forces| / number of atoms: a larger one means a grid or basis too coarse to be consistent."""
+    echo_tolerance_A: float = Field(default=1e-4, gt=0)
+    """How far the geometry that the engine echoes may be from the one asked for."""
+
+
+class LabelerSettings(Settings):
+    """Settings that every labeler has; the plug-in's own class adds its keys."""
+
+    method: str
+    """The registered name of the labeler."""
+    accept: AcceptanceRules = AcceptanceRules()
+    """Acceptance rules."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an engine said of one frame, before anyone judged it.
+
+    Attributes:
+        labels: energy, forces, stress as the engine gave them.
+        converged: the engine's own success sign.
+        echoed: the frame as the engine understood it (None if the engine cannot echo).
+        scf_steps: SCF steps used, and ``max_scf_steps`` allowed (None if not told).
+        needs_stress: whether a label without stress is incomplete.
+        notes: settings that were changed on the way (the ladder), for the record.
+    """
+
+    labels: Labels
+    converged: bool
+    echoed: Atoms | None = None
+    scf_steps: int | None = None
+    max_scf_steps: int | None = None
+    needs_stress: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class Labeler(ABC):
+    """One engine that labels frames. The module of a labeler imports without its program or package."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[LabelerSettings]]
+    modules: ClassVar[tuple[str, ...]] = ()
+    """Importable names that it needs."""
+    programs: ClassVar[tuple[str, ...]] = ()
+    """Programs that it needs on PATH (unless the settings name a command)."""
+    install: ClassVar[str] = ""
+    """The command that installs what it needs."""
+    honours: ClassVar[frozenset[str]] = frozenset()
+    """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
+
+    def __init__(self, settings: LabelerSettings) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def level_of_theory(self) -> str:
+        """One name for the method and every setting that changes the physics."""
+
+    @abstractmethod
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
+        """Label one frame in a scratch folder of its own, which is kept or removed by the caller.
+
+        Raises:
+            LabelRejected: if the engine ran and has no valid answer (unconverged, cut output).
+            TransientError: if something outside ended it (kill, time, disk).
+            InputError, MissingError: if no frame could be labelled like this.
+        """

@@ -1,0 +1,218 @@
+"""The Family protocol: what one model architecture must be able to do, and the folder a model lives in."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from pfd.digests import file_digest
+from pfd.errors import ModelError
+from pfd.frames import Labels
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+    from pfd.lammps_session import LammpsPotential
+
+MODEL_FILE = "model.json"
+
+
+class ModelCard(Settings):
+    """What a model says of itself, read from its checkpoint and never asked of the user."""
+
+    family: str
+    """The family's registered name."""
+    name: str
+    """The name of the shipped weights, or the file name that the model came from."""
+    head: str | None = None
+    """The head that is used, of those in ``heads``."""
+    heads: tuple[str, ...] = ()
+    """All heads of a multi-head model."""
+    elements: tuple[str, ...] = ()
+    """Chemical symbols that the model knows."""
+    cutoff_A: float | None = None
+    """Radius of the largest neighbourhood that one interaction sees, Å."""
+    level_of_theory: str = "unknown"
+    """What the model was trained to reproduce."""
+    parameters: int = 0
+    """How many numbers were fitted."""
+    licence: str = "unknown"
+    """Licence of the code and of the weights."""
+    source: str = ""
+    """Paper to cite."""
+
+
+class Model(Settings):
+    """The content of ``model.json``: a self-contained model folder, readable by ``pfd.load``."""
+
+    format: int = 1
+    card: ModelCard
+    energy_shift_eV: dict[str, float] = Field(default_factory=dict)
+    """Sum of all per-element shifts already added to the weights, eV per atom of that element."""
+    undetermined_elements: tuple[str, ...] = ()
+    """Elements whose shift the compositions do not determine on their own (minimum-norm gauge)."""
+    trained_frames: int = 0
+    """Training and validation frames of the last training."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the packages that wrote the weights."""
+
+
+class EpochRecord(Settings):
+    """One point of a learning curve."""
+
+    step: int
+    """Optimiser steps so far."""
+    loss: float
+    """Training loss (dimensionless)."""
+    train_force_rmse_eV_per_A: float | None = None
+    """Component-wise force RMSE on the training frames, eV/Å."""
+    valid_force_rmse_eV_per_A: float | None = None
+    """The same on the validation frames."""
+    valid_energy_rmse_eV_per_atom: float | None = None
+    """Energy RMSE per atom on the validation frames, eV."""
+
+
+class TrainingReport(Settings):
+    """What a training did."""
+
+    curve: tuple[EpochRecord, ...] = ()
+    """The learning curve, oldest first."""
+    best_step: int = 0
+    """The step whose weights were kept (lowest validation loss)."""
+    stopped_early: bool = False
+    """True if validation stopped the training before its last step."""
+
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done (0 to 1) and a short text."""
+
+
+def no_progress(fraction: float, text: str) -> None:
+    """The Progress that says nothing."""
+
+
+class Family(ABC):
+    """One model architecture. A subclass implements what it can; the rest refuses with a message.
+
+    A model is a folder: ``model.json`` and whatever files the family writes beside it. Methods that change a model
+    change the folder in place; the caller makes the copy. The module of a family imports without its package.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    """pip requirements, pinned as tested."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """Importable names that tell whether the packages are there."""
+    extra: ClassVar[str] = ""
+    """The extra of pfd-kit that installs the packages."""
+    shipped: ClassVar[tuple[str, ...]] = ()
+    """Names of weights that come inside the package."""
+    FineTuneSettings: ClassVar[type[Settings] | None] = None
+    """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
+    FitSettings: ClassVar[type[Settings] | None] = None
+    """Typed settings of ``fit``; None if the family cannot be a student."""
+
+    @abstractmethod
+    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+        """Put a pre-trained model into an empty folder and read its card.
+
+        Args:
+            source: a name in ``shipped``, or the path of a checkpoint.
+            head: which head to use, None if there is one only.
+            folder: an existing empty folder; the caller writes ``model.json`` into it.
+
+        Raises:
+            ModelError: if there is no such weight, file or head (the hint lists those there are).
+        """
+
+    @abstractmethod
+    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
+        """An ASE calculator (energy eV, forces eV/Å, stress eV/Å^3) of the model in the folder."""
+
+    @abstractmethod
+    def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
+        """Add to the weights a constant energy per atom of each element, eV; forces and stress do not change."""
+
+    def predict(self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Labels]:
+        """Energy, forces and stress of each frame; families that batch override this."""
+        import numpy as np
+
+        calculator = self.calculator(folder)
+        labels = []
+        for index, frame in enumerate(frames):
+            copy = frame.copy()
+            copy.set_constraint()
+            copy.calc = calculator
+            stress = None
+            if frame.pbc.all() and "stress" in calculator.implemented_properties:
+                stress = np.array(copy.get_stress(), dtype=float)
+            forces = np.array(copy.get_forces(), dtype=float)
+            labels.append(Labels(float(copy.get_potential_energy()), forces, stress))
+            progress((index + 1) / len(frames), f"predicted {index + 1} of {len(frames)} frames")
+        return labels
+
+    def fine_tune(
+        self,
+        folder: Path,
+        train: Sequence[Atoms],
+        valid: Sequence[Atoms],
+        settings: Settings,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> TrainingReport:
+        """Train the model in the folder further on labelled frames and leave the best weights there.
+
+        The caller has already added the energy shift; the same seed and frames give the same weights.
+        """
+        raise ModelError(f"the family {self.name!r} cannot be fine-tuned", hint="choose another teacher")
+
+    def fit(
+        self,
+        folder: Path,
+        train: Sequence[Atoms],
+        valid: Sequence[Atoms],
+        settings: Settings,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> tuple[ModelCard, TrainingReport]:
+        """Fit a new model of this family from scratch into an empty folder."""
+        raise ModelError(f"the family {self.name!r} cannot be fitted from scratch", hint="choose another student")
+
+    def lammps_potential(self, folder: Path) -> LammpsPotential | None:
+        """The LAMMPS pair style of the model in the folder, or None if it has none there."""
+        return None
+
+
+def read_model(folder: Path) -> Model:
+    """The content of a model folder's ``model.json``.
+
+    Raises:
+        ModelError: if the folder holds no model, or one written by a newer version.
+    """
+    from pydantic import ValidationError
+
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        raise ModelError("no model in this folder", where=str(folder), hint=f"give a folder that holds {MODEL_FILE}")
+    try:
+        return Model.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ModelError(f"not a model this version can read ({error.errors()[0]['msg']})", where=str(path)) from error
+
+
+def write_model(folder: Path, model: Model) -> None:
+    """Write ``model.json``; no time, host or path is in it."""
+    text = json.dumps(model.model_dump(mode="json"), indent=1, sort_keys=True)
+    (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 over all files of a model folder."""
+    return file_digest(folder)
