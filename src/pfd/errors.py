@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class PFDError(Exception):
     """Base of all deliberate errors.
@@ -26,7 +24,7 @@ class PFDError(Exception):
         hint: what the user can try, in the imperative.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what = what
@@ -70,7 +68,16 @@ class RunError(PFDError):
 
 
 class TaskFailed(PFDError):
-    """A task ended for good without a result; the run stops and can be resumed after a mend."""
+    """A task ended for good without a result; the run stops and can be resumed after a mend.
+
+    Args:
+        what, where, hint: as in ``PFDError``.
+        exit_code: 2 if the task found the user's input at fault, else 1.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", exit_code: int = 1) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.exit_code = exit_code
 
 
 class TransientError(PFDError):

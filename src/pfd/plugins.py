@@ -9,6 +9,9 @@ from typing import Any
 
 from pfd.errors import MissingError, SettingError
 
+FAMILIES = "pfd.families"
+LABELERS = "pfd.labelers"
+
 
 def plugin_names(group: str) -> list[str]:
     """The registered names of a group such as ``pfd.families``, sorted."""

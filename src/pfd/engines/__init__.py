@@ -1,1 +1,1 @@
-""""""
+"""Engines: who runs task folders."""

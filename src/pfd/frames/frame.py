@@ -16,6 +16,8 @@ CONDITION_KEYS = ("stage", "group", "temperature_K", "pressure_GPa")
 """The conditions that a frame was made at; errors are reported by them."""
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
+_READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")
+"""What ASE's readers note of a crystal file: true of the file, not of the supercells and displaced copies made of it."""
 
 
 def frame_id(frame: Atoms) -> str:
@@ -39,6 +41,9 @@ def with_origin(frame: Atoms, **origin: Any) -> Atoms:
     """A copy of the frame (labels dropped) with a fresh id and the given origin and conditions in ``info``."""
     copy = frame.copy()
     copy.calc = None
+    for key in _READER_NOTES:
+        copy.info.pop(key, None)
+        copy.arrays.pop(key, None)
     copy.info.update({key: value for key, value in origin.items() if value is not None})
     copy.info["id"] = frame_id(copy)
     return copy

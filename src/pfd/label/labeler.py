@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from pfd.errors import InputError, SettingError
 from pfd.frames import Labels
+from pfd.plugins import load_plugin
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from ase.calculators.calculator import Calculator
 
 
 class AcceptanceRules(Settings):
@@ -88,3 +93,51 @@ class Labeler(ABC):
             TransientError: if something outside ended it (kill, time, disk).
             InputError, MissingError: if no frame could be labelled like this.
         """
+
+    def check(self, frames: Sequence[Atoms]) -> None:  # noqa: B027 - most labelers take any frame
+        """Look at the frames before any of them is paid for; by default there is nothing to find.
+
+        Raises:
+            InputError: if no frame, or a whole kind of frames, could be labelled with these settings.
+            MissingError: if the program or package is not installed.
+        """
+
+    def use_model(self, calculator: Calculator, level_of_theory: str) -> None:
+        """Give the labeler the model to label with; only ``family`` takes one.
+
+        Raises:
+            InputError: if this labeler needs no model.
+        """
+        given = f"{type(calculator).__name__}, {level_of_theory}"
+        raise InputError(f"the labeler {self.name!r} takes no model ({given})", hint="use method: family")
+
+    def use_files(self, files: Sequence[Path]) -> None:
+        """Give the labeler files of labelled frames to look labels up in; only ``stored`` takes them.
+
+        Raises:
+            InputError: if this labeler needs no files.
+        """
+        raise InputError(f"the labeler {self.name!r} takes no files ({len(files)} given)", hint="use method: stored")
+
+
+def make_labeler(settings: Mapping[str, Any]) -> Labeler:
+    """The labeler that the ``label`` section of the input names, with its settings checked.
+
+    Raises:
+        SettingError: if there is no such labeler, or a setting is unknown or out of range.
+    """
+    method = settings.get("method")
+    if not isinstance(method, str):
+        raise SettingError("no method given", where="label.method", hint="name a labeler, such as method: tblite")
+    labeler: type[Labeler] = load_plugin("pfd.labelers", method, where="label.method")
+    try:
+        return labeler(labeler.Settings.model_validate(dict(settings)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            known = sorted(labeler.Settings.model_fields)
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            hint = (f"did you mean {near[0]!r}? " if near else "") + f"{method} knows: {', '.join(known)}"
+        raise SettingError(first["msg"], where=".".join(["label", *path]), hint=hint) from error

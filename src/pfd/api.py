@@ -1,0 +1,162 @@
+"""The functions behind the commands: ``import pfd; run = pfd.submit("input.yaml")``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pfd.errors import PFDError, RunError
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+    from pfd.config.reading import ResolvedInput
+    from pfd.workflow.run_folder import RunFolder, Watcher
+
+EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "running": 1}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder after a submission.
+
+    Attributes:
+        path: the folder.
+        status: ``converged``, ``not_converged``, ``paused`` or ``failed``.
+    """
+
+    path: Path
+    status: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 converged (or paused where asked), 3 finished without converging, 1 failed."""
+        return EXIT_CODES[self.status]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``; empty before the first iteration has ended."""
+        path = self.path / "summary.json"
+        if not path.is_file():
+            return {}
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
+    @property
+    def finetuned(self) -> Path:
+        """The fine-tuned model's folder."""
+        return self.path / "models" / "finetuned"
+
+    @property
+    def student(self) -> Path:
+        """The student's folder."""
+        return self.path / "models" / "student"
+
+
+def submit(
+    input_file: str | Path, run: str | Path | None = None, until: str | None = None, watch: Watcher | None = None
+) -> Run:
+    """Run an input to its end, or go on where an earlier submission of it stopped.
+
+    Args:
+        input_file: YAML or JSON.
+        run: the run folder; ``./<name>`` if not given.
+        until: ``select``, ``label`` or ``train``: pause after that step of the first iteration that reaches it.
+        watch: called with the place of a group of tasks and its progress.
+
+    Raises:
+        InputError, MissingError: before anything is started, if the input cannot be run.
+        RunError: if the run folder is locked or holds another run.
+        TaskFailed: if a task ended for good.
+    """
+    from pfd.config.check import check_input
+    from pfd.config.reading import read_input
+    from pfd.workflow.run_folder import driver_lock, take_folder
+
+    resolved = read_input(Path(input_file))
+    check_input(resolved)
+    path = Path(run) if run is not None else Path(resolved.input.name)
+    take_folder(path, resolved.input.name)
+    path = path.resolve()
+    with driver_lock(path):
+        return _drive(path, resolved, Path(input_file), until, watch)
+
+
+def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:
+    from pfd.engines.local import LocalEngine
+    from pfd.report.page import write_report
+    from pfd.workflow.campaign import Campaign
+    from pfd.workflow.loop import Paused
+    from pfd.workflow.run_folder import RunFolder
+
+    caps = resolved.input.resources
+    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts)
+    run = RunFolder(path, engine, resolved.input.seed, watch or (lambda place, progress: None))
+    _keep_input(run, resolved, input_file)
+    campaign = Campaign(run, resolved, until)
+    try:
+        campaign.execute()
+    except Paused as paused:
+        run.journal.write("paused", after=str(paused))
+        return Run(path, "paused")
+    except KeyboardInterrupt:
+        run.journal.write("interrupted")
+        raise
+    except PFDError as error:
+        campaign.outcome.status = "failed"
+        run.journal.write("end", status="failed", error=str(error))
+        campaign.outcome.write(run)
+        write_report(path)
+        raise
+    old = run.superseded()
+    run.journal.write("end", status=campaign.outcome.status, superseded=old, reused=run.reused)
+    campaign.outcome.write(run)
+    write_report(path)
+    return Run(path, campaign.outcome.status)
+
+
+def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> None:
+    """Copy the input, and write the resolved one under the next number if it is new."""
+    import shutil
+    from importlib.metadata import version
+
+    import yaml
+
+    text = yaml.safe_dump(resolved.input.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+    earlier = sorted(run.path.glob("resolved-*.yaml"))
+    if not earlier or earlier[-1].read_text(encoding="utf-8") != text:
+        (run.path / f"resolved-{len(earlier) + 1:03d}.yaml").write_text(text, encoding="utf-8")
+        shutil.copyfile(input_file, run.path / "input.yaml")
+    run.journal.write("submit", version=version("pfd-kit"), edited=bool(earlier) and len(earlier) or 0)
+
+
+def load(model: str | Path, device: str = "cpu") -> Calculator:
+    """An ASE calculator of a model folder, such as ``RUN/models/student``.
+
+    Raises:
+        ModelError: if the folder holds no model.
+        MissingError: if the family's packages are not installed.
+    """
+    from pfd.models.family import read_model
+    from pfd.models.training import make_family, require_family
+
+    folder = Path(model)
+    family = make_family(read_model(folder).card.family)
+    require_family(family)
+    return family.calculator(folder, device)
+
+
+def open_run(path: str | Path) -> Run:
+    """An existing run folder.
+
+    Raises:
+        RunError: if there is none.
+    """
+    folder = Path(path)
+    if not (folder / "run.json").is_file():
+        raise RunError("no run in this folder", where=str(folder), hint="give the folder that pfd submit made")
+    summary = folder / "summary.json"
+    status = json.loads(summary.read_text(encoding="utf-8"))["status"] if summary.is_file() else "running"
+    return Run(folder.resolve(), status)

@@ -1,0 +1,204 @@
+"""The sections of the input file, as a user writes them; every field says what it means and why its default is so."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pfd.evaluate.converge import ConvergeSettings
+from pfd.explore.settings import GroupSettings
+from pfd.frames.structures import StructureSettings
+from pfd.select.settings import SelectSettings
+from pfd.settings import Settings
+from pfd.units import seconds
+
+
+class TeacherSettings(Settings):
+    """The pre-trained model."""
+
+    family: str
+    """Name of the family (``pfd models`` lists them)."""
+    model: str
+    """Name of weights that come with the family's package, or the path of a checkpoint."""
+    head: str | None = None
+    """Head of a multi-head model; may be left out where there is one."""
+
+
+class DataSettings(Settings):
+    """A labelled set that the user brings along; it is trained on before exploring."""
+
+    file: str
+    """Path of the set: extended XYZ, a deepmd/npy folder, OUTCAR, vasprun.xml, or any file that ASE reads."""
+    format: str | None = None
+    """Name of the format where the file's name does not tell it."""
+    labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
+    """Keys that hold the labels, if they are not ``energy, forces, stress`` or ``REF_*``."""
+    level_of_theory: str | None = None
+    """Level of theory of these labels; None asserts that it is the one of ``finetune.label``."""
+
+
+class TrainSettings(Settings):
+    """What training is in every family; keys of the family's own settings stand beside these."""
+
+    continue_: bool = Field(default=False, alias="continue")
+    """Start from the last iteration's model instead of the pre-trained one. Default no: starting anew costs the same
+    steps, and errors of early iterations do not stay in the weights."""
+    valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Part of the labelled frames kept for validation, whole trajectories at a time; 0 trains on all frames and keeps
+    the last weights."""
+
+
+class CampaignSettings(Settings):
+    """What labelling is with every labeler; keys of the labeler's own settings stand beside these."""
+
+    max_total: int | None = Field(default=None, ge=1)
+    """Most frames to label in the whole run, test set included. Default none: a loop has ``max_iterations`` anyway."""
+    max_core_hours: float | None = Field(default=None, gt=0)
+    """No new labels are begun once those done have used this many core hours."""
+    min_success: float = Field(default=0.8, ge=0.0, le=1.0)
+    """The run stops if a smaller part of the asked labels is accepted: then the settings are wrong, not the frames."""
+
+
+class LoopSettings(Settings):
+    """What fine-tuning and distillation share."""
+
+    explore: tuple[tuple[GroupSettings, ...], ...] = ()
+    """Stages, each a list of groups; the loop converges on a stage before the next begins."""
+    select: SelectSettings = SelectSettings()
+    """How frames are chosen from what exploration found."""
+    converge: ConvergeSettings
+    """When a stage has converged."""
+    max_iterations: int = Field(default=3, ge=1)
+    """Most iterations for one stage: three rounds usually show whether more data helps."""
+
+    @field_validator("explore", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        """One group, or one list of groups, is short for one stage."""
+        if isinstance(value, dict):
+            return [[value]]
+        if isinstance(value, list | tuple) and value and all(isinstance(entry, dict) for entry in value):
+            return [value]
+        return value
+
+    @field_validator("explore")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        if not value or not all(value):
+            raise ValueError("name at least one stage with at least one group, e.g. explore: [[{method: md, ...}]]")
+        return value
+
+
+class FineTuneSettings(LoopSettings):
+    """The fine-tuning loop."""
+
+    label: dict[str, Any]
+    """The labeler's settings (``method: tblite`` ...) and those of the campaign (``max_total`` ...)."""
+    train: dict[str, Any] = Field(default_factory=dict)
+    """The family's training settings, and ``continue`` and ``valid_fraction``."""
+    initial: Literal["explore", "label"] = "explore"
+    """``label``: the perturbed starting frames are labelled and trained on before the first exploration. Default
+    ``explore``: frames of MD are closer to what the model will meet."""
+
+
+class DistillSettings(LoopSettings):
+    """The distillation loop; the teacher labels."""
+
+    student: dict[str, Any]
+    """Family of the student and its fit settings, e.g. ``{family: pod, size: M}``."""
+    valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Part of the teacher's labels kept for validation."""
+
+
+class EvaluateSettings(Settings):
+    """The fixed test set, and what is measured on it."""
+
+    test_frames: int = Field(default=4, ge=1)
+    """Test frames per trajectory condition, from trajectories that never enter training: enough to see a wrong
+    condition; raise it where labels are cheap."""
+    pool_test_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Part of a pool's trajectories kept for the test set; 0 only where ``test_file`` is given."""
+    test_file: str | None = None
+    """A labelled set of the user's, scored apart."""
+    test_labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
+    """Keys of its labels, if they are not the usual ones."""
+    speed_atoms: int = Field(default=512, ge=0)
+    """Atoms in the system on which speeds are measured; 0 measures none."""
+    scratch_student: bool = True
+    """Fit the same student on the first-principles labels alone as well: what distillation is compared with."""
+
+
+class StepResources(Settings):
+    """What one task of a step may use."""
+
+    engine: Literal["local"] = "local"
+    """Who runs it."""
+    cores: int = Field(default=1, ge=1)
+    """Cores of one task."""
+    memory_GB: float = Field(default=2.0, gt=0)
+    """Memory of one task, GB: as many run at once as fit."""
+    walltime: str | float | None = None
+    """Longest time of one attempt, such as ``2h``; default none on this machine."""
+
+    @field_validator("walltime")
+    @classmethod
+    def _duration(cls, value: str | float | None) -> str | float | None:
+        if value is not None:
+            try:
+                if seconds(value) <= 0:
+                    raise ValueError
+            except ValueError:
+                raise ValueError(f"{value!r} is no duration; write 90s, 30min or 2h") from None
+        return value
+
+
+class ResourceSettings(Settings):
+    """Resources by step, and the caps of this machine."""
+
+    cores: int | None = Field(default=None, ge=1)
+    """Most cores in use at once; default all."""
+    memory_GB: float | None = Field(default=None, gt=0)
+    """Most memory in use at once; default all."""
+    max_attempts: int = Field(default=3, ge=1)
+    """How often a task may end for reasons outside it before it is given up."""
+    explore: StepResources = StepResources()
+    label: StepResources = StepResources()
+    train: StepResources = StepResources(cores=2, memory_GB=8.0)
+    predict: StepResources = StepResources()
+    select: StepResources = StepResources()
+
+    def of(self, step: str) -> StepResources:
+        """The resources of a step; steps that are not named here get one core."""
+        return getattr(self, step) if step in {"explore", "label", "train", "predict", "select"} else StepResources()
+
+
+class Input(Settings):
+    """The whole input file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """Name of the run, and of its folder."""
+    seed: int = Field(default=0, ge=0)
+    """The one seed; each task's own is derived from it."""
+    teacher: TeacherSettings
+    """The pre-trained model."""
+    structures: tuple[StructureSettings, ...] = ()
+    """What exploration starts from."""
+    data: tuple[DataSettings, ...] = ()
+    """Labelled sets brought along."""
+    keep_labels: bool = True
+    """Labels of this run that an edited input no longer asks for stay in the training set."""
+    finetune: FineTuneSettings | None = None
+    """Fine-tune on first-principles labels; left out, it is not done."""
+    distill: DistillSettings | None = None
+    """Distil into a student; left out, it is not done."""
+    evaluate: EvaluateSettings = EvaluateSettings()
+    """The test set."""
+    resources: ResourceSettings = ResourceSettings()
+    """What tasks may use."""
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Input:
+        if self.finetune is None and self.distill is None:
+            raise ValueError("there is nothing to do: write a section finetune, distill, or both")
+        return self

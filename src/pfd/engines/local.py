@@ -1,0 +1,227 @@
+"""The local engine: processes on this machine, capped by cores and memory, adopted again after a crash."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pfd.engines.engine import Observer, Progress
+from pfd.errors import TaskFailed
+from pfd.tasks.folder import Resources, TaskFolder, read_json
+from pfd.tasks.process import ProcessName
+
+POLL_SECONDS = 0.05
+OBSERVE_SECONDS = 0.3
+GRACE_SECONDS = 5.0
+
+
+@dataclass
+class Worker:
+    """One process that runs some folders one after the other."""
+
+    process: subprocess.Popen[bytes]
+    folders: list[TaskFolder]
+    resources: Resources
+
+
+@dataclass
+class Group:
+    """The state of one call of ``run``."""
+
+    queue: list[list[TaskFolder]] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    adopted: dict[str, tuple[TaskFolder, ProcessName]] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    fatal: list[TaskFolder] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)
+    looked: float = 0.0
+
+
+class LocalEngine:
+    """Runs tasks as processes in process groups of their own.
+
+    Args:
+        cores: most cores in use at once (default: all that this process may use).
+        memory_GB: most memory that the running tasks may have asked for.
+        max_attempts: how often one task may end for transient reasons.
+    """
+
+    def __init__(self, cores: int | None = None, memory_GB: float | None = None, max_attempts: int = 3) -> None:
+        self.cores = cores or len(os.sched_getaffinity(0))
+        self.memory_GB = memory_GB or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        self.max_attempts = max_attempts
+
+    def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
+        """See ``Engine.run``."""
+        group = Group()
+        pending = [folder for folder in folders if not folder.done()]
+        for folder in pending:
+            holder = folder.claimed_by()
+            if holder is not None:
+                group.adopted[str(folder.path)] = (folder, holder)
+        group.queue = self._batches([folder for folder in pending if str(folder.path) not in group.adopted])
+        try:
+            while group.workers or group.adopted or (group.queue and not group.fatal):
+                if not group.fatal:
+                    self._start(group)
+                self._reap(group)
+                if time.monotonic() - group.looked > OBSERVE_SECONDS:
+                    observe(_progress(folders, group))
+                    group.looked = time.monotonic()
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            self._stop(group)
+            raise
+        observe(_progress(folders, group))
+        if group.fatal:
+            raise _failure(group.fatal[0])
+        return group.given_up
+
+    def _slots(self, resources: Resources) -> int:
+        cores = self.cores // min(resources.cores, self.cores)
+        return max(1, min(cores, int(self.memory_GB // resources.memory_GB)))
+
+    def _batches(self, folders: list[TaskFolder]) -> list[list[TaskFolder]]:
+        """As many batches as slots: imports are paid once per process, results are still one per folder."""
+        if not folders:
+            return []
+        size = math.ceil(len(folders) / self._slots(_resources(folders[0])))
+        return [folders[start : start + size] for start in range(0, len(folders), size)]
+
+    def _start(self, group: Group) -> None:
+        while group.queue:
+            resources = _resources(group.queue[0][0])
+            running = [worker.resources for worker in group.workers]
+            running += [_resources(folder) for folder, _ in group.adopted.values()]
+            cores = sum(min(each.cores, self.cores) for each in running) + min(resources.cores, self.cores)
+            memory = sum(each.memory_GB for each in running) + resources.memory_GB
+            if running and (cores > self.cores or memory > self.memory_GB):
+                return
+            batch = group.queue.pop(0)
+            threads = str(min(resources.cores, self.cores))
+            environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0"}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=(batch[0].path / "startup.txt").open("wb"),
+                start_new_session=True,
+                env=environment,
+            )
+            group.workers.append(Worker(process, batch, resources))
+
+    def _reap(self, group: Group) -> None:
+        for worker in list(group.workers):
+            code = worker.process.poll()
+            if code is None:
+                self._enforce_walltime(worker)
+                continue
+            group.workers.remove(worker)
+            self._settle(group, worker, code)
+        for key, (folder, holder) in list(group.adopted.items()):
+            if folder.done():
+                del group.adopted[key]
+            elif not holder.alive():
+                del group.adopted[key]
+                self._again(group, [folder])
+
+    def _settle(self, group: Group, worker: Worker, code: int) -> None:
+        """Sort the folders of a process that has ended: done, failed, to be tried again."""
+        unfinished = [folder for folder in worker.folders if not folder.done()]
+        for folder in unfinished:
+            attempts = folder.attempts()
+            if attempts and not (attempts[-1] / "ended.json").is_file() and folder.claimed_by() is None:
+                claim = read_json(attempts[-1] / "claim.json") or {}
+                ours = claim.get("pid") == worker.process.pid
+                reason = f"killed by signal {-code}" if code < 0 else f"process ended with code {code}"
+                folder.end_attempt(attempts[-1], reason, counted=ours)
+        if code > 0 and unfinished and not any(folder.attempts() for folder in unfinished):
+            group.fatal.append(unfinished[0])  # the interpreter could not even begin: trying again cannot help
+            return
+        self._again(group, unfinished)
+
+    def _again(self, group: Group, folders: list[TaskFolder]) -> None:
+        retry = []
+        for folder in folders:
+            result = folder.result()
+            ended = folder.counted_attempts()
+            holder = folder.claimed_by()
+            if holder is not None:
+                group.adopted[str(folder.path)] = (folder, holder)
+            elif result is not None and result.status == "failed":
+                group.fatal.append(folder)
+            elif len(ended) >= self.max_attempts:
+                group.given_up[str(folder.path)] = f"{len(ended)} attempts, the last: {ended[-1]}"
+            else:
+                retry.append(folder)
+        group.queue += self._batches(retry)
+
+    def _enforce_walltime(self, worker: Worker) -> None:
+        limit = worker.resources.walltime_s
+        if limit is None:
+            return
+        for folder in worker.folders:
+            attempts = folder.attempts()
+            if attempts and not folder.done() and not (attempts[-1] / "ended.json").is_file():
+                elapsed = time.time() - (attempts[-1] / "claim.json").stat().st_mtime
+                if elapsed > limit:
+                    folder.end_attempt(attempts[-1], f"out of time after {elapsed:.0f} s", counted=True)
+                    _signal_group(worker.process.pid, signal.SIGKILL)
+                return
+
+    def _stop(self, group: Group) -> None:
+        """Ask what runs to end, wait a little, end it; nothing of it counts as a failure."""
+        leaders = [worker.process.pid for worker in group.workers]
+        leaders += [holder.pid for _, holder in group.adopted.values() if holder.alive()]
+        for pid in leaders:
+            _signal_group(pid, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline and any(worker.process.poll() is None for worker in group.workers):
+            time.sleep(POLL_SECONDS)
+        for pid in leaders:
+            _signal_group(pid, signal.SIGKILL)
+        for worker in group.workers:
+            worker.process.wait()
+
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def _resources(folder: TaskFolder) -> Resources:
+    return Resources.model_validate(folder.task()["resources"])
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _progress(folders: Sequence[TaskFolder], group: Group) -> Progress:
+    open_folders = [folder for folder in folders if str(folder.path) not in group.done]
+    group.done.update(str(folder.path) for folder in open_folders if folder.done())
+    started = [folder for folder in open_folders if str(folder.path) not in group.done and folder.attempts()]
+    fraction, text = float(len(group.done)), ""
+    for folder in started:
+        note = read_json(folder.attempts()[-1] / "progress.json")
+        if note is not None:
+            fraction, text = fraction + min(note["fraction"], 1.0), note["text"]
+    failed = len(group.given_up) + len(group.fatal)
+    return Progress(len(folders), len(group.done), len(started) - failed, failed, fraction / max(1, len(folders)), text)
+
+
+def _failure(folder: TaskFolder) -> TaskFailed:
+    result = folder.result()
+    if result is not None and result.failure is not None:
+        return TaskFailed(result.failure.message, where=f"task {folder.name}", exit_code=result.failure.exit_code)
+    startup = folder.path / "startup.txt"
+    text = startup.read_text(encoding="utf-8", errors="replace").strip() if startup.is_file() else ""
+    last = text.splitlines()[-1] if text else "the process ended before it began the task"
+    return TaskFailed(last, where=f"task {folder.name}", hint=f"read {startup}")

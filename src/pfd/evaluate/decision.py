@@ -1,0 +1,88 @@
+"""What to do after an iteration: one pure function, called by every engine that runs the loop."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pfd.settings import Settings
+
+MIN_GATE_FRACTION = 0.5
+"""'Nothing new' is believed only if the sanity gate let at least this part of the candidates through."""
+
+
+class IterationFacts(Settings):
+    """Everything the decision depends on."""
+
+    iteration: int
+    """Number of the iteration within its stage, from 0."""
+    stage: int
+    """Number of the stage, from 0."""
+    stages: int
+    """How many stages the loop has."""
+    max_iterations: int
+    """Most iterations for one stage."""
+    new_frames: int
+    """Newly labelled frames of this iteration, after rejection."""
+    candidates_selected: int
+    """Frames that the selection chose: zero means that exploration found nothing new."""
+    prospective_passed: bool | None
+    """Did the errors on frames labelled before the model had trained on them pass? None if there were none."""
+    test_passed: bool
+    """Did the errors on the fixed test set pass?"""
+    exploration_finished: bool
+    """Did every trajectory run to its end?"""
+    gate_fraction: float
+    """Part of the candidates that passed the sanity gate."""
+    student_md_finished: bool | None = None
+    """Distillation: did the student's own MD pass the stop checks at every condition? None in fine-tuning."""
+    budget_reached: bool = False
+    """Was a cap on labels or core hours reached?"""
+
+
+class Decision(Settings):
+    """What happens next, and why."""
+
+    action: Literal["again", "next_stage", "converged", "give_up"]
+    reason: str
+
+
+def decide(facts: IterationFacts) -> Decision:
+    """The decision after one iteration.
+
+    An iteration passes if the fixed-test errors pass and either the prospective errors pass, or exploration ran to
+    its end and found nothing new; in distillation the student's own MD must have finished as well.
+    """
+    lacks = _lacks(facts)
+    if not lacks:
+        if facts.stage + 1 < facts.stages:
+            return Decision(action="next_stage", reason=f"stage {facts.stage} converged")
+        return Decision(
+            action="converged", reason="all criteria are met" if facts.new_frames else "nothing new to select"
+        )
+    why = "; ".join(lacks)
+    if facts.budget_reached:
+        return Decision(action="give_up", reason=f"the label budget is used up ({why})")
+    if facts.iteration + 1 >= facts.max_iterations:
+        return Decision(action="give_up", reason=f"max_iterations ({facts.max_iterations}) reached ({why})")
+    return Decision(action="again", reason=why)
+
+
+def _lacks(facts: IterationFacts) -> list[str]:
+    """What is missing for convergence, in words."""
+    lacks = []
+    if not facts.test_passed:
+        lacks.append("the error on the fixed test set is above its limit")
+    if facts.student_md_finished is False:
+        lacks.append("the student's own MD did not pass the stop checks")
+    if facts.prospective_passed is False:
+        lacks.append("the prospective error on new frames is above its limit")
+    if facts.budget_reached and not facts.candidates_selected:
+        lacks.append("no label was left to look for new frames with")
+    elif facts.prospective_passed is None:
+        if facts.candidates_selected:
+            lacks.append("no new frame was labelled to judge the model by")
+        if not facts.exploration_finished:
+            lacks.append("nothing new was found, but trajectories stopped early")
+        if facts.gate_fraction < MIN_GATE_FRACTION:
+            lacks.append("nothing new was found, but the sanity gate refused most candidates")
+    return lacks

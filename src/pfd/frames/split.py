@@ -1,0 +1,79 @@
+"""Split frames into training and held-out sets so that no trajectory stands on both sides."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pfd.errors import DataError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def trajectory_of(frame: Atoms) -> str:
+    """What a frame must not be separated from: its trajectory, else its parent, else ``""`` (origin unknown)."""
+    return str(frame.info.get("trajectory") or frame.info.get("parent") or "")
+
+
+def split_by_trajectory(
+    frames: Sequence[Atoms], fraction: float, seed: int, gap: float = 0.05
+) -> tuple[list[Atoms], list[Atoms]]:
+    """Hold out about a fraction of the frames, as whole trajectories.
+
+    Trajectories are drawn in a seeded order and held out while they fit the fraction; if none fits, the smallest is.
+    Frames of unknown origin count as one trajectory. If there is only one trajectory in all, its last frames (by
+    MD step, else in the order given) are held out as one block, and ``gap`` of the frames, at least one, are left out
+    before it, because they resemble both sides (none if there are only two frames).
+
+    Args:
+        frames: the frames, with ``info["trajectory"]`` or ``info["parent"]``.
+        fraction: of the frames to hold out, above 0 and below 1.
+        seed: the same seed and frames, in any order, give the same split.
+        gap: fraction of a single trajectory that goes to neither side; 0 for none.
+
+    Returns:
+        The frames to learn from and those held out, each in the order given.
+
+    Raises:
+        DataError: if one side would hold no frame.
+    """
+    total = len(frames)
+    target = max(1, round(fraction * total))
+    if not 0 < fraction < 1 or target >= total:
+        raise DataError(
+            f"holding out the fraction {fraction:g} of {total} frames leaves no frame on one side",
+            where="split",
+            hint="choose a fraction between 0 and 1 that leaves a training frame, or bring more frames",
+        )
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, frame in enumerate(frames):
+        members[trajectory_of(frame)].append(index)
+    if len(members) == 1:
+        return _split_one(frames, target, gap)
+    held = _draw_trajectories({name: len(indices) for name, indices in members.items()}, target, seed)
+    train = [frame for frame in frames if trajectory_of(frame) not in held]
+    return train, [frame for frame in frames if trajectory_of(frame) in held]
+
+
+def _draw_trajectories(sizes: dict[str, int], target: int, seed: int) -> set[str]:
+    names = sorted(sizes)
+    order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
+    held: set[str] = set()
+    count = 0
+    for name in order:
+        if count + sizes[name] <= target and len(held) < len(names) - 1:
+            held.add(name)
+            count += sizes[name]
+    return held or {min(order, key=lambda name: sizes[name])}
+
+
+def _split_one(frames: Sequence[Atoms], target: int, gap: float) -> tuple[list[Atoms], list[Atoms]]:
+    total = len(frames)
+    order = sorted(range(total), key=lambda index: (int(frames[index].info.get("step", 0)), index))
+    between = min(max(1, round(gap * total)), total - target - 1) if gap > 0 else 0
+    train, held = sorted(order[: total - target - between]), sorted(order[-target:])
+    return [frames[index] for index in train], [frames[index] for index in held]

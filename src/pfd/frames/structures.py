@@ -1,0 +1,128 @@
+"""The starting structures of a run: files, supercells and perturbed copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from pfd.digests import derive_seed
+from pfd.errors import DataError, SettingError
+from pfd.frames.frame import frame_id, with_origin
+from pfd.frames.labels import without_labels
+from pfd.frames.perturb import Style, perturb, repeated
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Repetition = Annotated[int, Field(ge=1)]
+
+
+class PerturbSettings(Settings):
+    """Random copies of each structure, to start from more than one point."""
+
+    count: int = Field(default=0, ge=0)
+    """Perturbed copies of each structure of the file."""
+    displacement_A: float = Field(default=0.1, ge=0)
+    """Displacement of the atoms, Å: 0.1 is thermal motion at a few hundred kelvin, and breaks the symmetry."""
+    strain: float = Field(default=0.03, ge=0, lt=0.5)
+    """Largest of the six random strains: 0.03 is what heat and lattice-constant errors of a model amount to."""
+    style: Style = "normal"
+    """normal: Gaussian (as thermal motion is); uniform: in a ball; const: all displacements equally long."""
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    """Fraction of the atoms that are displaced: all, unless only a few should be."""
+
+
+class StructureSettings(Settings):
+    """One file of structures to start from."""
+
+    file: Path
+    """Any file that ASE reads (cif, POSCAR, extxyz ...); a relative path starts at the input file's folder."""
+    format: str | None = None
+    """ASE's name of the format; None guesses it from the file name."""
+    supercell: tuple[Repetition, Repetition, Repetition] = (1, 1, 1)
+    """Repetitions along the cell vectors."""
+    perturb: PerturbSettings = PerturbSettings()
+    """Perturbed copies of the supercell."""
+
+
+def build_structures(structures: Sequence[StructureSettings], base: Path, seed: int) -> list[Atoms]:
+    """All starting frames: of each structure of each file the supercell, followed by its perturbed copies.
+
+    Args:
+        structures: what the input says.
+        base: the folder that relative paths start from.
+        seed: of the perturbations; each structure has a stream of its own, whatever stands beside it.
+
+    Raises:
+        DataError: if a file is missing, empty or cannot be read.
+        SettingError: if a supercell does not fit the periodicity of a structure.
+    """
+    frames: list[Atoms] = []
+    for entry in structures:
+        for index, structure in enumerate(read_starting(base / entry.file, entry.format)):
+            try:
+                large = repeated(structure, entry.supercell)
+            except SettingError as error:
+                raise SettingError(error.what, where=f"{entry.file}, structure {index}", hint=error.hint) from error
+            wanted = entry.perturb
+            copies = perturb(
+                large,
+                count=wanted.count,
+                displacement_A=wanted.displacement_A,
+                strain=wanted.strain,
+                style=wanted.style,
+                fraction=wanted.fraction,
+                seed=derive_seed(seed, "perturb", frame_id(large), wanted.model_dump(mode="json")),
+            )
+            for frame in (large, *copies):
+                frame.info["parent"] = frame_id(structure)
+            frames += [large, *copies]
+    return frames
+
+
+def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
+    """The structures of a file, without labels, each with an id.
+
+    Raises:
+        DataError: if the file is missing, holds no atoms, or cannot be read in that format.
+    """
+    import ase.io
+    from ase.io.formats import UnknownFileTypeError
+
+    if not path.is_file():
+        raise DataError(
+            "no such structure file", where=str(path), hint="check the path; relative ones start at the input file"
+        )
+    if path.stat().st_size == 0:
+        raise DataError("the structure file is empty", where=str(path))
+    try:
+        frames = ase.io.read(path, index=":", format=file_format)
+    except (
+        RuntimeError,
+        UnknownFileTypeError,
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        AssertionError,
+        TypeError,
+    ) as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(
+            f"not readable as a structure ({reason})",
+            where=str(path),
+            hint="name ASE's format of the file with `format:`",
+        ) from error
+    frames = frames if isinstance(frames, list) else [frames]
+    if not frames or any(len(frame) == 0 for frame in frames):
+        raise DataError("the structure file holds no atoms", where=str(path))
+    for index, frame in enumerate(frames):
+        if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
+            raise DataError("positions or cell are not finite numbers", where=f"{path}, structure {index}")
+    return [with_origin(without_labels(frame)) for frame in frames]

@@ -1,0 +1,256 @@
+"""Quantum ESPRESSO as labeler: write the input, run pw.x, read its output, and trust none of its exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pfd.digests import json_digest
+from pfd.errors import InputError, LabelRejected, MissingError
+from pfd.frames import frame_id
+from pfd.label.espresso_failure import failure_of
+from pfd.label.espresso_output import read_pw_output
+from pfd.label.espresso_settings import EspressoSettings
+from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
+from pfd.label.running import Finished, run_program
+from pfd.label.state import electronic_state
+from pfd.units import seconds
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+LADDER: tuple[dict[str, float | str], ...] = (
+    {"mixing": 1.0, "steps": 1, "diagonalization": ""},
+    {"mixing": 0.5, "steps": 2, "diagonalization": ""},
+    {"mixing": 0.2, "steps": 4, "diagonalization": "cg"},
+)
+"""Factors on ``mixing_beta`` and ``max_scf_steps``, and the diagonalisation, of each try of an unconverged frame."""
+
+
+class Espresso(Labeler):
+    """Labels with pw.x, one single-point run per frame.
+
+    A frame that is not periodic in all directions is computed in its own box with one k-point along the directions
+    that are not, and without stress; the box must hold enough vacuum. The spin 2S+1 fixes the total magnetisation.
+
+    Source: P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901 (2017), doi:10.1088/1361-648X/aa8f79.
+    """
+
+    name: ClassVar[str] = "espresso"
+    Settings = EspressoSettings
+    programs = ("pw.x",)
+    install = "apt install quantum-espresso, or conda install -c conda-forge qe"
+    honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
+
+    def __init__(self, settings: LabelerSettings) -> None:
+        super().__init__(settings)
+        assert isinstance(settings, EspressoSettings)
+        self._settings = settings
+        self._read: dict[str, Pseudopotential] = {}
+
+    def level_of_theory(self) -> str:
+        """Functional, cutoffs, k-points, smearing, further keys of the physics, and a digest of the pseudopotentials.
+
+        Raises:
+            InputError: if a pseudopotential is missing, or they do not fit each other.
+        """
+        settings = self._settings
+        used = self._pseudopotentials()
+        digest = json_digest({element: pseudo.digest for element, pseudo in used.items()})
+        extra = settings.extra_physics()
+        functional = extra.pop("input_dft", None)
+        functional = functional_name(str(functional)) if functional else one_functional(list(used.values()))
+        smearing = "fixed" if settings.smearing == "none" else f"{settings.smearing} {settings.degauss_Ry:g} Ry"
+        parts = [
+            f"pw.x {functional}",
+            f"ecutwfc {settings.ecutwfc_Ry:g} Ry",
+            f"ecutrho {self._ecutrho():g} Ry",
+            f"kspacing {settings.kspacing_per_A:g}/Å",
+            f"smearing {smearing}",
+            *(f"{key} {value}" for key, value in extra.items()),
+            f"pseudopotentials {digest[:12]}",
+        ]
+        return ", ".join(parts)
+
+    def check(self, frames: Sequence[Atoms]) -> None:
+        """Refuse what no run could mend: a missing program or pseudopotential, an element without one, a missing box.
+
+        Raises:
+            InputError, MissingError
+        """
+        command = shlex.split(self._settings.command)[0]
+        if shutil.which(command) is None:
+            raise MissingError(f"there is no program {command!r} on this machine", hint=self.install)
+        self.level_of_theory()
+        for frame in frames:
+            self._check_frame(frame)
+
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
+        """Label one frame, on the ladder if need be; each try leaves its files in ``try-N``.
+
+        Raises:
+            LabelRejected: if pw.x does not converge, or stops at this very frame.
+            TransientError: if it was killed, ran out of time, or its output is cut short.
+            InputError: if pw.x refuses the input; its own message is quoted.
+            MissingError: if there is no such program.
+        """
+        self._check_frame(frame)
+        where = f"frame {frame_id(frame)}"
+        rungs = LADDER if self._settings.ladder else LADDER[:1]
+        for attempt, rung in enumerate(rungs, start=1):
+            tuned = self._tuned(rung)
+            finished = self._run_once(frame, scratch / f"try-{attempt}", tuned)
+            output = read_pw_output(finished.output)
+            if failure := failure_of(finished, output, where):
+                raise failure
+            if output.converged:
+                notes = {} if attempt == 1 else {"tries": str(attempt)} | {key: str(tuned[key]) for key in tuned}
+                return Outcome(
+                    labels=output.labels,
+                    converged=True,
+                    echoed=output.echoed,
+                    scf_steps=output.scf_steps,
+                    max_scf_steps=int(tuned["electron_maxstep"]),
+                    needs_stress=bool(frame.pbc.all()),
+                    notes=notes,
+                )
+        settings = self._settings
+        told = f"{output.scf_steps} SCF steps" + (f", nor in {len(rungs) - 1} gentler tries" if len(rungs) > 1 else "")
+        first = (
+            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g})"
+        )
+        raise LabelRejected(
+            f"pw.x did not converge in {told}",
+            where=where,
+            hint=f"{first}, or raise label.degauss_Ry ({settings.degauss_Ry:g})",
+        )
+
+    def _tuned(self, rung: dict[str, float | str]) -> dict[str, Any]:
+        """The keys of ``electrons`` that a try changes."""
+        tuned: dict[str, Any] = {
+            "mixing_beta": round(self._settings.mixing_beta * float(rung["mixing"]), 6),
+            "electron_maxstep": self._settings.max_scf_steps * int(rung["steps"]),
+        }
+        return tuned | ({"diagonalization": rung["diagonalization"]} if rung["diagonalization"] else {})
+
+    def _run_once(self, frame: Atoms, folder: Path, tuned: dict[str, Any]) -> Finished:
+        folder.mkdir(parents=True)
+        (folder / "pw.in").write_text(self.input_text(frame, tuned), encoding="utf-8")
+        environment = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": "1"}
+        if os.geteuid() == 0:  # containers run as root, which Open MPI refuses unless told twice
+            environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        return run_program(
+            [*shlex.split(self._settings.command), "-in", "pw.in"],
+            folder,
+            folder / "pw.out",
+            wall_time_s=seconds(self._settings.wall_time),
+            environment=environment,
+            install=self.install,
+        )
+
+    def input_text(self, frame: Atoms, tuned: dict[str, Any] | None = None) -> str:
+        """The input of pw.x for one frame.
+
+        Args:
+            frame: constraints do not enter: labels are raw forces.
+            tuned: keys of ``electrons`` that replace those of the settings.
+        """
+        from ase.io.espresso import write_espresso_in
+
+        copy = frame.copy()
+        copy.set_constraint()
+        copy.calc = None
+        self._share_moments(copy)
+        counts = self.k_points(frame)
+        stream = io.StringIO()
+        write_espresso_in(
+            stream,
+            copy,
+            input_data=self._namelists(frame, tuned or self._tuned(LADDER[0])),
+            pseudopotentials=self._settings.pseudopotentials,
+            kpts=None if counts == (1, 1, 1) else counts,
+        )
+        return stream.getvalue()
+
+    def k_points(self, frame: Atoms) -> tuple[int, int, int]:
+        """Divisions of the Gamma-centred grid: ceil(|b| / kspacing) with |b| in 1/Å, 2 pi included."""
+        lengths = 2.0 * np.pi * np.linalg.norm(frame.cell.reciprocal().array, axis=1)
+        counts = np.ceil(lengths / self._settings.kspacing_per_A - 1e-6).clip(1)
+        first, second, third = (int(count) if flag else 1 for count, flag in zip(counts, frame.pbc, strict=True))
+        return first, second, third
+
+    def _namelists(self, frame: Atoms, tuned: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        settings = self._settings
+        state = electronic_state(frame)
+        own: dict[str, dict[str, Any]] = {
+            "control": {
+                "calculation": "scf",
+                "prefix": "pfd",
+                "outdir": "./out",
+                "pseudo_dir": str(settings.pseudo_dir.expanduser().absolute()),
+                "disk_io": "none",
+                "tprnfor": True,
+                "tstress": bool(frame.pbc.all()),
+            },
+            "system": {"ecutwfc": settings.ecutwfc_Ry, "ecutrho": self._ecutrho()},
+            "electrons": {"conv_thr": settings.conv_thr_Ry},
+        }
+        system = own["system"]
+        if settings.smearing == "none":
+            system["occupations"] = "fixed"
+        else:
+            system |= {"occupations": "smearing", "smearing": settings.smearing, "degauss": settings.degauss_Ry}
+        if state.charge:
+            system["tot_charge"] = state.charge
+        if state.magmoms is not None or state.multiplicity not in {None, 1}:
+            system["nspin"] = 2
+            if state.multiplicity is not None:
+                system["tot_magnetization"] = float(state.multiplicity - 1)
+        for section, keys in settings.namelists.items():
+            own[section] |= {key.lower(): value for key, value in keys.items()}
+        own["electrons"] |= tuned
+        return own
+
+    def _share_moments(self, copy: Atoms) -> None:
+        """Turn moments in Bohr magnetons into pw.x's shares of the valence electrons, -1 to 1."""
+        moments = electronic_state(copy).magmoms
+        if moments is None:
+            copy.arrays.pop("initial_magmoms", None)
+            return
+        used = self._pseudopotentials()
+        valences = np.array([used[symbol].valence for symbol in copy.get_chemical_symbols()])
+        copy.set_initial_magnetic_moments(np.clip(moments / valences, -1.0, 1.0).round(6))
+
+    def _ecutrho(self) -> float:
+        if self._settings.ecutrho_Ry is not None:
+            return self._settings.ecutrho_Ry
+        soft = all(pseudo.norm_conserving for pseudo in self._pseudopotentials().values())
+        return self._settings.ecutwfc_Ry * (4.0 if soft else 8.0)
+
+    def _pseudopotentials(self) -> dict[str, Pseudopotential]:
+        if not self._read:
+            folder = self._settings.pseudo_dir.expanduser()
+            named = sorted(self._settings.pseudopotentials.items())
+            self._read = {element: read_pseudopotential(folder / file, element) for element, file in named}
+        return self._read
+
+    def _check_frame(self, frame: Atoms) -> None:
+        where = f"frame {frame_id(frame)}"
+        lacking = sorted(set(frame.get_chemical_symbols()) - set(self._pseudopotentials()))
+        if lacking:
+            hint = f"add it to label.pseudopotentials ({', '.join(sorted(self._settings.pseudopotentials))})"
+            raise InputError(f"no pseudopotential for {', '.join(lacking)}", where=where, hint=hint)
+        if frame.cell.rank < 3:
+            raise InputError(
+                "pw.x needs a cell, also along directions that are not periodic",
+                where=where,
+                hint="put the atoms into a box with at least 8 Å of vacuum",
+            )

@@ -1,0 +1,120 @@
+"""Read what pw.x wrote: how it ended, energy, forces, stress, and the geometry as it understood it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pfd.frames import Labels
+from pfd.units import A_PER_BOHR, EV_PER_RYDBERG
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_NUMBER = r"(-?\d+\.\d+)"
+_DECIMAL = re.compile(r"-?\d+\.\d{8}")
+
+
+@dataclass(frozen=True)
+class PwOutput:
+    """One run of pw.x, as its text tells.
+
+    Attributes:
+        started: whether pw.x came to life at all.
+        iterating: whether it came as far as the SCF cycle.
+        done: whether the text ends as it should (``JOB DONE.``).
+        converged: True, False, or None if it says neither.
+        scf_steps: SCF steps done.
+        error: its own error message, with the routine, or nothing.
+        labels: energy, forces, stress; each None if it is not there in full.
+        echoed: the atoms as pw.x understood them, None if not told.
+    """
+
+    started: bool
+    iterating: bool
+    done: bool
+    converged: bool | None
+    scf_steps: int | None
+    error: str
+    labels: Labels
+    echoed: Atoms | None
+
+
+def read_pw_output(text: str) -> PwOutput:
+    """Read the text of a single-point run; what is missing or garbled is None, and nothing is guessed."""
+    good = re.findall(r"convergence has been achieved in\s+(\d+) iterations", text)
+    bad = re.findall(r"convergence NOT achieved after\s+(\d+) iterations", text)
+    steps = [int(count) for count in (*good, *bad)]
+    echoed = _geometry(text)
+    atoms = _count_atoms(text)
+    return PwOutput(
+        started="Program PWSCF" in text,
+        iterating="Self-consistent Calculation" in text,
+        done="JOB DONE." in text,
+        converged=False if bad else (True if good else None),
+        scf_steps=steps[-1] if steps else None,
+        error=_error_message(text),
+        labels=Labels(_energy(text), _forces(text, atoms), _stress(text)),
+        echoed=echoed,
+    )
+
+
+def _error_message(text: str) -> str:
+    found = re.search(r"Error in routine\s+(.*?)\n(.*?)\n\s*%%%", text, re.DOTALL)
+    if not found:
+        return "Maximum CPU time exceeded" if "Maximum CPU time exceeded" in text else ""
+    return f"Error in routine {found[1].strip()} {' '.join(found[2].split())}"
+
+
+def _count_atoms(text: str) -> int:
+    found = re.search(r"number of atoms/cell\s*=\s*(\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _energy(text: str) -> float | None:
+    """The line with the exclamation mark, eV: with smearing it is F = E - TS, whose gradient the forces are."""
+    found = re.findall(rf"^!\s+total energy\s+=\s*{_NUMBER} Ry", text, re.MULTILINE)
+    return float(found[-1]) * EV_PER_RYDBERG if found else None
+
+
+def _forces(text: str, atoms: int) -> np.ndarray | None:
+    """Total forces, eV/Å; the contributions that verbose output lists after them are left alone."""
+    _, header, rest = text.rpartition("Forces acting on atoms (cartesian axes, Ry/au):")
+    rows = [_DECIMAL.findall(line) for line in re.findall(r"^ +atom +\d+ +type +\d+ +force =(.*)$", rest, re.MULTILINE)]
+    rows = rows[:atoms]
+    if not header or not atoms or len(rows) != atoms or any(len(row) != 3 for row in rows):
+        return None
+    return np.array(rows, dtype=float) * EV_PER_RYDBERG / A_PER_BOHR
+
+
+def _stress(text: str) -> np.ndarray | None:
+    """eV/Å^3 in Voigt order from the columns in Ry/bohr^3; pw.x counts compression as positive, ASE tension."""
+    _, header, rest = text.rpartition("total   stress  (Ry/bohr**3)")
+    rows = [_DECIMAL.findall(line)[:3] for line in rest.splitlines()[1:4]]
+    if not header or len(rows) != 3 or any(len(row) != 3 for row in rows):
+        return None
+    matrix = -np.array(rows, dtype=float) * EV_PER_RYDBERG / A_PER_BOHR**3
+    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+
+
+def _geometry(text: str) -> Atoms | None:
+    """Cell and positions from the lists in units of alat (6 and 7 decimals); species names lose their number."""
+    from ase import Atoms
+    from ase.data import atomic_numbers
+
+    atoms = _count_atoms(text)
+    alat = re.search(rf"celldm\(1\)=\s*{_NUMBER}", text)
+    cell = re.findall(rf"^\s+a\(\d\) = \(\s*{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}", text, re.MULTILINE)[:3]
+    triple = rf"\(\s*{_NUMBER}\s*{_NUMBER}\s*{_NUMBER}"
+    sites = re.findall(rf"^\s+\d+\s+(\S+)\s+tau\(\s*\d+\)\s*=\s*{triple}", text, re.MULTILINE)[:atoms]
+    if alat is None or len(cell) != 3 or not atoms or len(sites) != atoms:
+        return None
+    length = float(alat[1]) * A_PER_BOHR
+    symbols = [re.sub(r"[\d_-].*$", "", site[0]) for site in sites]
+    if any(symbol not in atomic_numbers for symbol in symbols):
+        return None
+    positions = np.array([site[1:] for site in sites], dtype=float) * length
+    return Atoms(symbols, positions=positions, cell=np.array(cell, dtype=float) * length, pbc=True)

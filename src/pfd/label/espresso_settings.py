@@ -1,0 +1,104 @@
+"""Settings of the Quantum ESPRESSO labeler: which belong to the physics, and which only to the way there."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from pfd.label.labeler import LabelerSettings
+from pfd.units import seconds
+
+Scalar = bool | int | float | str
+
+OWNED = {
+    "control": {"calculation", "prefix", "outdir", "pseudo_dir", "tprnfor", "tstress", "restart_mode"},
+    "system": {
+        *("ibrav", "nat", "ntyp", "ecutwfc", "ecutrho", "occupations", "smearing", "degauss"),
+        *("tot_charge", "tot_magnetization"),
+    },
+    "electrons": {"conv_thr", "electron_maxstep", "mixing_beta"},
+}
+"""Keys that the labeler writes itself."""
+HARMLESS = {
+    "control": {"verbosity", "disk_io", "max_seconds", "wf_collect", "title", "iprint", "lkpoint_dir", "wfcdir"},
+    "system": {"nosym", "nosym_evc", "noinv", "use_all_frac", "nr1", "nr2", "nr3"},
+}
+"""Keys of control and system that do not change the physics."""
+ELECTRONS_PHYSICS = {"efield", "efield_cart", "efield_phase", "tqr", "real_space"}
+"""Keys of electrons that do; all others there say how to get to the ground state."""
+
+
+class EspressoSettings(LabelerSettings):
+    """Settings of pw.x."""
+
+    method: Literal["espresso"] = "espresso"
+    command: str = "pw.x"
+    """How pw.x is started, such as ``mpirun -np 4 pw.x``; no shell is involved."""
+    pseudo_dir: Path
+    """The folder of the pseudopotential files."""
+    pseudopotentials: dict[str, str]
+    """Chemical symbol -> file name (UPF) in ``pseudo_dir``; there is no default, since no choice fits all materials."""
+    ecutwfc_Ry: float = Field(gt=0.0)
+    """Cutoff of the wave functions, Ry; no default: the pseudopotentials decide, and their makers recommend one."""
+    ecutrho_Ry: float | None = Field(default=None, gt=0.0)
+    """Cutoff of the density, Ry; None is 4 times ``ecutwfc_Ry`` if all pseudopotentials are norm-conserving, else 8."""
+    kspacing_per_A: float = Field(default=0.2, gt=0.0)
+    """Largest distance of k-points, 1/Å (with the factor 2 pi), in a Gamma-centred grid: 0.2 suits most solids, metals
+    may need 0.1. Directions that are not periodic get one k-point."""
+    smearing: Literal["cold", "gaussian", "methfessel-paxton", "fermi-dirac", "none"] = "cold"
+    """Occupations: cold smearing (Marzari-Vanderbilt), which metals, insulators and the liquids between all survive."""
+    degauss_Ry: float = Field(default=0.01, gt=0.0)
+    """Width of the smearing, Ry: 0.01, small enough to leave forces alone and large enough to converge."""
+    conv_thr_Ry: float = Field(default=1e-8, gt=0.0)
+    """SCF threshold on the energy of the whole frame, Ry: 1e-8, since errors of the forces go with its square root."""
+    max_scf_steps: int = Field(default=80, ge=1)
+    """SCF steps of the first try: 80, twice what a difficult good frame takes."""
+    mixing_beta: float = Field(default=0.7, gt=0.0, le=1.0)
+    """Share of the new density in each mixing: 0.7, pw.x's own."""
+    ladder: bool = True
+    """Try an unconverged frame twice more, with more steps and gentler mixing, then with conjugate gradients: neither
+    changes the physics, and what was changed is recorded."""
+    namelists: dict[Literal["control", "system", "electrons"], dict[str, Scalar]] = Field(default_factory=dict)
+    """More keys of pw.x, such as ``{system: {vdw_corr: dft-d3}}``; those that the labeler writes itself are refused."""
+    wall_time: str | float = "2h"
+    """Time limit of one run of pw.x (``90s``, ``30min``, ``2h``, or seconds): 2h, so that a hung run is noticed."""
+
+    @field_validator("command")
+    @classmethod
+    def _splittable(cls, command: str) -> str:
+        if not shlex.split(command):
+            raise ValueError("the command is empty; the default is pw.x")
+        return command
+
+    @field_validator("wall_time")
+    @classmethod
+    def _positive(cls, wall_time: str | float) -> str | float:
+        if not seconds(wall_time) > 0.0:
+            raise ValueError("the time limit must be positive")
+        return wall_time
+
+    @field_validator("namelists")
+    @classmethod
+    def _not_owned(cls, namelists: dict[str, dict[str, Scalar]]) -> dict[str, dict[str, Scalar]]:
+        for section, keys in namelists.items():
+            for key in keys:
+                if key.lower() in OWNED[section] or key.lower().startswith("starting_magnetization"):
+                    raise ValueError(
+                        f"{section}.{key} is written by the labeler: use its own settings, or the frame's charge, "
+                        "spin and initial magnetic moments"
+                    )
+        return namelists
+
+    def extra_physics(self) -> dict[str, Scalar]:
+        """Those of the additional keys that change the physics, lower case, sorted."""
+        chosen: dict[str, Scalar] = {}
+        for section, keys in self.namelists.items():
+            for key, value in keys.items():
+                name = key.lower()
+                physics = name in ELECTRONS_PHYSICS if section == "electrons" else name not in HARMLESS[section]
+                if physics:
+                    chosen[name] = value
+        return dict(sorted(chosen.items()))

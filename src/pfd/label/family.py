@@ -1,0 +1,81 @@
+"""A model as labeler: what distillation uses, with the teacher in the place of first principles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from pfd.errors import InputError
+from pfd.frames import Labels
+from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+
+class FamilyLabelerSettings(LabelerSettings):
+    """Which model labels."""
+
+    method: Literal["family"] = "family"
+    family: str | None = None
+    """Registered name of the model's family; None takes the model at hand (the teacher)."""
+    model: str | None = None
+    """Name of shipped weights, checkpoint file or model folder; None takes the model at hand."""
+    head: str | None = None
+    """Head of a multi-head model; None if it has one only."""
+
+
+class FamilyLabeler(Labeler):
+    """Labels with any ASE calculator, handed in by ``use_model``: this room knows no families."""
+
+    name: ClassVar[str] = "family"
+    Settings = FamilyLabelerSettings
+    honours = frozenset({"partial_pbc"})
+
+    def __init__(self, settings: LabelerSettings) -> None:
+        super().__init__(settings)
+        self._calculator: Calculator | None = None
+        self._level = ""
+
+    def use_model(self, calculator: Calculator, level_of_theory: str) -> None:
+        """Label with this calculator.
+
+        Args:
+            calculator: energy eV, forces eV/Å, stress eV/Å^3 where it has one.
+            level_of_theory: what names the model for good, such as ``model:`` and 12 digits of its digest.
+        """
+        self._calculator = calculator
+        self._level = level_of_theory
+
+    def level_of_theory(self) -> str:
+        """The name given with the model.
+
+        Raises:
+            InputError: if no model was given.
+        """
+        self._model()
+        return self._level
+
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:  # noqa: ARG002 - a model needs no scratch folder
+        """Predict one frame.
+
+        Raises:
+            InputError: if no model was given.
+        """
+        calculator = self._model()
+        copy = frame.copy()
+        copy.set_constraint()
+        copy.calc = calculator
+        has_stress = bool(frame.pbc.all()) and "stress" in calculator.implemented_properties
+        forces = np.array(copy.get_forces(), dtype=float)
+        energy = float(copy.get_potential_energy(force_consistent="free_energy" in calculator.results))
+        stress = np.array(copy.get_stress(), dtype=float) if has_stress else None
+        return Outcome(Labels(energy, forces, stress), converged=True, needs_stress=has_stress)
+
+    def _model(self) -> Calculator:
+        if self._calculator is None:
+            raise InputError("the labeler 'family' was given no model", hint="call use_model(calculator, level) first")
+        return self._calculator

@@ -1,0 +1,145 @@
+"""Judge what an engine said of a frame: a label enters a training set only if it passes every acceptance rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pfd.errors import InputError, LabelRejected
+from pfd.frames import Labels, frame_id
+from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
+from pfd.label.state import asked_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def label_frame(labeler: Labeler, frame: Atoms, scratch: Path) -> Labels:
+    """Label one frame end to end: refuse what cannot be honoured, run the engine, judge, name the level of theory.
+
+    Args:
+        labeler: the engine with its settings.
+        frame: the frame; labels and constraints that it carries play no part.
+        scratch: a folder of its own for the engine.
+
+    Raises:
+        LabelRejected: if the label is not fit for training.
+        TransientError: if something outside ended the engine.
+        InputError, MissingError: if no frame could be labelled like this.
+    """
+    refuse_unhonoured([frame], labeler)
+    labels = judge(frame, labeler.run(frame, scratch), labeler.settings.accept)
+    return replace(labels, level_of_theory=labeler.level_of_theory())
+
+
+def judge(frame: Atoms, outcome: Outcome, rules: AcceptanceRules) -> Labels:
+    """The outcome's labels if they pass every rule.
+
+    The stress of a frame that is not periodic in all directions has no meaning and is left out.
+
+    Raises:
+        LabelRejected: at the first rule that the outcome breaks, with the setting to change and its value.
+    """
+    where = f"frame {frame_id(frame)}"
+    _require_convergence(outcome, where)
+    labels = outcome.labels if frame.pbc.all() else replace(outcome.labels, stress=None)
+    _require_complete(frame, labels, outcome.needs_stress, where)
+    assert labels.forces is not None
+    net = float(np.linalg.norm(labels.forces.sum(axis=0))) / len(frame)
+    if net > rules.max_net_force_eV_per_A:
+        raise LabelRejected(
+            f"the forces sum to {net:.3g} eV/Å per atom instead of zero",
+            where=where,
+            hint="use a finer grid or basis (higher cutoffs), or raise accept.max_net_force_eV_per_A "
+            f"({rules.max_net_force_eV_per_A:g})",
+        )
+    largest = float(np.linalg.norm(labels.forces, axis=1).max())
+    if largest > rules.max_force_eV_per_A:
+        raise LabelRejected(
+            f"the largest force is {largest:.3g} eV/Å",
+            where=where,
+            hint="look at the frame for atoms too close to each other, or raise accept.max_force_eV_per_A "
+            f"({rules.max_force_eV_per_A:g})",
+        )
+    if outcome.echoed is not None:
+        _require_same_geometry(frame, outcome.echoed, rules.echo_tolerance_A, where)
+    return labels
+
+
+def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:
+    """Refuse frames that ask for what the labeler cannot do; constraints are always fine, they change no label.
+
+    Raises:
+        InputError: naming each of charge, spin, initial_magmoms and partial_pbc that is asked for in vain.
+    """
+    first: dict[str, int] = {}
+    for index, frame in enumerate(frames):
+        for name in asked_of(frame):
+            if name not in labeler.honours:
+                first.setdefault(name, index)
+    if first:
+        named = ", ".join(f"{name} (first in frame {frame_id(frames[index])})" for name, index in first.items())
+        can = ", ".join(sorted(labeler.honours)) or "none of charge, spin, initial_magmoms, partial_pbc"
+        raise InputError(
+            f"the labeler {labeler.name!r} cannot honour {named}",
+            where="label.method",
+            hint=f"remove it from the structures, or choose another labeler; this one honours: {can}",
+        )
+
+
+def _require_convergence(outcome: Outcome, where: str) -> None:
+    steps, limit = outcome.scf_steps, outcome.max_scf_steps
+    if not outcome.converged:
+        told = "" if steps is None else f" in {steps} SCF steps"
+        raise LabelRejected(f"the engine did not converge{told}", where=where, hint=_more_steps(limit))
+    if steps is not None and limit is not None and steps >= limit:
+        raise LabelRejected(
+            f"the engine used all of its {limit} SCF steps, so its sign of convergence proves nothing",
+            where=where,
+            hint=_more_steps(limit),
+        )
+
+
+def _more_steps(limit: int | None) -> str:
+    return "raise max_scf_steps" + ("" if limit is None else f" ({limit})")
+
+
+def _require_complete(frame: Atoms, labels: Labels, needs_stress: bool, where: str) -> None:
+    needed = {"energy": (), "forces": (len(frame), 3)}
+    if labels.stress is not None or (needs_stress and frame.pbc.all()):
+        needed["stress"] = (6,)
+    for name, shape in needed.items():
+        value = getattr(labels, name)
+        if value is None:
+            raise LabelRejected(
+                f"the engine gave no {name}", where=where, hint="look into its output in the task folder"
+            )
+        if np.shape(value) != shape:
+            found = np.shape(value)
+            raise LabelRejected(
+                f"the {name} has the shape {found}, not {shape}", where=where, hint="look into its output"
+            )
+        if not np.isfinite(value).all():
+            raise LabelRejected(f"the {name} is not finite", where=where, hint="look at the frame: is it sane?")
+
+
+def _require_same_geometry(frame: Atoms, echoed: Atoms, tolerance_A: float, where: str) -> None:
+    """Compare species in order, cell, and positions modulo periodic images."""
+    hint = f"report this to the author of the labeler, or raise accept.echo_tolerance_A ({tolerance_A:g})"
+    if len(echoed) != len(frame) or (echoed.numbers != frame.numbers).any():
+        raise LabelRejected("the engine computed other atoms, or in another order", where=where, hint=hint)
+    if echoed.cell.rank == 3 and frame.cell.rank == 3:
+        off = float(np.abs(echoed.cell.array - frame.cell.array).max())
+        if not off <= tolerance_A:
+            raise LabelRejected(f"the engine computed another cell (off by {off:.3g} Å)", where=where, hint=hint)
+    shift = echoed.positions - frame.positions
+    if frame.cell.rank == 3:
+        fractional = np.linalg.solve(frame.cell.array.T, shift.T).T
+        shift = shift - np.where(echoed.pbc, np.round(fractional), 0.0) @ frame.cell.array
+    off = float(np.linalg.norm(shift, axis=1).max(initial=0.0))
+    if not off <= tolerance_A:
+        raise LabelRejected(f"the engine computed other positions (off by {off:.3g} Å)", where=where, hint=hint)

@@ -1,0 +1,113 @@
+"""Run a program in a process group of its own, with a time limit, and leave none of it behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfd.errors import MissingError
+
+GRACE_S = 5.0
+"""Seconds between asking a program to end and killing it."""
+
+# The launcher asks the kernel (Linux) to end the program when this process dies, also by kill -9, and then becomes it.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+prctl = getattr(ctypes.CDLL(None), "prctl", None)
+if prctl is not None:
+    prctl(1, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(143)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended.
+
+    Attributes:
+        code: its exit code; minus the signal's number if one killed it.
+        timed_out: whether it was killed here because its time was over.
+        output: what it wrote to standard output and error, undecodable bytes replaced.
+        seconds: wall time.
+    """
+
+    code: int
+    timed_out: bool
+    output: str
+    seconds: float
+
+    @property
+    def killed(self) -> bool:
+        """True if a signal ended it, as the program itself or as mpirun reports it."""
+        return self.code < 0 or self.code in {128 + signal.SIGKILL, 128 + signal.SIGTERM}
+
+
+def run_program(
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    *,
+    wall_time_s: float,
+    environment: Mapping[str, str] | None = None,
+    install: str = "",
+) -> Finished:
+    """Run a program without a shell until it ends; whatever interrupts this call ends its whole process group first.
+
+    Args:
+        command: program and arguments.
+        folder: its working folder, which exists.
+        log: the file that takes its standard output and error.
+        wall_time_s: seconds after which it is killed.
+        environment: variables to add to this process's own.
+        install: the command that installs the program, for the error message.
+
+    Raises:
+        MissingError: if there is no such program.
+    """
+    program = shutil.which(command[0])
+    if program is None:
+        raise MissingError(f"there is no program {command[0]!r} on this machine", hint=install)
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(Path(program).absolute())]
+    began = time.monotonic()
+    timed_out = False
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*launcher, *command[1:]],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            process_group=0,
+        )
+        try:
+            process.wait(timeout=wall_time_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            _end_group(process)
+    output = log.read_text(encoding="utf-8", errors="replace")
+    return Finished(process.returncode, timed_out, output, time.monotonic() - began)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all of its group: politely, then for good."""
+    for ending, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, ending)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

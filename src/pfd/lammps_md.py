@@ -1,0 +1,157 @@
+"""Molecular dynamics in LAMMPS: NVE, NVT and NPT runs of a frame that give back stored frames one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from pfd.errors import DataError, SettingError
+from pfd.lammps_session import LammpsPotential, LammpsSession
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Ensemble = Literal["nve", "nvt", "npt"]
+Thermostat = Literal["langevin", "bussi"]
+Barostat = Literal["full", "isotropic"]
+
+BAR_PER_GPA = 1.0e4
+
+
+class StoredFrame(NamedTuple):
+    """One stored frame of a trajectory."""
+
+    step: int
+    """Steps since the start; the starting frame, step 0, is stored too."""
+    frame: Atoms
+    """Positions (not wrapped), cell and velocities; no calculator; ``info`` and constraints are the start's."""
+    energy: float
+    """Potential energy, eV."""
+    temperature_K: float
+    """Instantaneous temperature of the atoms that can move; three degrees of freedom less if all can."""
+
+
+def run_lammps_md(
+    potential: LammpsPotential,
+    frame: Atoms,
+    *,
+    ensemble: Ensemble,
+    steps: int,
+    every: int,
+    timestep_fs: float = 1.0,
+    temperature_K: float = 300.0,
+    pressure_GPa: float = 0.0,
+    thermostat: Thermostat = "langevin",
+    barostat: Barostat = "full",
+    thermostat_time_fs: float = 100.0,
+    barostat_time_fs: float = 1000.0,
+    seed: int = 0,
+) -> Iterator[StoredFrame]:
+    """Run MD from a frame and its momenta, yielding the start and then each ``every``-th step.
+
+    Nothing runs ahead of the reader: who stops reading stops the run. The same arguments give the same frames.
+
+    Args:
+        potential: what moves the atoms.
+        frame: where to start; its momenta are the velocities; atoms in ``FixAtoms`` stay where they are.
+        ensemble: ``nve``; ``nvt`` with the thermostat named; ``npt``: Nosé-Hoover chains on particles and cell,
+            Martyna, Tobias and Klein, J. Chem. Phys. 101, 4177 (1994).
+        steps: how many steps; frames are stored up to the last multiple of ``every``.
+        every: steps between stored frames.
+        timestep_fs: time step, fs.
+        temperature_K: target temperature, K (nvt, npt).
+        pressure_GPa: target pressure, GPa, positive compresses (npt).
+        thermostat: ``langevin``, or ``bussi`` (Bussi, Donadio and Parrinello, J. Chem. Phys. 126, 014101 (2007)).
+        barostat: ``full`` moves all six cell parameters (crystals), ``isotropic`` the volume only (liquids, glasses).
+        thermostat_time_fs: relaxation time of the thermostat, fs.
+        barostat_time_fs: relaxation time of the barostat, fs.
+        seed: of the thermostat's noise.
+
+    Raises:
+        SettingError: if a number makes no sense, or npt is asked of a frame that is not periodic everywhere.
+        DataError: if the frame carries a constraint other than ``FixAtoms``, or any in npt.
+        ModelError: if the potential does not know an element.
+        TaskFailed: if LAMMPS stops (atoms lost, for example); the frames yielded before are good.
+    """
+    if steps < 0 or every < 1 or timestep_fs <= 0.0 or temperature_K < 0.0:
+        raise SettingError(f"no MD of {steps} steps, stored every {every}, of {timestep_fs} fs at {temperature_K} K")
+    if ensemble == "npt" and not frame.pbc.all():
+        raise SettingError("npt needs a frame that is periodic in all directions", hint="use nvt for this frame")
+    fixed = _fixed_atoms(frame)
+    if ensemble == "npt" and len(fixed):
+        raise DataError("npt cannot keep atoms fixed while the cell moves", hint="use nvt, or free the atoms")
+    damping_ps = thermostat_time_fs / 1000.0
+    with LammpsSession(potential, free_boundary="s") as session:
+        session.place(frame)
+        for command in (
+            *_groups(fixed, len(frame)),
+            f"timestep {timestep_fs / 1000.0!r}",
+            *_integrators(ensemble, thermostat, barostat, temperature_K, pressure_GPa, damping_ps, barostat_time_fs, seed),
+            *(("fix_modify bath temp mobile_temp",) if ensemble == "nvt" else ()),
+        ):
+            session.command(command)
+        session.command("run 0 post no")
+        yield _stored(session, 0)
+        for step in range(every, steps + 1, every):
+            session.command(f"run {every} pre {'yes' if step == every else 'no'} post no")
+            yield _stored(session, step)
+
+
+def _fixed_atoms(frame: Atoms) -> np.ndarray:
+    from ase.constraints import FixAtoms
+
+    fixed: set[int] = set()
+    for constraint in frame.constraints:
+        if not isinstance(constraint, FixAtoms):
+            name = type(constraint).__name__
+            raise DataError(f"MD in LAMMPS does not keep the constraint {name}", hint="use FixAtoms, or ASE's MD")
+        fixed.update(int(index) for index in constraint.get_indices())
+    return np.array(sorted(fixed), dtype=int)
+
+
+def _groups(fixed: np.ndarray, atoms: int) -> list[str]:
+    """Commands that name the atoms that can move and define their temperature."""
+    commands = ["group mobile union all"]
+    if len(fixed):
+        mobile = sorted({*range(atoms)} - {*fixed.tolist()})
+        commands = [
+            f"group mobile id {' '.join(str(index + 1) for index in mobile)}",
+            "group fixed subtract all mobile",
+            "velocity fixed set 0.0 0.0 0.0",
+        ]
+    lost = 0 if len(fixed) else 3
+    return [*commands, "compute mobile_temp mobile temp", f"compute_modify mobile_temp extra/dof {lost}",
+            "thermo_modify temp mobile_temp"]
+
+
+def _integrators(
+    ensemble: Ensemble,
+    thermostat: Thermostat,
+    barostat: Barostat,
+    temperature_K: float,
+    pressure_GPa: float,
+    damping_ps: float,
+    barostat_time_fs: float,
+    seed: int,
+) -> list[str]:
+    """The fixes of an ensemble; LAMMPS wants a seed of at least 1."""
+    start = seed % 899_999_999 + 1
+    bath = f"{temperature_K!r} {temperature_K!r} {damping_ps!r}"
+    if ensemble == "npt":
+        pressure_bar = pressure_GPa * BAR_PER_GPA
+        cell = "tri" if barostat == "full" else "iso"
+        target = f"{cell} {pressure_bar!r} {pressure_bar!r} {barostat_time_fs / 1000.0!r}"
+        return [f"fix move all npt temp {bath} {target} flip no"]
+    integrator = ["fix move mobile nve"]
+    if ensemble == "nve":
+        return integrator
+    if thermostat == "bussi":
+        return [*integrator, f"fix bath mobile temp/csvr {bath} {start}"]
+    return [*integrator, f"fix bath mobile langevin {bath} {start} zero yes"]
+
+
+def _stored(session: LammpsSession, step: int) -> StoredFrame:
+    energy, temperature = (float(session.lammps.get_thermo(name)) for name in ("pe", "temp"))
+    return StoredFrame(step, session.snapshot(), energy, temperature)

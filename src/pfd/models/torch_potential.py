@@ -1,0 +1,127 @@
+"""What torch families share outside training: predictions of batches, labels of frames, an ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pfd.errors import ModelError
+from pfd.frames import Labels
+from pfd.models.family import Progress, no_progress
+
+if TYPE_CHECKING:
+    import torch
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+ATOMS_PER_BATCH = 256
+"""Frames are predicted together up to this many atoms: small frames gain, and memory stays under about 1 GB."""
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions of a batch, as tensors.
+
+    Attributes:
+        energies: eV, (frames,), float64: totals are large and their differences small.
+        forces: eV/Å, (atoms, 3), frames one after another.
+        stresses: eV/Å^3, ASE's sign, (frames, 3, 3).
+    """
+
+    energies: torch.Tensor
+    forces: torch.Tensor
+    stresses: torch.Tensor
+
+
+class TorchPotential(Protocol):
+    """A model of one family in memory: what the shared loops need of it."""
+
+    module: Any
+    """The ``torch.nn.Module`` whose parameters are trained."""
+    elements: tuple[str, ...]
+    """Chemical symbols that the model knows."""
+
+    def graph(self, frame: Atoms) -> Any:
+        """A frame prepared once for all later predictions: its neighbours do not change while weights do."""
+
+    def predict(self, graphs: Sequence[Any], *, differentiable: bool) -> Prediction:
+        """Predict a batch; ``differentiable`` if a loss on forces and stress will be differentiated by the weights."""
+
+
+def require_elements(frames: Sequence[Atoms], known: Sequence[str], where: str) -> None:
+    """Refuse frames with an element that the model has never seen.
+
+    Raises:
+        ModelError: naming the elements.
+    """
+    unknown = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(known))
+    if unknown:
+        raise ModelError(
+            f"the model does not know {', '.join(unknown)}", where=where, hint="choose a model trained on them"
+        )
+
+
+def predict_frames(
+    potential: TorchPotential, frames: Sequence[Atoms], where: str, progress: Progress = no_progress
+) -> list[Labels]:
+    """Energy, forces and (where the frame is periodic in all directions) stress of each frame, in float64.
+
+    Raises:
+        ModelError: if a frame holds an element that the model does not know.
+    """
+    require_elements(frames, potential.elements, where)
+    labels: list[Labels] = []
+    for batch in batches_by_size(frames, ATOMS_PER_BATCH):
+        prediction = potential.predict([potential.graph(frame) for frame in batch], differentiable=False)
+        energies = prediction.energies.detach().cpu().numpy().astype(float)
+        forces = prediction.forces.detach().cpu().numpy().astype(float)
+        stresses = prediction.stresses.detach().cpu().numpy().astype(float)
+        splits = np.cumsum([len(frame) for frame in batch])[:-1]
+        for frame, energy, force, stress in zip(batch, energies, np.split(forces, splits), stresses, strict=True):
+            labels.append(Labels(float(energy), force, voigt(stress) if frame.pbc.all() else None))
+        progress(len(labels) / len(frames), f"predicted {len(labels)} of {len(frames)} frames")
+    return labels
+
+
+def batches_by_size(frames: Sequence[Atoms], atoms: int) -> Iterator[list[Atoms]]:
+    """Consecutive frames, as many as hold at most ``atoms`` atoms together, at least one."""
+    batch: list[Atoms] = []
+    for frame in frames:
+        if batch and sum(map(len, batch)) + len(frame) > atoms:
+            yield batch
+            batch = []
+        batch.append(frame)
+    if batch:
+        yield batch
+
+
+def voigt(matrix: np.ndarray) -> np.ndarray:
+    """The six components xx yy zz yz xz xy of a symmetric matrix."""
+    return np.array([(matrix[row, column] + matrix[column, row]) / 2 for row, column in VOIGT])
+
+
+def torch_calculator(potential: TorchPotential, where: str) -> Calculator:
+    """An ASE calculator: energy eV, forces eV/Å, and stress eV/Å^3 where periodic in all directions."""
+    from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+
+    class TorchCalculator(Calculator):  # type: ignore[misc]
+        """Energy, forces and stress of one frame at a time."""
+
+        implemented_properties = ("energy", "free_energy", "forces", "stress")
+
+        def calculate(
+            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            labels = predict_frames(potential, [self.atoms], where)[0]
+            self.results = {"energy": labels.energy, "free_energy": labels.energy, "forces": labels.forces}
+            if labels.stress is not None:
+                self.results["stress"] = labels.stress
+            elif "stress" in properties:
+                raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
+
+    return TorchCalculator()

@@ -1,0 +1,170 @@
+"""Adopt, fine-tune and fit: what is the same for every family, the energy shift above all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pfd.errors import ModelError
+from pfd.frames import EnergyShift, fit_energy_shift, labels_of, require_labels, with_labels
+from pfd.models.family import Family, Model, ModelCard, Progress, TrainingReport, no_progress, read_model, write_model
+from pfd.plugins import FAMILIES, load_plugin, require_modules
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def make_family(name: str, where: str = "") -> Family:
+    """The family of that registered name.
+
+    Raises:
+        SettingError: if there is none of that name.
+    """
+    family: Family = load_plugin(FAMILIES, name, where)()
+    return family
+
+
+def require_family(family: Family) -> None:
+    """Refuse to go on if the family's packages are not installed in this environment.
+
+    Raises:
+        MissingError: naming the packages and the command that installs them.
+    """
+    install = f'pip install "pfd-kit[{family.extra}]"' if family.extra else "pip install " + " ".join(family.packages)
+    require_modules(family.modules, what=f"the family {family.name!r}", install=install)
+
+
+def adopt_model(family: Family, source: str, head: str | None, folder: Path) -> Model:
+    """Put a pre-trained model into an empty folder, with its ``model.json``."""
+    model = Model(card=family.adopt(source, head, folder), versions=package_versions(family))
+    write_model(folder, model)
+    return model
+
+
+def package_versions(family: Family) -> dict[str, str]:
+    """Installed versions of the family's packages."""
+    versions = {}
+    for requirement in family.packages:
+        name = requirement.split("==")[0].split(">")[0].split("[")[0].strip()
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def check_elements(card: ModelCard, frames: Sequence[Atoms], where: str = "") -> None:
+    """Refuse frames with an element that the model does not know.
+
+    Raises:
+        ModelError: naming the elements.
+    """
+    unknown = {symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(card.elements)
+    if card.elements and unknown:
+        raise ModelError(
+            f"the model {card.name!r} ({card.family}) does not know {', '.join(sorted(unknown))}",
+            where=where,
+            hint=f"choose a model that does; this one knows {len(card.elements)} elements",
+        )
+
+
+def predict_frames(folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Atoms]:
+    """The frames with the model's energy, forces and stress as labels."""
+    card = read_model(folder).card
+    family = make_family(card.family)
+    require_family(family)
+    check_elements(card, frames)
+    return [
+        with_labels(frame, labels)
+        for frame, labels in zip(frames, family.predict(folder, frames, progress), strict=True)
+    ]
+
+
+def fine_tune_model(
+    start: Path,
+    train: Sequence[Atoms],
+    valid: Sequence[Atoms],
+    settings: Settings,
+    seed: int,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> TrainingReport:
+    """Fine-tune the model in ``start`` into the new folder ``folder``.
+
+    The energy shift is fitted on the training frames as minimum-norm least squares of label - model, added to the
+    weights, and fitted and added again after the training: every later use of the model starts from those weights.
+
+    Raises:
+        DataError: if a frame lacks energy or forces.
+        ModelError: if the model does not know an element.
+    """
+    model = read_model(start)
+    family = make_family(model.card.family)
+    require_family(family)
+    require_labels([*train, *valid], where="training set")
+    check_elements(model.card, [*train, *valid], where="training set")
+    shutil.copytree(start, folder, dirs_exist_ok=True)
+    before = _shift(family, folder, train)
+    report = family.fine_tune(folder, train, valid, settings, seed, progress)
+    after = _shift(family, folder, train)
+    total = dict(model.energy_shift_eV)
+    for shift in (before, after):
+        for symbol, value in shift.per_element_eV.items():
+            total[symbol] = total.get(symbol, 0.0) + value
+    _record(folder, family, model.card, len(train) + len(valid), total, after.undetermined, train)
+    return report
+
+
+def fit_model(
+    family: Family,
+    train: Sequence[Atoms],
+    valid: Sequence[Atoms],
+    settings: Settings,
+    seed: int,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> TrainingReport:
+    """Fit a student of the family from scratch into an empty folder; its energies are shifted as in fine-tuning.
+
+    Raises:
+        DataError: if a frame lacks energy or forces.
+    """
+    require_family(family)
+    require_labels([*train, *valid], where="training set")
+    card, report = family.fit(folder, train, valid, settings, seed, progress)
+    after = _shift(family, folder, train)
+    _record(folder, family, card, len(train) + len(valid), after.per_element_eV, after.undetermined, train)
+    return report
+
+
+def _shift(family: Family, folder: Path, train: Sequence[Atoms]) -> EnergyShift:
+    shift = fit_energy_shift(train, family.predict(folder, train))
+    family.add_energy_shift(folder, shift.per_element_eV)
+    return shift
+
+
+def _record(
+    folder: Path,
+    family: Family,
+    card: ModelCard,
+    frames: int,
+    shift_eV: dict[str, float],
+    undetermined: tuple[str, ...],
+    train: Sequence[Atoms],
+) -> None:
+    levels = {labels_of(frame).level_of_theory for frame in train} - {""}
+    level = levels.pop() if len(levels) == 1 else "unknown"
+    write_model(
+        folder,
+        Model(
+            card=card.model_copy(update={"level_of_theory": level}),
+            energy_shift_eV=shift_eV,
+            undetermined_elements=undetermined,
+            trained_frames=frames,
+            versions=package_versions(family),
+        ),
+    )

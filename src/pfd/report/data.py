@@ -1,0 +1,202 @@
+"""What a report is made of: the typed content of ``report-data.json``, every part of which may still be missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from pfd.errors import RunError
+from pfd.evaluate import ErrorReport, Parity, Verdict
+from pfd.models.family import EpochRecord, ModelCard
+from pfd.settings import Settings
+
+DATA_FILE = "report-data.json"
+SUMMARY_FILE = "summary.json"
+JOURNAL_FILE = "journal.jsonl"
+
+ModelKey = Literal["pretrained", "finetuned", "student", "scratch"]
+MODEL_NAMES: dict[ModelKey, str] = {
+    "pretrained": "pre-trained",
+    "finetuned": "fine-tuned",
+    "student": "student",
+    "scratch": "student from scratch",
+}
+"""What the models are called on the page and in the table, in the order of their rows."""
+
+
+class ModelResult(Settings):
+    """One model on the fixed test set."""
+
+    errors: ErrorReport | None = None
+    """Errors against the labels of the fixed test set."""
+    user_errors: ErrorReport | None = None
+    """Errors on the user's own ``evaluate.test_file``, reported apart."""
+    parity: Parity | None = None
+    """Points of the parity plots on the fixed test set."""
+    card: ModelCard | None = None
+    """What the model says of itself."""
+    us_per_atom_step: float | None = None
+    """Microseconds per atom and MD step at 512 atoms on one thread."""
+
+
+class Anchor(Settings):
+    """A potential of known cost, timed back to back with the models."""
+
+    name: str
+    """Such as ``Stillinger-Weber``."""
+    us_per_atom_step: float
+    """Microseconds per atom and MD step, as for the models."""
+
+
+class IterationResult(Settings):
+    """One turn of the loop."""
+
+    loop: Literal["finetune", "distill"]
+    """Which binding of the loop."""
+    iteration: int
+    """Counted from 0 in its loop."""
+    stage: int = 0
+    """Index of the exploration stage."""
+    labels: dict[str, int] = Field(default_factory=dict)
+    """``asked``, ``accepted``, ``rejected`` in this iteration; ``total``: all labels used in this loop so far
+    (training, validation, test, shift)."""
+    selected: int | None = None
+    """Frames that were chosen for labelling."""
+    gains: tuple[float, ...] = ()
+    """Entropy gain of each pick when it was chosen, nats, in the order of choice."""
+    prospective: ErrorReport | None = None
+    """Errors on the newly labelled frames before the model trained on them."""
+    test: ErrorReport | None = None
+    """Errors on the loop's fixed test set after training."""
+    curve: tuple[EpochRecord, ...] = ()
+    """The learning curve."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Each limit held against the errors."""
+    decision: str = ""
+    """What was decided after it."""
+    reason: str = ""
+    """Why."""
+
+
+class RejectedLabel(Settings):
+    """One label that did not meet the acceptance rules."""
+
+    id: str
+    """The frame's id."""
+    reason: str
+    """What was wrong with it."""
+
+
+class TrajectoryResult(Settings):
+    """One trajectory of the exploration or of the student's own MD."""
+
+    name: str
+    """Its name within the run."""
+    temperature_K: float | None = None
+    """The temperature asked for."""
+    finished: bool
+    """False if a stop check ended it."""
+    stop_reason: str | None = None
+    """Which check, and by how much."""
+    steps: int | None = None
+    """MD steps done."""
+    mean_temperature_K: float | None = None
+    """Mean temperature after equilibration."""
+
+
+class ReportData(Settings):
+    """The content of ``report-data.json``; a running run has parts of it."""
+
+    name: str = ""
+    """The run's name."""
+    status: str = "running"
+    """``running``, ``converged``, ``not_converged`` or ``failed``."""
+    models: dict[ModelKey, ModelResult] = Field(default_factory=dict)
+    """The models compared on the fixed test set."""
+    student_vs_teacher: ErrorReport | None = None
+    """Student against its teacher's labels on distillation's own test set."""
+    anchor: Anchor | None = None
+    """A potential of known cost beside which the speeds can be read."""
+    iterations: tuple[IterationResult, ...] = ()
+    """All iterations, oldest first."""
+    rejected: tuple[RejectedLabel, ...] = ()
+    """Labels that were refused."""
+    trajectories: tuple[TrajectoryResult, ...] = ()
+    """Trajectories run so far."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """Seconds by step, and ``wall``."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of what computed."""
+    seed: int | None = None
+    """The run's seed."""
+    citations: tuple[str, ...] = ()
+    """What to cite."""
+
+
+def read_report_data(run_folder: Path) -> ReportData:
+    """Read ``report-data.json``, with what only ``summary.json`` knows filled in from there.
+
+    Raises:
+        RunError: if the folder is not there, or a file in it is damaged or written by another version.
+    """
+    if not run_folder.is_dir():
+        raise RunError("no such run folder", where=str(run_folder), hint="give the folder that `pfd submit` made")
+    data = read_object(run_folder / DATA_FILE)
+    summary = read_object(run_folder / SUMMARY_FILE)
+    for key in ("name", "status", "seconds", "versions", "seed"):
+        if key in summary and data.get(key) in (None, "", {}):
+            data[key] = summary[key]
+    if summary.get("status"):
+        data["status"] = summary["status"]  # written last, when the run ends
+    try:
+        return ReportData.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RunError(
+            f"{place}: {first['msg']}",
+            where=str(run_folder / DATA_FILE),
+            hint="use the version of pfd that wrote the run, or submit the input again to write it anew",
+        ) from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, empty if there is no such file.
+
+    Raises:
+        RunError: if the file does not hold a JSON object.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"not readable as JSON ({error})", where=str(path), hint="submit the input again") from error
+    if not isinstance(value, dict):
+        raise RunError("holds no JSON object", where=str(path), hint="submit the input again")
+    return value
+
+
+def read_journal(run_folder: Path) -> list[dict[str, Any]]:
+    """The journal's entries, oldest first; a last line that a killed driver left unfinished is no entry.
+
+    Raises:
+        RunError: if another line is damaged.
+    """
+    path = run_folder / JOURNAL_FILE
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise RunError("a damaged line", where=f"{path}:{number}", hint="restore the journal") from error
+        entries.append(entry if isinstance(entry, dict) else {"entry": entry})
+    return entries

@@ -1,0 +1,88 @@
+"""One self-contained HTML page from a run folder: it reads what the run has written so far and writes nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pfd.report import plots
+from pfd.report.data import MODEL_NAMES, ReportData, read_journal, read_report_data
+from pfd.report.table import HEADINGS, number, result_rows, user_rows, with_interval
+
+PAGE_FILE = "report.html"
+TEMPLATE_FILE = "page.html.jinja"
+JOURNAL_ENTRIES = 30
+"""Of the journal, the page shows this many of the newest entries."""
+ENDINGS = {
+    "converged": "Converged: every limit is met, overall and for every condition asked for.",
+    "not_converged": "Finished without converging: at least one limit is not met.",
+    "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
+    "running": "Running: this page shows what is there so far.",
+}
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write ``report.html`` into a run folder, atomically, and return its path.
+
+    Reads ``report-data.json``, ``summary.json`` and ``journal.jsonl``; any of them may be missing, as in a run that
+    goes on. The same files give the same page. It loads nothing from elsewhere.
+
+    Raises:
+        RunError: if the folder is not there or one of the files is damaged.
+    """
+    page = render(read_report_data(run_folder), read_journal(run_folder))
+    path = run_folder / PAGE_FILE
+    draft = path.with_name(f".{PAGE_FILE}.draft")
+    draft.write_text(page, encoding="utf-8")
+    return draft.replace(path)
+
+
+def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
+    """The page's HTML; every text from the run is escaped, only the plots are markup."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    # Markup marks our own SVG, whose texts matplotlib has escaped; everything else goes through autoescape.
+    svg = Markup
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "percent": _percent}
+    template = environment.from_string(resources.files("pfd.report").joinpath(TEMPLATE_FILE).read_text("utf-8"))
+    element = plots.element_plot(data)
+    time = plots.seconds_plot(data)
+    return template.render(
+        data=data,
+        ending=ENDINGS.get(data.status, data.status),
+        headings=[heading.replace("\n", " ") for heading in HEADINGS],
+        rows=result_rows(data),
+        user_rows=user_rows(data),
+        names=MODEL_NAMES,
+        loop_names=plots.LOOP_NAMES,
+        cards={MODEL_NAMES[key]: data.models[key].card for key in MODEL_NAMES if key in data.models},
+        with_interval=with_interval,
+        parity={unit: [svg(plot) for plot in row] for unit, row in plots.parity_plots(data).items()},
+        curves=[svg(plot) for plot in plots.learning_curves(data)],
+        by_labels=[svg(plot) for plot in plots.errors_by_labels(data)],
+        gains=[svg(plot) for plot in plots.gain_plots(data)],
+        conditions=[svg(plot) for plot in (*plots.condition_plots(data), *([element] if element else []))],
+        seconds=svg(time) if time else None,
+        reasons=Counter(_kind(label.reason) for label in data.rejected).most_common(),
+        stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
+        journal=[_line(entry) for entry in journal[-JOURNAL_ENTRIES:]],
+        journal_length=len(journal),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return number(share) if share is None else f"{number(100 * share)} %"
+
+
+def _kind(reason: str) -> str:
+    """The reason without its numbers, so that like reasons are counted together."""
+    return " ".join("…" if any(sign.isdigit() for sign in word) else word for word in reason.split())
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in entry.items())

@@ -1,0 +1,241 @@
+"""The page's plots, each a function from report data to inline SVG, and nothing where there is nothing to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pfd.evaluate import Errors, ParityPoints
+from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
+from pfd.report.svg import COLOURS, INK, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOOP_NAMES = {"finetune": "Fine-tuning", "distill": "Distillation"}
+PARITY = {
+    "force_eV_per_A": "force component, eV/Å",
+    "energy_meV_per_atom": "energy, meV/atom",
+    "stress_GPa": "stress component, GPa",
+}
+CONDITIONS = {"temperature_K": "temperature, K", "pressure_GPa": "pressure, GPa", "group": "group"}
+
+
+def parity_plots(data: ReportData) -> dict[str, list[str]]:
+    """Predicted against label: a row per quantity, a plot per model, all of a row on the same axes."""
+    rows = {}
+    for quantity, unit in PARITY.items():
+        found: dict[ModelKey, ParityPoints] = {}
+        for key in MODEL_NAMES:
+            parity = data.models[key].parity if key in data.models else None
+            points = getattr(parity, quantity) if parity else None
+            if points is not None and points.label:
+                found[key] = points
+        if not found:
+            continue
+        every = [value for points in found.values() for value in (*points.label, *points.predicted)]
+        margin = 0.04 * (max(every) - min(every)) or 1.0
+        limits = (min(every) - margin, max(every) + margin)
+        rows[unit] = [_parity_plot(key, points, unit, limits) for key, points in found.items()]
+    return rows
+
+
+def _parity_plot(key: ModelKey, points: ParityPoints, unit: str, limits: tuple[float, float]) -> str:
+    name = MODEL_NAMES[key]
+    with plot_style():
+        figure, axes = new_axes(name, f"label: {unit}", "predicted", width_in=3.2, height_in=3.1)
+        axes.plot(limits, limits, color=INK, linewidth=0.6, zorder=1)
+        size = 5 if len(points.label) > 300 else 14
+        axes.scatter(
+            points.label, points.predicted, s=size, color=COLOURS[key], alpha=0.6, linewidths=0, rasterized=True
+        )
+        axes.set(xlim=limits, ylim=limits, aspect="equal")
+        shown = f"{len(points.label)} of {points.total} points" + (
+            f", {points.left_out} not finite" if points.left_out else ""
+        )
+        axes.text(0.03, 0.97, shown, transform=axes.transAxes, va="top", fontsize=8)
+        return svg_of(figure, f"Parity plot of {name}: {unit}")
+
+
+def learning_curves(data: ReportData) -> list[str]:
+    """Force RMSE on validation (solid) and training frames (dashed) by optimiser step; a plot per loop."""
+    plots = []
+    for title, turns in _loops(data):
+        with plot_style():
+            figure, axes = new_axes(
+                f"{title}: solid validation, dashed training", "optimiser step", "force RMSE, meV/Å"
+            )
+            drawn = [_draw_curve(axes, turn, SEQUENCE[turn.iteration % len(SEQUENCE)]) for turn in turns]
+            if any(drawn):
+                if axes.dataLim.ymin > 0:
+                    log_axis(axes, "y")
+                axes.legend()
+                plots.append(svg_of(figure, f"Learning curves, {title}"))
+    return plots
+
+
+def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
+    drawn = False
+    for field, dashes in (("valid_force_rmse_eV_per_A", "-"), ("train_force_rmse_eV_per_A", "--")):
+        found = [(record.step, getattr(record, field)) for record in turn.curve]
+        points = [(step, 1000 * rmse) for step, rmse in found if rmse is not None]
+        if points:
+            label = None if drawn else f"iteration {turn.iteration}"
+            marker = "o" if len(points) == 1 else None
+            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label, marker=marker)
+            drawn = True
+    return drawn
+
+
+def errors_by_labels(data: ReportData) -> list[str]:
+    """Force RMSE on the fixed test set, and on new frames before training on them, by labels used; a plot per loop."""
+    plots = []
+    for title, turns in _loops(data):
+        counts, so_far = [], 0
+        for turn in turns:
+            so_far += turn.labels.get("accepted", 0)
+            counts.append(turn.labels.get("total", so_far))
+        with plot_style():
+            figure, axes = new_axes(title, "labels used (training, validation, test)", "force RMSE, meV/Å")
+            series = (
+                ("test", "fixed test set", SEQUENCE[0]),
+                ("prospective", "new frames, before training", SEQUENCE[1]),
+            )
+            drawn = [
+                _draw_errors(
+                    axes, [(x, getattr(turn, field)) for x, turn in zip(counts, turns, strict=True)], name, colour
+                )
+                for field, name, colour in series
+            ]
+            if any(drawn):
+                axes.set(xlim=(0, 1.08 * max(counts) or 1), ylim=(0, None))
+                axes.legend()
+                plots.append(svg_of(figure, f"Force error by number of labels, {title}"))
+    return plots
+
+
+def gain_plots(data: ReportData) -> list[str]:
+    """Entropy gain of each pick in the order of choice: where it levels off, more frames would teach little."""
+    plots = []
+    for title, turns in _loops(data):
+        with plot_style():
+            figure, axes = new_axes(title, "pick", "entropy gain, nats")
+            for turn in turns:
+                if turn.gains:
+                    axes.plot(
+                        range(1, len(turn.gains) + 1),
+                        turn.gains,
+                        color=SEQUENCE[turn.iteration % len(SEQUENCE)],
+                        marker=".",
+                        label=f"iteration {turn.iteration}",
+                    )
+            if axes.lines:
+                axes.legend()
+                plots.append(svg_of(figure, f"Entropy gain per pick, {title}"))
+    return plots
+
+
+def condition_plots(data: ReportData) -> list[str]:
+    """Force RMSE of each model at each temperature, pressure and group of the fixed test set."""
+    plots = []
+    for condition, label in CONDITIONS.items():
+        found = {key: model.errors.by_group.get(condition, {}) for key, model in data.models.items() if model.errors}
+        values = list(dict.fromkeys(value for groups in found.values() for value in groups))
+        if len(values) < 2 and condition != "temperature_K":
+            continue
+        plot = _categories({key: dict(groups) for key, groups in found.items()}, values, label)
+        plots += [plot] if plot else []
+    return plots
+
+
+def element_plot(data: ReportData) -> str | None:
+    """Force RMSE of each model on the atoms of each element."""
+    found = {
+        key: {
+            element: Errors(frames=0, force_rmse_meV_per_A=errors.force_rmse_meV_per_A)
+            for element, errors in model.errors.by_element.items()
+        }
+        for key, model in data.models.items()
+        if model.errors
+    }
+    elements = sorted({element for groups in found.values() for element in groups})
+    return _categories(found, elements, "element")
+
+
+def seconds_plot(data: ReportData) -> str | None:
+    """Seconds by step of the loop, largest first, the wall time left to the title."""
+    steps = sorted(
+        ((name, seconds) for name, seconds in data.seconds.items() if name != "wall" and seconds > 0),
+        key=lambda step: (step[1], step[0]),
+    )
+    if not steps:
+        return None
+    wall = data.seconds.get("wall")
+    with plot_style():
+        title = f"wall time {wall:.0f} s" if wall else ""
+        figure, axes = new_axes(title, "seconds", "", height_in=0.9 + 0.24 * len(steps))
+        bars = axes.barh([name for name, _ in steps], [seconds for _, seconds in steps], color=SEQUENCE[0], height=0.6)
+        axes.bar_label(bars, labels=[f"{seconds:.3g}" for _, seconds in steps], padding=3, fontsize=8)
+        axes.margins(x=0.15)
+        axes.tick_params(axis="y", length=0)
+        return svg_of(figure, "Seconds by step")
+
+
+def _categories(found: dict[ModelKey, dict[str, Errors]], values: Sequence[str], label: str) -> str | None:
+    with plot_style():
+        figure, axes = new_axes("", label, "force RMSE, meV/Å")
+        shown = [key for key in MODEL_NAMES if key in found]
+        for rank, key in enumerate(shown):
+            offset = 0.14 * (rank - (len(shown) - 1) / 2)
+            points = [(index + offset, found[key].get(value)) for index, value in enumerate(values)]
+            _draw_errors(axes, points, MODEL_NAMES[key], COLOURS[key], marker=MARKERS[key], line="none")
+        if not axes.containers:
+            return None
+        axes.set_xticks(range(len(values)), values)
+        axes.set_xlim(-0.6, len(values) - 0.4)
+        if axes.dataLim.ymin > 0:
+            log_axis(axes, "y")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        return svg_of(figure, f"Force error by {label}")
+
+
+def _draw_errors(
+    axes: Axes,
+    points: Iterable[tuple[float, Errors | None]],
+    name: str,
+    colour: str,
+    *,
+    marker: str = "o",
+    line: str = "-",
+) -> bool:
+    """Draw the force RMSE, meV/Å, with its interval; False if there is none to draw."""
+    there = [
+        (x, errors, errors.force_rmse_meV_per_A)
+        for x, errors in points
+        if errors is not None and errors.force_rmse_meV_per_A is not None
+    ]
+    if not there:
+        return False
+    spans = [errors.force_rmse_interval or (rmse, rmse) for _, errors, rmse in there]
+    below = [max(0.0, rmse - low) for (_, _, rmse), (low, _) in zip(there, spans, strict=True)]
+    above = [max(0.0, high - rmse) for (_, _, rmse), (_, high) in zip(there, spans, strict=True)]
+    axes.errorbar(
+        [x for x, _, _ in there],
+        [rmse for _, _, rmse in there],
+        yerr=[below, above],
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        elinewidth=0.8,
+        capsize=2,
+        label=name,
+    )
+    return True
+
+
+def _loops(data: ReportData) -> list[tuple[str, list[IterationResult]]]:
+    return [
+        (title, turns)
+        for loop, title in LOOP_NAMES.items()
+        if (turns := [turn for turn in data.iterations if turn.loop == loop])
+    ]

@@ -1,0 +1,125 @@
+"""The result in one table, a row per model: the same numbers for the terminal, the page and the README."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pfd.evaluate import ErrorReport
+from pfd.report.data import MODEL_NAMES, ModelKey, ModelResult, ReportData
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ABSENT = "–"
+"""Stands where there is no number yet."""
+HEADINGS = (
+    "model",
+    "force RMSE\nmeV/Å [95 %]",
+    "of RMS\nforce",
+    "slope",
+    "energy\nRMSE\nmeV/atom",
+    "µs/atom\nand step",
+    "speed-up",
+)
+
+
+class ResultRow(NamedTuple):
+    """One model's results as text, in the order of ``HEADINGS``."""
+
+    model: str
+    force: str
+    relative: str
+    slope: str
+    energy: str
+    speed: str
+    speedup: str
+
+
+def result_rows(data: ReportData) -> list[ResultRow]:
+    """A row for each model that there is: pre-trained, fine-tuned, student, student from scratch."""
+    return [
+        _row(MODEL_NAMES[key], data.models[key], data.models[key].errors, speedup(data, key))
+        for key in MODEL_NAMES
+        if key in data.models
+    ]
+
+
+def user_rows(data: ReportData) -> list[ResultRow]:
+    """The same on the user's own test file, for the models that were tested on it."""
+    return [
+        _row(MODEL_NAMES[key], data.models[key], data.models[key].user_errors, speedup(data, key))
+        for key in MODEL_NAMES
+        if key in data.models and data.models[key].user_errors is not None
+    ]
+
+
+def speedup(data: ReportData, key: ModelKey) -> float | None:
+    """How many times faster than the teacher (the fine-tuned model, else the pre-trained one) a model is."""
+    times = (data.models[teacher].us_per_atom_step for teacher in ("finetuned", "pretrained") if teacher in data.models)
+    teacher_time = next((time for time in times if time), None)
+    own_time = data.models[key].us_per_atom_step if key in data.models else None
+    return teacher_time / own_time if teacher_time and own_time else None
+
+
+def results_table(data: ReportData) -> Table:
+    """The table that the command line prints at the end of a run."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    frames = next((m.errors.frames for m in data.models.values() if m.errors is not None), 0)
+    title = f"{data.name}: errors on {frames} test frames" if frames else data.name or None
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column(HEADINGS[0], min_width=12)  # the only column that may be broken: the table fits 80 columns
+    for heading in HEADINGS[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in result_rows(data):
+        table.add_row(*row)
+    return table
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits and no exponent, or a dash if there is none.
+
+    >>> number(0.123456), number(98765.4), number(None)
+    ('0.123', '98765', '–')
+    """
+    if value is None:
+        return ABSENT
+    if value == 0:
+        return "0"
+    import math
+
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A number and, in brackets, its interval.
+
+    >>> with_interval(12.34, (11.0, 13.5))
+    '12.3 [11.0, 13.5]'
+    """
+    return number(value) if interval is None else f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
+
+
+def _row(name: str, model: ModelResult, errors: ErrorReport | None, faster: float | None) -> ResultRow:
+    label = f"{name} ({model.card.family})" if model.card else name
+    speed = number(model.us_per_atom_step)
+    if errors is None:
+        return ResultRow(label, ABSENT, ABSENT, ABSENT, ABSENT, speed, _times(faster))
+    relative = errors.force_rmse_relative
+    return ResultRow(
+        label,
+        f"{errors.bad_forces} of {errors.force_frames} not finite"
+        if errors.bad_forces
+        else with_interval(errors.force_rmse_meV_per_A, errors.force_rmse_interval),
+        ABSENT if relative is None else f"{number(100 * relative)} %",
+        ABSENT if errors.force_slope is None else f"{errors.force_slope:.3f}",
+        "not finite" if errors.bad_energies else number(errors.energy_rmse_meV_per_atom),
+        speed,
+        _times(faster),
+    )
+
+
+def _times(faster: float | None) -> str:
+    return ABSENT if faster is None else f"{number(faster)} ×"

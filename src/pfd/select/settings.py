@@ -1,0 +1,46 @@
+"""Settings of the selection: the sanity gate, the method and its budget."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pfd.settings import Settings
+
+
+class GateSettings(Settings):
+    """What a candidate must be before anything is spent on it; no selection method can tell sense from novelty."""
+
+    min_distance: float = Field(default=0.6, ge=0, le=1)
+    """Shortest distance as a fraction of the sum of the two covalent radii: hot and compressed solids stay above
+    0.7, exploded trajectories do not."""
+    min_cell_angle_deg: float = Field(default=20.0, ge=0, le=60)
+    """Smallest angle between two cell vectors (or one and another's opposite): below it shear has ruined a cell."""
+    max_cell_aspect: float = Field(default=20.0, ge=1)
+    """Longest cell vector over shortest height of a cell periodic in all directions; 20 leaves room for slabs."""
+    max_force_eV_per_A: float | None = Field(default=50.0, gt=0)
+    """Largest force of the exploring model on any atom, where known: the cap that labels have. None is no cap."""
+    near_duplicate: float = Field(default=1e-3, ge=0)
+    """Frames whose fingerprints differ by less are the same geometry: one label will do; 0 compares ids only."""
+
+
+class SelectSettings(Settings):
+    """Which frames of the candidates are labelled."""
+
+    method: Literal["entropy", "random", "farthest"] = "entropy"
+    """entropy: most surprising environments first (protects against a bad draw); random: what the pool holds most of;
+    farthest: most different frames first. The other two are also the baselines to compare with."""
+    max_frames: int = Field(default=24, ge=1)
+    """Never more frames than this per iteration: labels are what costs."""
+    k: int = Field(default=32, ge=2)
+    """Neighbours that the descriptor of an environment sees; 32 is what the bandwidth was calibrated with."""
+    cutoff_A: float = Field(default=5.0, gt=0)
+    """Radius of an environment, Å; the value of the paper."""
+    bandwidth_per_A: float = Field(default=0.015, gt=0)
+    """Width of the Gaussian kernel, 1/Å: environments closer than this count as the same; the value of the paper."""
+    min_gain_nats: float | None = None
+    """Stop picking when the best frame surprises less than this on average (nats). None uses the whole budget;
+    0 stops where an average environment is as near to the data as one kernel reaches."""
+    gate: GateSettings = GateSettings()
+    """The sanity gate."""

@@ -1,0 +1,70 @@
+"""What a step sees of its task: parameters, input files, places for outputs and scratch, and progress."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pfd.tasks.folder import TaskFolder, write_json
+
+
+class TaskContext:
+    """Handed to a step function; everything it needs is here, nothing else of the run is.
+
+    Attributes:
+        parameters: the parameters of task.json.
+        scratch: an empty folder for temporary files, removed when the task is done.
+        cores: how many threads the step may use.
+    """
+
+    def __init__(self, folder: TaskFolder, attempt: Path) -> None:
+        task = folder.task()
+        self.parameters: dict[str, Any] = task["parameters"]
+        self.cores: int = task["resources"]["cores"]
+        self.scratch = attempt / "scratch"
+        self.scratch.mkdir()
+        self.staged = attempt / "outputs"
+        self.staged.mkdir()
+        self._attempt = attempt
+        self._inputs = {name: (folder.path / entry["path"]).resolve() for name, entry in task["inputs"].items()}
+        self._last_progress = 0.0
+
+    @property
+    def seed(self) -> int:
+        """The task's own seed."""
+        return int(self.parameters["seed"])
+
+    def has(self, name: str) -> bool:
+        """True if the task has an input of that name."""
+        return name in self._inputs
+
+    def input(self, name: str) -> Path:
+        """The path of an input."""
+        return self._inputs[name]
+
+    def inputs(self, prefix: str) -> list[Path]:
+        """The paths of all inputs whose name is ``prefix`` and a number, in that order."""
+        numbered = [
+            (int(name[len(prefix) :]), path)
+            for name, path in self._inputs.items()
+            if name.startswith(prefix) and name[len(prefix) :].isdigit()
+        ]
+        return [path for _, path in sorted(numbered)]
+
+    def out(self, name: str) -> Path:
+        """Where to write an output; it becomes visible to others when the step has returned."""
+        return self.staged / name
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON output (sorted keys, NaN refused)."""
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
+        self.out(name).write_text(text + "\n", encoding="utf-8")
+
+    def progress(self, fraction: float, text: str) -> None:
+        """Say how far the step is; written at most twice a second."""
+        now = time.monotonic()
+        if now - self._last_progress > 0.5 or fraction >= 1.0:
+            self._last_progress = now
+            write_json(self._attempt / "progress.json", {"fraction": fraction, "text": text})

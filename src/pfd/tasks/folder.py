@@ -1,0 +1,253 @@
+"""The task folder: the one contract between the loop, the engines and the environments (see ``TaskFolder``)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from pfd.digests import derive_seed, file_digest, json_digest
+from pfd.errors import RunError
+from pfd.settings import Settings
+from pfd.tasks.process import ProcessName, this_process
+
+FORMAT = 1
+
+
+class Resources(Settings):
+    """What one task may use; outside the task's identity."""
+
+    cores: int = Field(default=1, ge=1)
+    memory_GB: float = Field(default=2.0, gt=0)
+    walltime_s: float | None = Field(default=None, gt=0)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or folder with its digest."""
+
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Artifact:
+        """The artifact of an existing file or folder."""
+        return cls(path, file_digest(path))
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task before it has a folder.
+
+    Attributes:
+        step: a name in ``pfd.tasks.steps.STEPS``.
+        parameters: JSON-able settings of the step.
+        inputs: name -> artifact; names are part of the identity, paths are not.
+        resources: what it may use.
+    """
+
+    step: str
+    parameters: dict[str, Any]
+    inputs: dict[str, Artifact] = field(default_factory=dict)
+    resources: Resources = Resources()
+
+    def identity(self) -> str:
+        """sha256 of the canonical JSON of what determines the outputs."""
+        digests = {name: artifact.sha256 for name, artifact in self.inputs.items()}
+        return json_digest({"format": FORMAT, "step": self.step, "parameters": self.parameters, "inputs": digests})
+
+    def seeded(self, run_seed: int) -> TaskSpec:
+        """The same task with ``parameters['seed']`` derived from the run's seed and the identity without it."""
+        return TaskSpec(
+            self.step,
+            {**self.parameters, "seed": derive_seed(run_seed, self.identity())},
+            self.inputs,
+            self.resources,
+        )
+
+
+class Failure(Settings):
+    """Why a task has no result."""
+
+    kind: Literal["transient", "fatal"]
+    message: str
+    exit_code: int = 1
+
+
+class Result(Settings):
+    """The content of ``result.json``: written last; ``done`` is the only sign of success."""
+
+    status: Literal["done", "failed"]
+    failure: Failure | None = None
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Output name -> sha256."""
+    measured: dict[str, Any] = Field(default_factory=dict)
+    """Timings and the like: real, not reproducible, and so not among the outputs."""
+    started: float = 0.0
+    """Unix time at which the step began, after its imports."""
+    seconds: float = 0.0
+    """Wall time of the step, imports apart."""
+    import_seconds: float = 0.0
+    """Interpreter start and imports, counted for the first task of a process."""
+    cores: int = 1
+    host: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class TaskFolder:
+    """One unit of work in one folder.
+
+        task.json      format, step, parameters, inputs {name: {path, sha256}}, resources, identity
+        attempts/NN/   one try: claim.json, log.txt, progress.json, scratch; ended.json if it ended without a result
+        outputs/       renamed into place only when complete
+        result.json    written last, atomically
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"TaskFolder({self.path})"
+
+    @property
+    def name(self) -> str:
+        """The last three parts of the path: enough for a person to find the folder."""
+        return "/".join(self.path.parts[-3:])
+
+    @classmethod
+    def create(cls, parent: Path, number: int, spec: TaskSpec) -> TaskFolder:
+        """Make the folder with its task.json, or return the one of that identity that is there."""
+        identity = spec.identity()
+        path = parent / f"{number:04d}-{identity[:12]}"
+        inputs = {
+            name: {"path": os.path.relpath(artifact.path, path), "sha256": artifact.sha256}
+            for name, artifact in spec.inputs.items()
+        }
+        content = {
+            "format": FORMAT,
+            "step": spec.step,
+            "parameters": spec.parameters,
+            "inputs": inputs,
+            "resources": spec.resources.model_dump(),
+            "identity": identity,
+        }
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / "task.json", content)
+        return cls(path)
+
+    def task(self) -> dict[str, Any]:
+        """The content of task.json.
+
+        Raises:
+            RunError: if it is missing or cut short.
+        """
+        content = read_json(self.path / "task.json")
+        if content is None:
+            raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
+        return content
+
+    def result(self) -> Result | None:
+        """The result, None if there is none (or one that was cut short, which counts as none)."""
+        content = read_json(self.path / "result.json")
+        if content is None:
+            return None
+        try:
+            return Result.model_validate(content)
+        except ValidationError:
+            return None
+
+    def done(self) -> bool:
+        """True if, and only if, result.json says so."""
+        result = self.result()
+        return result is not None and result.status == "done"
+
+    def output(self, name: str) -> Artifact:
+        """One output of a finished task, with the digest that its result states.
+
+        Raises:
+            RunError: if the task is not done or has no such output.
+        """
+        result = self.result()
+        if result is None or result.status != "done" or name not in result.outputs:
+            raise RunError(f"no finished output {name!r}", where=str(self.path), hint="submit the input again")
+        return Artifact(self.path / "outputs" / name, result.outputs[name])
+
+    def attempts(self) -> list[Path]:
+        """The folders of all attempts, oldest first."""
+        folder = self.path / "attempts"
+        return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+
+    def claimed_by(self) -> ProcessName | None:
+        """The living process that works on this task, if there is one."""
+        for attempt in reversed(self.attempts()):
+            content = read_json(attempt / "claim.json")
+            if content is not None:
+                process = ProcessName.model_validate(content)
+                if process.alive() and not (attempt / "ended.json").is_file():
+                    return process
+        return None
+
+    def claim(self) -> Path | None:
+        """Make the next attempt's folder with this process's claim in it; None if a living process has one.
+
+        The folder appears with the claim inside (a rename onto an existing folder fails), so two processes that
+        start at once cannot both hold it.
+        """
+        (self.path / "attempts").mkdir(parents=True, exist_ok=True)
+        new = self.path / "attempts" / f".new-{uuid.uuid4().hex}"
+        new.mkdir()
+        write_json(new / "claim.json", this_process().model_dump())
+        try:
+            while self.claimed_by() is None:
+                target = self.path / "attempts" / f"{len(self.attempts()):02d}"
+                with contextlib.suppress(OSError):
+                    new.rename(target)
+                    return target
+                if not target.is_dir():
+                    raise RunError("cannot make an attempt folder", where=str(target), hint="check disk and rights")
+            return None
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def end_attempt(self, attempt: Path, message: str, *, counted: bool) -> None:
+        """Note that an attempt ended without a result; only counted ones use up the retries."""
+        write_json(attempt / "ended.json", {"message": message, "counted": counted})
+
+    def counted_attempts(self) -> list[str]:
+        """The messages of those ended attempts that count against the retries."""
+        notes = [read_json(attempt / "ended.json") for attempt in self.attempts()]
+        return [note["message"] for note in notes if note is not None and note["counted"]]
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The end of the newest attempt's log."""
+        for attempt in reversed(self.attempts()):
+            log = attempt / "log.txt"
+            if log.is_file():
+                return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        return ""
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, sort_keys=True)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any | None:
+    """The content of a JSON file; None if it is missing or was cut short."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None

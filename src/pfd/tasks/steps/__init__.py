@@ -1,0 +1,94 @@
+"""The steps of the loop by name, each a function from a task's files to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pfd.errors import RunError
+
+if TYPE_CHECKING:
+    from pfd.tasks.context import TaskContext
+
+StepFunction = Callable[["TaskContext"], "dict[str, Any] | None"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a step's function is, and what running it needs.
+
+    Attributes:
+        function: ``module:name``.
+        light: numpy work of milliseconds, which a driver may run in its own process.
+        seeded: whether the step uses random numbers.
+        model: the name of the input whose family's packages are imported first.
+    """
+
+    function: str
+    light: bool = False
+    seeded: bool = False
+    model: str = ""
+
+
+_HERE = "pfd.tasks.steps"
+STEPS: dict[str, Step] = {
+    "adopt": Step(f"{_HERE}.training:adopt"),
+    "structures": Step(f"{_HERE}.starting:structures", light=True, seeded=True),
+    "data": Step(f"{_HERE}.starting:data"),
+    "plan": Step(f"{_HERE}.exploring:plan", light=True),
+    "explore": Step(f"{_HERE}.exploring:explore", seeded=True, model="model"),
+    "pool": Step(f"{_HERE}.exploring:pool"),
+    "sample": Step(f"{_HERE}.selecting:sample", light=True),
+    "select": Step(f"{_HERE}.selecting:select", seeded=True),
+    "label": Step(f"{_HERE}.labelling:label", model="model"),
+    "collect": Step(f"{_HERE}.labelling:collect", light=True, seeded=True),
+    "train": Step(f"{_HERE}.training:train", seeded=True, model="model"),
+    "predict": Step(f"{_HERE}.training:predict", model="model"),
+    "time": Step(f"{_HERE}.training:time_steps", model="model"),
+    "evaluate": Step(f"{_HERE}.judging:evaluate", light=True, seeded=True),
+    "decide": Step(f"{_HERE}.judging:decide_next", light=True),
+}
+
+
+def load_step(name: str) -> StepFunction:
+    """The function of a step.
+
+    Raises:
+        RunError: if this version has no such step.
+    """
+    if name not in STEPS:
+        raise RunError(f"no step {name!r}", where="task.json", hint="the run was made by another version of pfd")
+    module, _, function = STEPS[name].function.partition(":")
+    step: StepFunction = getattr(import_module(module), function)
+    return step
+
+
+def preload(name: str, task: TaskContext) -> None:
+    """Import the packages of the task's family now, so that imports are not counted as work."""
+    from pfd.models.family import MODEL_FILE, read_model
+    from pfd.models.training import make_family, require_family
+
+    entry = STEPS[name].model
+    family_name = task.parameters.get("family")
+    if entry and task.has(entry) and (task.input(entry) / MODEL_FILE).is_file():
+        family_name = read_model(task.input(entry)).card.family
+    if family_name:
+        family = make_family(family_name)
+        require_family(family)
+        for module in family.modules:
+            import_module(module)
+
+
+def versions_of(name: str, task: TaskContext) -> dict[str, str]:
+    """Versions of pfd, of the packages that all steps use, and of the model's family."""
+    from pfd.models.family import MODEL_FILE, read_model
+
+    versions = {package: version(package) for package in ("pfd-kit", "numpy", "ase")}
+    entry = STEPS[name].model
+    for folder in (task.input(entry) if entry and task.has(entry) else None,):
+        if folder is not None and (folder / MODEL_FILE).is_file():
+            versions |= read_model(folder).versions
+    return versions

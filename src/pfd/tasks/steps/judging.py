@@ -1,0 +1,80 @@
+"""Steps that judge: errors from files of labels and predictions, and the decision after an iteration."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pfd.frames import fit_energy_shift, labels_of, read_frames
+from pfd.tasks.context import TaskContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+
+    from pfd.frames import Labels
+
+
+def evaluate(task: TaskContext) -> None:
+    """Parameters converge (or null), asked, seed; inputs labelled, predicted, and shift_labelled, shift_predicted.
+
+    With the last two, the energy shift is fitted on them (never on what is scored). Output: errors.json.
+    """
+    from pfd.evaluate import ConvergeSettings, converged, error_report, judge_errors, parity_points
+
+    labelled, predicted = read_pair(task.input("labelled"), task.input("predicted"))
+    shift = None
+    if task.has("shift_labelled"):
+        shift = fit_energy_shift(*read_pair(task.input("shift_labelled"), task.input("shift_predicted")))
+    report = error_report(labelled, predicted, shift, task.seed)
+    settings = task.parameters["converge"]
+    verdicts = []
+    if settings is not None:
+        verdicts = judge_errors(report, ConvergeSettings.model_validate(settings), task.parameters["asked"])
+    task.write(
+        "errors.json",
+        {
+            "report": report.model_dump(mode="json"),
+            "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+            "passed": converged(verdicts),
+            "parity": parity_points(labelled, predicted, shift).model_dump(mode="json"),
+        },
+    )
+
+
+def read_pair(labelled: Path, predicted: Path) -> tuple[list[Atoms], list[Labels]]:
+    """Labelled frames and the predictions of the same frames."""
+    return read_frames(labelled), [labels_of(frame) for frame in read_frames(predicted)]
+
+
+def decide_next(task: TaskContext) -> None:
+    """Parameters iteration, stage, stages, max_iterations, budget_reached.
+
+    Inputs: test (errors.json), prospective (errors.json, if there were new frames), counts (of collect),
+    selection (of select), report0... (of exploration), md0... (of the student's own MD). Output: decision.json.
+    """
+    from pfd.evaluate.decision import IterationFacts, decide
+
+    def content(path: Path) -> dict[str, object]:
+        read: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        return read
+
+    selection = content(task.input("selection"))
+    candidates, passed = selection["candidates"], selection["passed"]
+    assert isinstance(candidates, int)
+    assert isinstance(passed, int)
+    student_md = [content(path)["finished"] for path in task.inputs("md")]
+    facts = IterationFacts.model_validate(
+        {
+            **task.parameters,
+            "new_frames": content(task.input("counts"))["accepted"],
+            "candidates_selected": selection["selected"],
+            "prospective_passed": content(task.input("prospective"))["passed"] if task.has("prospective") else None,
+            "test_passed": content(task.input("test"))["passed"],
+            "exploration_finished": all(content(path)["finished"] for path in task.inputs("report")),
+            "gate_fraction": passed / candidates if candidates else 0.0,
+            "student_md_finished": all(student_md) if student_md else None,
+        }
+    )
+    task.write("decision.json", {**decide(facts).model_dump(), "facts": facts.model_dump()})

@@ -1,0 +1,58 @@
+"""Steps that need a model's own packages: adopt, train, predict, time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pfd.frames import read_frames, write_frames
+from pfd.models.family import read_model
+from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames, require_family
+from pfd.tasks.context import TaskContext
+
+
+def adopt(task: TaskContext) -> dict[str, Any]:
+    """Parameters family, source, head; optional input checkpoint. Output: model."""
+    family = make_family(task.parameters["family"])
+    require_family(family)
+    source = str(task.input("checkpoint")) if task.has("checkpoint") else task.parameters["source"]
+    folder = task.out("model")
+    folder.mkdir()
+    model = adopt_model(family, source, task.parameters["head"], folder)
+    return {"card": model.card.model_dump(mode="json")}
+
+
+def train(task: TaskContext) -> None:
+    """Parameters family, mode (fine_tune | fit), settings, seed; inputs model, train, valid. Outputs: model, training.json."""
+    family = make_family(task.parameters["family"])
+    train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
+    folder = task.out("model")
+    folder.mkdir()
+    if task.parameters["mode"] == "fine_tune":
+        assert family.FineTuneSettings is not None
+        settings = family.FineTuneSettings.model_validate(task.parameters["settings"])
+        report = fine_tune_model(
+            task.input("model"), train_frames, valid_frames, settings, task.seed, folder, task.progress
+        )
+    else:
+        assert family.FitSettings is not None
+        settings = family.FitSettings.model_validate(task.parameters["settings"])
+        report = fit_model(family, train_frames, valid_frames, settings, task.seed, folder, task.progress)
+    task.write("training.json", report.model_dump(mode="json"))
+
+
+def predict(task: TaskContext) -> None:
+    """Inputs model, frames. Output: predictions.extxyz, the same frames with the model's labels."""
+    frames = read_frames(task.input("frames"))
+    write_frames(task.out("predictions.extxyz"), predict_frames(task.input("model"), frames, task.progress))
+
+
+def time_steps(task: TaskContext) -> dict[str, Any]:
+    """Inputs model, frames (the first is repeated); parameters atoms. Measured: us_per_atom_step and the anchor's."""
+    from pfd.models.speed import time_anchor, time_model
+
+    family = make_family(read_model(task.input("model")).card.family)
+    frame = read_frames(task.input("frames"))[0]
+    atoms = task.parameters["atoms"]
+    measured = {"us_per_atom_step": time_model(family, task.input("model"), frame, atoms)}
+    anchor = time_anchor(atoms)
+    return measured | ({"anchor_us_per_atom_step": anchor} if anchor is not None else {})

@@ -1,0 +1,60 @@
+"""The toy labeler: the exact Morse potential of copper, with failures on request."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pfd.frames import Labels, frame_id
+from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.testing.toy_potential import ToyCalculator, morse
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class ToyLabelerSettings(LabelerSettings):
+    """Settings of the toy labeler."""
+
+    method: Literal["toy"] = "toy"
+    constant_eV: float = -3.0
+    """Energy per atom added to every label, eV: another level of theory has another zero."""
+    reject_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Fraction of frames (chosen by their id) that end unconverged: 0, because nothing should fail unasked."""
+    delay_s: float = Field(default=0.0, ge=0.0, le=60.0)
+    """Seconds that each label takes: 0; kill tests raise it."""
+
+
+class ToyLabeler(Labeler):
+    """Labels copper with the Morse potential."""
+
+    name = "toy"
+    Settings = ToyLabelerSettings
+
+    def __init__(self, settings: LabelerSettings) -> None:
+        super().__init__(settings)
+        assert isinstance(settings, ToyLabelerSettings)
+        self._settings = settings
+
+    def level_of_theory(self) -> str:
+        """The potential and its zero of energy."""
+        return f"toy Morse {self._settings.constant_eV:+g} eV"
+
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
+        """Label one frame."""
+        time.sleep(self._settings.delay_s)
+        elements = sorted(set(frame.get_chemical_symbols()))
+        ones = np.ones(len(elements) * (len(elements) + 1) // 2)
+        constants = dict.fromkeys(elements, self._settings.constant_eV)
+        copy = frame.copy()
+        copy.set_constraint()
+        copy.calc = ToyCalculator(elements, morse(), ones, constants)
+        labels = Labels(
+            copy.get_potential_energy(), copy.get_forces(), copy.get_stress() if frame.pbc.all() else None
+        )
+        unlucky = int(frame_id(frame)[1:], 16) % 1000 < 1000 * self._settings.reject_fraction
+        return Outcome(labels, converged=not unlucky, echoed=frame, scf_steps=2, max_scf_steps=10 if not unlucky else 2)

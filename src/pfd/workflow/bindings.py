@@ -1,0 +1,162 @@
+"""The two bindings of the loop: who explores, who labels and what is trained, in fine-tuning and in distillation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+from pfd.config.reading import ResolvedInput, source_path
+from pfd.config.sections import LoopSettings, StepResources
+from pfd.explore.settings import PoolSettings
+from pfd.label.labeler import make_labeler
+from pfd.models.family import Family
+from pfd.settings import Settings
+from pfd.tasks.folder import Artifact, Resources, TaskSpec
+from pfd.units import seconds
+
+
+class Binding(ABC):
+    """What tells one loop from the other; the loop itself does not ask which it serves.
+
+    Args:
+        resolved: the input.
+        settings: the loop's section.
+        teacher: model folder of the pre-trained model (fine-tuning) or of the teacher (distillation).
+    """
+
+    name: Literal["finetune", "distill"]
+    student: bool
+    """Whether the trained model's own MD is checked, and is not there before the first training."""
+
+    def __init__(self, resolved: ResolvedInput, settings: LoopSettings, teacher: Artifact) -> None:
+        self.resolved, self.settings, self.teacher = resolved, settings, teacher
+
+    @abstractmethod
+    def label(self, frame: Artifact) -> TaskSpec:
+        """The task that labels one frame."""
+
+    @abstractmethod
+    def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
+        """The task that trains; ``current`` is the last iteration's model."""
+
+    @property
+    @abstractmethod
+    def valid_fraction(self) -> float:
+        """Part of the labels kept for validation."""
+
+    @property
+    @abstractmethod
+    def min_success(self) -> float:
+        """Part of the labels that must be accepted."""
+
+
+class FineTune(Binding):
+    """First principles label; the pre-trained model is trained further."""
+
+    name = "finetune"
+    student = False
+
+    def label(self, frame: Artifact) -> TaskSpec:
+        """See ``Binding.label``."""
+        assert self.resolved.labeler is not None
+        settings = self.resolved.labeler.model_dump(mode="json")
+        stored = self.label_files()
+        if stored:
+            settings["files"] = []  # they are inputs of the task, known by their content
+        return TaskSpec("label", {"settings": settings}, {"frame": frame, **stored}, resources_of(self.resolved, "label"))
+
+    def label_files(self) -> dict[str, Artifact]:
+        """Files that the labeler looks labels up in: those it names, else the pools that are explored."""
+        files = [str(file) for file in getattr(self.resolved.labeler, "files", ())]
+        if not files and hasattr(self.resolved.labeler, "files"):
+            groups = [group for stage in self.settings.explore for group in stage]
+            files = [group.file for group in groups if isinstance(group, PoolSettings)]
+        paths = [source_path(self.resolved, file, "finetune.label.files") for file in files]
+        return {f"stored{index}": Artifact.of(path) for index, path in enumerate(paths)}
+
+    def level_of_theory(self) -> str:
+        """The labeler's level of theory, in one line."""
+        assert self.resolved.labeler is not None
+        labeler = make_labeler(self.resolved.labeler.model_dump(mode="json"))
+        if stored := self.label_files():
+            labeler.use_files([artifact.path for artifact in stored.values()])
+        return labeler.level_of_theory()
+
+    def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
+        """See ``Binding.train``."""
+        start = current if current is not None and self.resolved.train.continue_ else self.teacher
+        resources = resources_of(self.resolved, "train")
+        return _training(self.resolved.teacher, "fine_tune", self.resolved.tuning, train, valid, resources, start)
+
+    @property
+    def valid_fraction(self) -> float:
+        """See ``Binding.valid_fraction``."""
+        return self.resolved.train.valid_fraction
+
+    @property
+    def min_success(self) -> float:
+        """See ``Binding.min_success``."""
+        return self.resolved.campaign.min_success
+
+
+class Distill(Binding):
+    """The teacher labels; a student is fitted from scratch."""
+
+    name = "distill"
+    student = True
+
+    def label(self, frame: Artifact) -> TaskSpec:
+        """See ``Binding.label``."""
+        return TaskSpec(
+            "label",
+            {"settings": {"method": "family"}},
+            {"frame": frame, "model": self.teacher},
+            resources_of(self.resolved, "predict"),
+        )
+
+    def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
+        """See ``Binding.train``."""
+        return fit_student(self.resolved, train, valid)
+
+    @property
+    def valid_fraction(self) -> float:
+        """See ``Binding.valid_fraction``."""
+        assert self.resolved.input.distill is not None
+        return self.resolved.input.distill.valid_fraction
+
+    @property
+    def min_success(self) -> float:
+        """See ``Binding.min_success``."""
+        return CHEAP_MIN_SUCCESS
+
+
+CHEAP_MIN_SUCCESS = 0.8
+"""As the default of ``label.min_success``: a teacher that fails on more frames than that explores nonsense."""
+
+
+def fit_student(resolved: ResolvedInput, train: Artifact, valid: Artifact) -> TaskSpec:
+    """The task that fits the input's student to labels, whoever made them."""
+    assert resolved.student is not None
+    return _training(resolved.student, "fit", resolved.fitting, train, valid, resources_of(resolved, "train"))
+
+
+def resources_of(resolved: ResolvedInput, step: str) -> Resources:
+    """The resources of a step as tasks carry them."""
+    section: StepResources = resolved.input.resources.of(step)
+    walltime = None if section.walltime is None else seconds(section.walltime)
+    return Resources(cores=section.cores, memory_GB=section.memory_GB, walltime_s=walltime)
+
+
+def _training(
+    family: Family,
+    mode: str,
+    settings: Settings | None,
+    train: Artifact,
+    valid: Artifact,
+    resources: Resources,
+    start: Artifact | None = None,
+) -> TaskSpec:
+    assert settings is not None
+    parameters: dict[str, Any] = {"family": family.name, "mode": mode, "settings": settings.model_dump(mode="json")}
+    inputs = {"train": train, "valid": valid} | ({"model": start} if start is not None else {})
+    return TaskSpec("train", parameters, inputs, resources)

@@ -1,0 +1,213 @@
+"""A whole run from input to result: adopt the teacher, fine-tune, distil, compare all models on one test set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pfd.config.reading import ResolvedInput, source_path
+from pfd.errors import DataError
+from pfd.evaluate.decision import Decision
+from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
+from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
+from pfd.workflow.budget import Budget
+from pfd.workflow.loop import Loop, LoopState
+from pfd.workflow.outcome import Compared, Outcome
+from pfd.workflow.run_folder import RunFolder
+
+
+class Campaign:
+    """The order of everything in one run.
+
+    Args:
+        run: the run folder.
+        resolved: the input.
+        until: a step after which the run pauses, or None.
+    """
+
+    def __init__(self, run: RunFolder, resolved: ResolvedInput, until: str | None = None) -> None:
+        self.run, self.resolved, self.until = run, resolved, until
+        self.input = resolved.input
+        self.outcome = Outcome(self.input.name, self.input.seed)
+        self.budget = Budget(resolved.campaign)
+
+    def execute(self) -> Outcome:
+        """Run everything that the input asks for.
+
+        Raises:
+            Paused: if ``until`` was reached.
+            PFDError: whatever ended the run.
+        """
+        pretrained = self.run.one("start/teacher/adopt", self._adopt_spec()).output("model")
+        structures = self._structures()
+        teacher = pretrained
+        if self.input.finetune is not None:
+            state = self._fine_tune(pretrained, structures)
+            assert state.model is not None
+            teacher = state.model
+        else:
+            state = None
+        distilled = self._distil(teacher, structures) if self.input.distill is not None else None
+        self._compare(pretrained, state, distilled)
+        self._publish(pretrained, state, distilled)
+        return self.outcome
+
+    def _adopt_spec(self) -> TaskSpec:
+        teacher = self.input.teacher
+        parameters: dict[str, Any] = {"family": teacher.family, "source": teacher.model, "head": teacher.head}
+        if teacher.model in self.resolved.teacher.shipped:
+            return TaskSpec("adopt", parameters)
+        source = source_path(self.resolved, teacher.model, "teacher.model")
+        return TaskSpec("adopt", parameters | {"source": source.name}, {"checkpoint": self.run.keep_input(source)})
+
+    def _structures(self) -> Artifact:
+        entries, inputs = [], {}
+        for index, entry in enumerate(self.input.structures):
+            source = source_path(self.resolved, entry.file, f"structures.{index}.file")
+            entries.append(entry.model_dump(mode="json") | {"file": source.name})
+            inputs[f"file{index}"] = self.run.keep_input(source)
+        folder = self.run.one("start/structures/build", TaskSpec("structures", {"structures": entries}, inputs))
+        return folder.output("frames.extxyz")
+
+    def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
+        assert self.input.finetune is not None
+        binding = FineTune(self.resolved, self.input.finetune, pretrained)
+        loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome)
+        brought = self._brought(binding) if self.input.data else []
+        return loop.execute(brought, self.input.finetune.initial == "label")
+
+    def _brought(self, binding: FineTune) -> list[Artifact]:
+        """The user's labelled sets, all of the labeler's level of theory."""
+        level = binding.level_of_theory()
+        sets = []
+        for index, entry in enumerate(self.input.data):
+            if entry.level_of_theory not in {None, level}:
+                raise DataError(
+                    f"labels of {entry.level_of_theory!r} cannot be trained on beside labels of {level!r}",
+                    where=f"data.{index}",
+                    hint="label with the same method, or leave this set out",
+                )
+            source = source_path(self.resolved, entry.file, f"data.{index}.file")
+            parameters = {
+                "name": f"data-{index}",
+                "format": entry.format,
+                "labels": dict(entry.labels),
+                "level_of_theory": level,
+            }
+            spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
+            sets.append(self.run.one(f"start/data-{index}/read", spec).output("frames.extxyz"))
+        return sets
+
+    def _distil(self, teacher: Artifact, structures: Artifact) -> LoopState:
+        assert self.input.distill is not None
+        binding = Distill(self.resolved, self.input.distill, teacher)
+        free = Budget(type(self.resolved.campaign)())
+        return Loop(self.run, binding, structures, free, self.until, self.outcome).execute([], label_start=False)
+
+    def _compare(self, pretrained: Artifact, tuned: LoopState | None, distilled: LoopState | None) -> None:
+        """Score every model on the one fixed test set, and time them back to back."""
+        reference = tuned or distilled
+        assert reference is not None
+        assert reference.test is not None
+        models: dict[str, Artifact | None] = {"pretrained": pretrained}
+        if tuned is not None:
+            models["finetuned"] = tuned.model
+        if distilled is not None:
+            models["student"] = distilled.model
+            if tuned is not None and self.input.evaluate.scratch_student:
+                assert tuned.dataset.train is not None
+                assert tuned.dataset.valid is not None
+                spec = fit_student(self.resolved, tuned.dataset.train, tuned.dataset.valid)
+                models["scratch"] = self.run.one("evaluate/scratch/train", spec).output("model")
+        there = {key: model for key, model in models.items() if model is not None}
+        for key, model in there.items():
+            shift = reference.dataset.train if key == "pretrained" and tuned is not None else None
+            errors = self._score(key, model, reference.test, shift)
+            self.outcome.add(key, Compared.of(model, errors))
+        if self.input.evaluate.test_file is not None:
+            self._score_user_set(there, tuned)
+        if distilled is not None:
+            self.outcome.student_vs_teacher = self.outcome.iterations[-1]["test"]
+        if self.input.evaluate.speed_atoms:
+            self._time(there, reference.test)
+
+    def _score(self, key: str, model: Artifact, frames: Artifact, shift: Artifact | None, name: str = "test") -> TaskFolder:
+        place = f"evaluate/{name}-{key}"
+        resources = resources_of(self.resolved, "predict")
+        inputs = {"labelled": frames, "predicted": self._predict(place, model, frames, resources)}
+        if shift is not None:
+            inputs |= {
+                "shift_labelled": shift,
+                "shift_predicted": self._predict(f"{place}-shift", model, shift, resources),
+            }
+        return self.run.one(f"{place}/errors", TaskSpec("evaluate", {"converge": None, "asked": {}}, inputs))
+
+    def _predict(self, place: str, model: Artifact, frames: Artifact, resources: Resources) -> Artifact:
+        spec = TaskSpec("predict", {}, {"model": model, "frames": frames}, resources)
+        return self.run.one(f"{place}/predict", spec).output("predictions.extxyz")
+
+    def _score_user_set(self, models: dict[str, Artifact], tuned: LoopState | None) -> None:
+        settings = self.input.evaluate
+        assert settings.test_file is not None
+        source = source_path(self.resolved, settings.test_file, "evaluate.test_file")
+        parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": "user"}
+        spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
+        frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
+        for key, model in models.items():
+            shift = tuned.dataset.train if key == "pretrained" and tuned is not None else None
+            self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
+
+    def _time(self, models: dict[str, Artifact], frames: Artifact) -> None:
+        """One model after the other, nothing beside them, one thread each; the student from scratch is as fast as it."""
+        for key, model in models.items():
+            if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in models):
+                continue
+            parameters = {"atoms": self.input.evaluate.speed_atoms}
+            spec = TaskSpec("time", parameters, {"model": model, "frames": frames}, Resources(cores=1, memory_GB=4.0))
+            result = self.run.one(f"evaluate/speed-{key}/time", spec).result()
+            assert result is not None
+            self.outcome.add_speed(key, result.measured)
+
+    def _publish(self, pretrained: Artifact, tuned: LoopState | None, distilled: LoopState | None) -> None:
+        """Copy data and models to where a user looks for them."""
+        data: dict[str, Artifact | None] = {}
+        models: dict[str, Artifact | None] = {"pretrained": pretrained}
+        for name, state in (("finetune", tuned), ("distill", distilled)):
+            if state is not None:
+                data |= {f"{name}-train": state.dataset.train, f"{name}-valid": state.dataset.valid}
+                data |= {f"{name}-test": state.test}
+        if tuned is not None:
+            models["finetuned"] = tuned.model
+        if distilled is not None:
+            models["student"] = distilled.model
+        for name, artifact in data.items():
+            if artifact is not None:
+                _copy(artifact.path, self.run.path / "data" / f"{name}.extxyz")
+        for name, artifact in models.items():
+            if artifact is not None:
+                _copy(artifact.path, self.run.path / "models" / name)
+        self.outcome.labels = {
+            "asked": self.budget.asked,
+            "accepted": self.budget.asked - len(self.outcome.rejected),
+            "rejected": len(self.outcome.rejected),
+        }
+        decisions: list[Decision] = [state.decision for state in (tuned, distilled) if state and state.decision]
+        self.outcome.end([decision.action == "converged" for decision in decisions])
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Put a copy in place of what is there, never half of it."""
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    if temporary.is_dir():
+        shutil.rmtree(temporary)
+    if source.is_dir():
+        shutil.copytree(source, temporary)
+        if target.exists():
+            shutil.rmtree(target)
+    else:
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+

@@ -1,0 +1,119 @@
+"""Which trajectories a stage runs, as tasks: the same plan for exploring, for the test set and for the student's MD."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pfd.config.reading import source_path
+from pfd.explore.plan import TrajectoryPlan
+from pfd.explore.settings import MDSettings, PoolSettings
+from pfd.tasks.folder import Artifact, TaskSpec
+from pfd.workflow.bindings import Binding, resources_of
+from pfd.workflow.run_folder import RunFolder
+
+
+class Exploration:
+    """The stages of one loop, planned once each.
+
+    Args:
+        run: where the planning task is performed.
+        binding: whose stages.
+        structures: starting frames.
+    """
+
+    def __init__(self, run: RunFolder, binding: Binding, structures: Artifact) -> None:
+        self._run, self._binding, self._structures = run, binding, structures
+        self._plans: dict[int, list[dict[str, Any]]] = {}
+
+    def plan(self, stage: int) -> list[dict[str, Any]]:
+        """The stage's trajectories: group, structure, temperature_K, pressure_GPa, replica of each."""
+        if stage not in self._plans:
+            groups = [group.model_dump(mode="json") for group in self._groups(stage)]
+            spec = TaskSpec("plan", {"groups": groups}, {"structures": self._structures})
+            folder = self._run.one(f"{self._binding.name}/stage-{stage}/plan", spec)
+            text = (folder.path / "outputs" / "plan.json").read_text(encoding="utf-8")
+            self._plans[stage] = json.loads(text)
+        return self._plans[stage]
+
+    def specs(self, stage: int, model: Artifact, purpose: str, student: Artifact | None = None) -> list[TaskSpec]:
+        """One task per trajectory and per pool of the stage; ``purpose`` enters the identity, and with it the seed.
+
+        Args:
+            stage: its number.
+            model: whose forces drive the dynamics.
+            purpose: what the trajectories are for; their names begin with it.
+            student: drives the groups that say ``with: student``, once there is one.
+        """
+        specs = [self._trajectory(stage, entry, model, purpose, student) for entry in self.plan(stage)]
+        return specs + [self._pool(stage, number, "explore", purpose) for number in self._pools(stage)]
+
+    def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:
+        """The stage's trajectories with the student's forces (pools say nothing about its dynamics)."""
+        return [self._trajectory(stage, entry, student, purpose, student) for entry in self.plan(stage)]
+
+    def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
+        """One trajectory for every condition of every stage, of which only the test set is made."""
+        specs = [self._trajectory(stage, entry, model, purpose, None) for stage, entry in self._test_entries()]
+        stages = range(len(self._binding.settings.explore))
+        return specs + [self._pool(s, number, "test", purpose) for s in stages for number in self._pools(s)]
+
+    def test_frames(self) -> int:
+        """How many frames the test set will ask for at most."""
+        pools = sum(len(self._pools(stage)) for stage in range(len(self._binding.settings.explore)))
+        return (len(self._test_entries()) + pools) * self._binding.resolved.input.evaluate.test_frames
+
+    def conditions(self, stage: int | None) -> dict[str, list[float]]:
+        """Temperatures and pressures of a stage (None: of all stages) that errors must be known for."""
+        stages = range(len(self._binding.settings.explore)) if stage is None else [stage]
+        entries = [(entry, self._groups(number)[entry["group"]]) for number in stages for entry in self.plan(number)]
+        pressures = {e["pressure_GPa"] for e, group in entries if getattr(group, "ensemble", "") == "npt"}
+        return {
+            "temperature_K": sorted({entry["temperature_K"] for entry, _ in entries}),
+            "pressure_GPa": sorted(pressures),
+        }
+
+    def _test_entries(self) -> list[tuple[int, dict[str, Any]]]:
+        """The last starting structure of each condition: where copies are perturbed, that is a perturbed one."""
+        chosen: dict[tuple[Any, ...], tuple[int, dict[str, Any]]] = {}
+        for stage in range(len(self._binding.settings.explore)):
+            for entry in self.plan(stage):
+                condition = (stage, entry["group"], entry["temperature_K"], entry["pressure_GPa"])
+                chosen[condition] = (stage, entry)
+        return list(chosen.values())
+
+    def _groups(self, stage: int) -> tuple[MDSettings | PoolSettings, ...]:
+        return self._binding.settings.explore[stage]
+
+    def _pools(self, stage: int) -> list[int]:
+        return [number for number, group in enumerate(self._groups(stage)) if isinstance(group, PoolSettings)]
+
+    def _trajectory(
+        self, stage: int, entry: dict[str, Any], model: Artifact, purpose: str, student: Artifact | None
+    ) -> TaskSpec:
+        group = self._groups(stage)[entry["group"]]
+        assert isinstance(group, MDSettings)
+        if group.with_ == "student" and student is not None:
+            model = student
+        parameters = {
+            "group": group.model_dump(mode="json"),
+            "trajectory": entry,
+            "stage": stage,
+            "name": f"{purpose}-s{stage}-{TrajectoryPlan.model_validate(entry).name}",
+        }
+        inputs = {"structures": self._structures, "model": model}
+        return TaskSpec("explore", parameters, inputs, resources_of(self._binding.resolved, "explore"))
+
+    def _pool(self, stage: int, number: int, part: str, purpose: str) -> TaskSpec:
+        group = self._groups(stage)[number]
+        assert isinstance(group, PoolSettings)
+        source = source_path(self._binding.resolved, str(group.file), f"{self._binding.name}.explore.{stage}.{number}")
+        parameters = {
+            "group": group.model_dump(mode="json") | {"file": source.name},
+            "part": part,
+            "split_seed": self._binding.resolved.input.seed,
+            "test_fraction": self._binding.resolved.input.evaluate.pool_test_fraction,
+            "stage": stage,
+            "name": f"{purpose}-s{stage}-g{number}-pool",
+        }
+        return TaskSpec("pool", parameters, {"pool": self._run.keep_input(source)})

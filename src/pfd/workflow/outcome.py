@@ -1,0 +1,169 @@
+"""What a run has found so far, as ``summary.json`` (stable keys, for scripts) and ``report-data.json`` (for the page)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pfd.models.family import read_model
+from pfd.tasks.folder import Artifact, TaskFolder, write_json
+from pfd.workflow.run_folder import RunFolder
+
+STEP_GROUPS = {
+    "explore": "explore",
+    "sample": "select",
+    "select": "select",
+    "label": "label",
+    "train": "train",
+    "predict": "evaluate",
+    "evaluate": "evaluate",
+    "time": "evaluate",
+}
+"""Which figure of ``seconds`` a step counts for; other steps count for ``other``."""
+
+
+@dataclass
+class Compared:
+    """One model in the final comparison."""
+
+    card: dict[str, Any]
+    errors: dict[str, Any]
+    parity: dict[str, Any]
+    user_errors: dict[str, Any] | None = None
+    us_per_atom_step: float | None = None
+
+    @classmethod
+    def of(cls, model: Artifact, errors: TaskFolder) -> Compared:
+        """From a model's folder and the task that scored it."""
+        content = _errors(errors)
+        return cls(read_model(model.path).card.model_dump(mode="json"), content["report"], content["parity"])
+
+
+@dataclass
+class Outcome:
+    """Filled while the run goes on; ``status`` is the last to change."""
+
+    name: str
+    seed: int
+    status: str = "running"
+    models: dict[str, Compared] = field(default_factory=dict)
+    student_vs_teacher: dict[str, Any] | None = None
+    anchor_us: float | None = None
+    iterations: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, str]] = field(default_factory=list)
+    trajectories: list[dict[str, Any]] = field(default_factory=list)
+    labels: dict[str, int] = field(default_factory=dict)
+
+    def add(self, key: str, compared: Compared) -> None:
+        """A model's errors on the fixed test set."""
+        self.models[key] = compared
+
+    def add_user_errors(self, key: str, errors: TaskFolder) -> None:
+        """A model's errors on the user's own test set."""
+        self.models[key].user_errors = _errors(errors)["report"]
+
+    def add_speed(self, key: str, measured: dict[str, Any]) -> None:
+        """A model's speed, and the anchor's that was measured beside it."""
+        self.models[key].us_per_atom_step = measured["us_per_atom_step"]
+        self.anchor_us = measured.get("anchor_us_per_atom_step", self.anchor_us)
+        if key == "student" and "scratch" in self.models:
+            self.models["scratch"].us_per_atom_step = measured["us_per_atom_step"]
+        if key == "finetuned":
+            self.models["pretrained"].us_per_atom_step = measured["us_per_atom_step"]
+
+    def end(self, converged: list[bool]) -> None:
+        """Every loop has ended."""
+        self.status = "converged" if converged and all(converged) else "not_converged"
+
+    def write(self, run: RunFolder) -> None:
+        """Write both files into the run folder."""
+        seconds, versions = _costs(run)
+        common = {"name": self.name, "status": self.status, "seed": self.seed, "seconds": seconds, "versions": versions}
+        report = {
+            "models": {
+                key: {
+                    "card": model.card,
+                    "errors": model.errors,
+                    "parity": model.parity,
+                    "user_errors": model.user_errors,
+                    "us_per_atom_step": model.us_per_atom_step,
+                }
+                for key, model in self.models.items()
+            },
+            "student_vs_teacher": self.student_vs_teacher,
+            "anchor": {"name": "Stillinger-Weber", "us_per_atom_step": self.anchor_us} if self.anchor_us else None,
+            "iterations": self.iterations,
+            "rejected": self.rejected,
+            "trajectories": self.trajectories,
+            "citations": sorted({model.card["source"] for model in self.models.values() if model.card["source"]}),
+        }
+        write_json(run.path / "report-data.json", common | report)
+        write_json(run.path / "summary.json", common | self._summary())
+
+    def _summary(self) -> dict[str, Any]:
+        models = {
+            key: {
+                "path": f"models/{key}",
+                "family": model.card["family"],
+                "test": {
+                    "energy_rmse_meV_per_atom": model.errors["energy_rmse_meV_per_atom"],
+                    "force_rmse_meV_per_A": model.errors["force_rmse_meV_per_A"],
+                    "force_rmse_relative": model.errors["force_rmse_relative"],
+                    "force_slope": model.errors["force_slope"],
+                },
+                "us_per_atom_step": model.us_per_atom_step,
+            }
+            for key, model in self.models.items()
+        }
+        if "scratch" in models:
+            models["scratch"]["path"] = None
+        return {
+            "models": models,
+            "speedup_student_over_teacher": self._speedup(),
+            "labels": self.labels or {"asked": 0, "accepted": 0, "rejected": 0},
+            "iterations": len(self.iterations),
+        }
+
+    def _speedup(self) -> float | None:
+        teacher = self.models.get("finetuned") or self.models.get("pretrained")
+        student = self.models.get("student")
+        if teacher is None or student is None or not teacher.us_per_atom_step or not student.us_per_atom_step:
+            return None
+        return teacher.us_per_atom_step / student.us_per_atom_step
+
+
+def _errors(folder: TaskFolder) -> dict[str, Any]:
+    path: Path = folder.path / "outputs" / "errors.json"
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds by step, and versions, from the results of all tasks that the run used."""
+    totals = dict.fromkeys(("explore", "select", "label", "train", "evaluate", "other", "imports"), 0.0)
+    versions: dict[str, str] = {}
+    busy: list[tuple[float, float]] = []
+    for folder in run.used.values():
+        result = folder.result()
+        if result is None or result.status != "done":
+            continue
+        step = folder.task()["step"]
+        totals[STEP_GROUPS.get(step, "other")] += result.seconds
+        totals["imports"] += result.import_seconds
+        versions |= result.versions
+        busy.append((result.started - result.import_seconds, result.started + result.seconds))
+    wall = run.journal.wall_seconds()
+    totals["orchestration"] = max(0.0, wall - _union(busy))
+    totals["wall"] = wall
+    return {key: round(value, 3) for key, value in totals.items()}, versions
+
+
+def _union(intervals: list[tuple[float, float]]) -> float:
+    """Length of the union of intervals."""
+    total, end = 0.0, float("-inf")
+    for begin, finish in sorted(intervals):
+        total += max(0.0, finish - max(begin, end))
+        end = max(end, finish)
+    return total

@@ -1,0 +1,193 @@
+"""The run folder: one driver at a time, every task done once, wherever in the run it stands."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pfd.digests import file_digest
+from pfd.engines.engine import Engine, Progress
+from pfd.errors import RunError, TaskFailed
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json
+from pfd.tasks.process import this_process
+from pfd.tasks.runner import run_task
+from pfd.tasks.steps import STEPS
+from pfd.workflow.journal import Journal
+
+NAME_FILE = "run.json"
+Watcher = Callable[[str, Progress], None]
+"""Told the place of a group of tasks and how far it is."""
+
+
+class RunFolder:
+    """A run: its folder, its journal, and the index of the tasks in it.
+
+    Args:
+        path: the run folder (see ``take_folder``), locked by the caller (see ``driver_lock``).
+        engine: who runs the tasks.
+        seed: the run's seed.
+        watch: told how far each group of tasks is.
+    """
+
+    def __init__(self, path: Path, engine: Engine, seed: int, watch: Watcher) -> None:
+        self.path = path
+        self._engine, self._seed, self._watch = engine, seed, watch
+        self.journal = Journal(path / "journal.jsonl")
+        self._index: dict[str, TaskFolder] = {}
+        for folder in task_folders(path):
+            content = read_json(folder.path / "task.json")
+            if content is not None:
+                self._index[content["identity"]] = folder
+        self.used: dict[str, TaskFolder] = {}
+        self.reused = 0
+
+    def keep_input(self, source: Path) -> Artifact:
+        """Copy a file or folder that the input names into the run, so that the run can be moved."""
+        digest = file_digest(source)
+        target = self.path / "inputs" / f"{digest[:8]}-{source.name}"
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{os.getpid()}")
+            if source.is_dir():
+                shutil.copytree(source, temporary)
+            else:
+                shutil.copyfile(source, temporary)
+            temporary.rename(target)
+        return Artifact(target, digest)
+
+    def one(self, place: str, spec: TaskSpec) -> TaskFolder:
+        """Perform a single task, which must succeed."""
+        return self.perform({place: [spec]})[place][0]
+
+    def perform(self, groups: Mapping[str, Sequence[TaskSpec]], min_done: float = 1.0) -> dict[str, list[TaskFolder]]:
+        """Have every task of these groups done, and return their folders in order.
+
+        Args:
+            groups: place in the run (``finetune/iter-000/explore``) -> tasks, all of one step.
+            min_done: part of all these tasks that must end with a result; folders of others come back undone.
+
+        Raises:
+            TaskFailed: if a task failed for good, or too many used up their retries.
+        """
+        folders = {place: [self._folder(place, *each) for each in enumerate(specs)] for place, specs in groups.items()}
+        everything = list({str(f.path): f for group in folders.values() for f in group}.values())
+        pending = [folder for folder in everything if not folder.done()]
+        self.reused += len(everything) - len(pending)
+        place = next(iter(groups))
+        if pending:
+            step = pending[0].task()["step"]
+            self.journal.write("tasks", place=place, step=step, total=len(everything), pending=len(pending))
+            if STEPS[step].light:
+                for folder in pending:
+                    _run_here(folder)
+            else:
+                lost = self._engine.run(everything, lambda progress: self._watch(place, progress))
+                for path, message in lost.items():
+                    self.journal.write("lost", task=os.path.relpath(path, self.path), message=message)
+                if len(lost) > (1.0 - min_done) * len(everything):
+                    path, message = next(iter(lost.items()))
+                    hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then submit again"
+                    what = f"{len(lost)} of {len(everything)} tasks used up their attempts; the first: {message}"
+                    raise TaskFailed(what, where=place, hint=hint)
+            self.journal.write("finished", place=place, step=step, total=len(everything))
+        return folders
+
+    def superseded(self) -> list[str]:
+        """Task folders of the run that this submission did not use, relative to the run folder."""
+        unused = set(self._index) - set(self.used)
+        return sorted(os.path.relpath(self._index[identity].path, self.path) for identity in unused)
+
+    def _folder(self, place: str, number: int, spec: TaskSpec) -> TaskFolder:
+        if STEPS[spec.step].seeded:
+            spec = spec.seeded(self._seed)
+        identity = spec.identity()
+        known = self._index.get(identity)
+        if known is None or not known.done():
+            parent = self.path / place if known is None else known.path.parent
+            number = number if known is None else int(known.path.name[:4])
+            known = TaskFolder.create(parent, number, spec)
+            self._index[identity] = known
+        self.used[identity] = known
+        return known
+
+
+def task_folders(run: Path) -> Iterator[TaskFolder]:
+    """All task folders of a run, in the order of their paths."""
+    for loop in sorted(path for path in run.iterdir() if path.is_dir() and path.name not in _NO_TASKS):
+        for folder in sorted(loop.glob("*/*/[0-9][0-9][0-9][0-9]-*")):
+            yield TaskFolder(folder)
+
+
+_NO_TASKS = {"inputs", "data", "models"}
+
+
+@contextmanager
+def driver_lock(run: Path) -> Iterator[None]:
+    """Hold the run's lock; the kernel frees it when the driver ends, however it ends.
+
+    Raises:
+        RunError: naming the process that holds it.
+    """
+    with (run / "lock").open("a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"another driver works on this run: {_holder(stream)}",
+                where=str(run),
+                hint="wait for it, or end that process",
+            ) from None
+        stream.seek(0)
+        stream.truncate()
+        json.dump(this_process().model_dump(), stream)
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.truncate(0)
+
+
+def _holder(stream: IO[str]) -> str:
+    stream.seek(0)
+    try:
+        content = json.loads(stream.read())
+        return f"process {content['pid']} on {content['host']}"
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return "unknown process"
+
+
+def take_folder(path: Path, name: str) -> None:
+    """Make a folder the run of that name, or see that it is.
+
+    Raises:
+        RunError: if it holds a run of another name, or something that is no run.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    content = read_json(path / NAME_FILE)
+    if content is None:
+        if any(child.name != NAME_FILE for child in path.iterdir()):
+            raise RunError(
+                "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
+            )
+        (path / NAME_FILE).write_text(json.dumps({"name": name, "format": 1}) + "\n", encoding="utf-8")
+    elif content["name"] != name:
+        raise RunError(
+            f"the folder holds the run {content['name']!r}, the input is named {name!r}",
+            where=str(path),
+            hint="name another folder: pfd submit INPUT RUN",
+        )
+
+
+def _run_here(folder: TaskFolder) -> None:
+    """Run a light task in this process."""
+    result = run_task(folder, redirect=False)
+    if result is None or result.status != "done":
+        failure = result.failure if result is not None else None
+        message = failure.message if failure else "the attempt ended without a result"
+        raise TaskFailed(message, where=f"task {folder.name}", exit_code=failure.exit_code if failure else 1)

@@ -1,0 +1,107 @@
+"""Verdicts: the whole set and every condition must meet every limit."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from pfd.evaluate import ConvergeSettings, ErrorReport, Errors, converged, judge_errors
+
+
+def errors(rmse: float | None, **more) -> Errors:
+    return Errors(frames=4, force_frames=4, force_rmse_meV_per_A=rmse, **more)
+
+
+def report(overall: float | None, groups: dict[str, Errors] | None = None, **more) -> ErrorReport:
+    by_group = {"temperature_K": groups} if groups else {}
+    return ErrorReport(**errors(overall, **more).model_dump(), by_group=by_group)
+
+
+LIMIT = ConvergeSettings(force_rmse_eV_per_A=0.1)
+
+
+def test_one_hot_group_holds_the_whole_back():
+    verdicts = judge_errors(report(90.0, {"300": errors(50.0), "1500": errors(120.0)}), LIMIT)
+    assert [(verdict.group, verdict.passed) for verdict in verdicts] == [
+        ("all", True),
+        ("temperature_K=300", True),
+        ("temperature_K=1500", False),
+    ]
+    assert verdicts[2].value == pytest.approx(0.12)
+    assert not converged(verdicts)
+
+
+def test_the_limit_itself_passes():
+    assert converged(judge_errors(report(100.0), LIMIT))
+    assert not converged(judge_errors(report(100.1), LIMIT))
+
+
+def test_a_condition_that_was_asked_for_and_is_not_there_fails():
+    there = report(10.0, {"300": errors(10.0)})
+    assert converged(judge_errors(there, LIMIT, {"temperature_K": [300.0]}))
+    verdicts = judge_errors(there, LIMIT, {"temperature_K": [300, 1500]})
+    assert [(verdict.group, verdict.note) for verdict in verdicts if not verdict.passed] == [
+        ("temperature_K=1500", "no frame of this condition in the set")
+    ]
+
+
+def test_confident_judges_the_upper_end():
+    spread = report(90.0, force_rmse_interval=(80.0, 105.0))
+    assert converged(judge_errors(spread, LIMIT))
+    strict = ConvergeSettings(force_rmse_eV_per_A=0.1, confident=True)
+    assert not converged(judge_errors(spread, strict))
+    assert converged(judge_errors(report(90.0, force_rmse_interval=(80.0, 99.0)), strict))
+    verdicts = judge_errors(report(90.0), strict)
+    assert [(verdict.passed, verdict.note) for verdict in verdicts] == [(False, "too few frames for an interval")]
+
+
+def test_predictions_that_are_not_finite_never_pass():
+    verdicts = judge_errors(report(None, bad_forces=2), LIMIT)
+    assert [(verdict.passed, verdict.note) for verdict in verdicts] == [
+        (False, "2 of 4 frames have no finite prediction")
+    ]
+
+
+def test_an_empty_set_never_passes():
+    assert not converged(judge_errors(ErrorReport(frames=0), LIMIT))
+    assert not converged([])
+
+
+def test_a_group_of_slabs_is_not_judged_by_stress_but_the_whole_is():
+    limit = ConvergeSettings(stress_rmse_GPa=0.5)
+    mixed = report(1.0, {"300": errors(1.0)}, stress_frames=2, stress_rmse_GPa=0.4)
+    verdicts = judge_errors(mixed, limit)
+    assert converged(verdicts)
+    assert verdicts[1].note.endswith("not judged")
+    assert not converged(judge_errors(report(1.0), limit))
+
+
+def test_every_criterion_reads_its_own_figure_in_its_own_unit():
+    full = report(
+        80.0,
+        force_rmse_relative=0.08,
+        energy_frames=4,
+        energy_rmse_meV_per_atom=3.0,
+        stress_frames=4,
+        stress_rmse_GPa=0.2,
+        force_rmse_interval=(70.0, 90.0),
+        force_relative_interval=(0.07, 0.09),
+        energy_rmse_interval=(2.0, 4.0),
+        stress_rmse_interval=(0.1, 0.3),
+    )
+    limits = ConvergeSettings(
+        force_rmse_eV_per_A=1, force_rmse_relative=1, energy_rmse_meV_per_atom=1, stress_rmse_GPa=1
+    )
+    found = {v.criterion: (pytest.approx(v.value), v.interval[1], v.passed) for v in judge_errors(full, limits)}
+    assert found == {
+        "force_rmse_eV_per_A": (0.08, pytest.approx(0.09), True),
+        "force_rmse_relative": (0.08, 0.09, True),
+        "energy_rmse_meV_per_atom": (3.0, 4.0, False),
+        "stress_rmse_GPa": (0.2, 0.3, True),
+    }
+
+
+@pytest.mark.parametrize("bad", [{}, {"force_rmse_relative": 0}, {"stress_rmse_GPa": -1}, {"force_rmse": 0.1}])
+def test_settings_refuse_what_makes_no_sense(bad):
+    with pytest.raises(ValidationError):
+        ConvergeSettings(**bad)

@@ -1,0 +1,125 @@
+"""Splits without leakage, and the finding of leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfd.errors import DataError
+from pfd.frames import with_origin
+from pfd.frames.fingerprint import fingerprint, near_pairs, overlap
+from pfd.frames.split import split_by_trajectory, trajectory_of
+
+
+def numbered(sizes: list[int]) -> list[Atoms]:
+    frames = []
+    for run, size in enumerate(sizes):
+        for step in range(size):
+            frame = Atoms("Si", positions=[[run, step, 0.0]])
+            frames.append(with_origin(frame, trajectory=f"run{run}", step=step * 10))
+    return frames
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=8),
+    fraction=st.floats(0.01, 0.9),
+    seed=st.integers(0, 100),
+    order=st.randoms(use_true_random=False),
+)
+def test_no_trajectory_on_both_sides(sizes: list[int], fraction: float, seed: int, order: object) -> None:
+    frames = numbered(sizes)
+    try:
+        train, held = split_by_trajectory(frames, fraction, seed)
+    except DataError:
+        assert round(fraction * len(frames)) >= len(frames)
+        return
+    assert train
+    assert held
+    assert {trajectory_of(frame) for frame in train}.isdisjoint(trajectory_of(frame) for frame in held)
+    assert len(train) + len(held) == len(frames)
+    assert len(held) <= max(1, round(fraction * len(frames)), min(sizes))
+    shuffled = list(frames)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    _, again = split_by_trajectory(shuffled, fraction, seed)
+    assert {frame.info["id"] for frame in again} == {frame.info["id"] for frame in held}
+
+
+def test_about_the_fraction_is_held_out() -> None:
+    _, held = split_by_trajectory(numbered([5] * 20), 0.2, 0)
+    assert len(held) == 20
+    others = {tuple(frame.info["id"] for frame in split_by_trajectory(numbered([5] * 20), 0.2, s)[1]) for s in range(5)}
+    assert len(others) > 1
+
+
+def test_parents_bind_like_trajectories() -> None:
+    frames = [with_origin(Atoms("Si", positions=[[i, 0, 0]]), parent=f"f{i % 3}") for i in range(12)]
+    train, held = split_by_trajectory(frames, 0.4, 0)
+    assert {frame.info["parent"] for frame in train}.isdisjoint(frame.info["parent"] for frame in held)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_trajectory_is_cut_into_blocks_with_a_gap(known: bool) -> None:
+    frames = numbered([40])
+    if not known:
+        for frame in frames:
+            frame.info.pop("trajectory")
+    mixed = [frames[index] for index in np.random.default_rng(0).permutation(40)]
+    train, held = split_by_trajectory(mixed, 0.25, 0)
+    assert sorted(frame.info["step"] for frame in held) == list(range(300, 400, 10))
+    assert max(frame.info["step"] for frame in train) == 270
+    assert len(train) == 28
+    assert sum(len(part) for part in split_by_trajectory(mixed, 0.25, 0, gap=0.0)) == 40
+
+
+def test_two_frames_are_just_enough() -> None:
+    train, held = split_by_trajectory(numbered([2]), 0.1, 0)
+    assert (len(train), len(held)) == (1, 1)
+
+
+@pytest.mark.parametrize(("count", "fraction"), [(10, 0.99), (10, 1.0), (10, 0.0), (10, -1.0), (1, 0.2), (0, 0.2)])
+def test_a_side_without_frames_is_an_error(count: int, fraction: float) -> None:
+    with pytest.raises(DataError, match="leaves no frame") as error:
+        split_by_trajectory(numbered([count]), fraction, 0)
+    assert "bring more frames" in error.value.hint
+
+
+def rattled(seed: int) -> Atoms:
+    frame = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    frame.positions += np.random.default_rng(seed).normal(size=(8, 3)) * 0.1
+    return frame
+
+
+def test_overlap_finds_equal_and_moved_frames() -> None:
+    first = [rattled(seed) for seed in range(5)]
+    moved = first[2].copy()
+    moved.rotate(20, (1, 1, 0), rotate_cell=True)
+    moved.positions += 3.3
+    moved.wrap()
+    moved = moved[np.random.default_rng(0).permutation(8)]
+    second = [rattled(9), first[4].copy(), moved]
+    found = overlap(first, second)
+    ids = [with_origin(frame).info["id"] for frame in [first[4], first[2], moved]]
+    assert [(entry.frame, entry.twin, entry.exact) for entry in found] == [
+        (ids[0], ids[0], True),
+        (ids[2], ids[1], False),
+    ]
+    assert len(overlap(first, second, near=0.0)) == 1
+    assert overlap([], second) == []
+
+
+def test_fingerprints_tell_small_changes_and_elements_apart() -> None:
+    frame = rattled(0)
+    nudged = frame.copy()
+    nudged.positions[3, 1] += 0.02
+    swapped = frame.copy()
+    swapped.numbers = swapped.numbers[[1, 0, 2, 3, 4, 5, 6, 7]]
+    assert np.abs(fingerprint(frame) - fingerprint(nudged)).max() > 1e-3
+    assert np.abs(fingerprint(frame) - fingerprint(swapped)).max() > 1e-3
+    tiny = frame.copy()
+    tiny.positions[3, 1] += 1e-6
+    assert near_pairs([frame, nudged, rattled(1), tiny]) == [(0, 3)]

@@ -1,0 +1,87 @@
+"""Programs end with their whole process group, whatever happens to the one who started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pfd.errors import MissingError
+from pfd.label.running import run_program
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text("#!/bin/sh\n" + textwrap.dedent(text))
+    path.chmod(0o755)
+    return str(path)
+
+
+def gone(pid: int, patience_s: float = 10.0) -> bool:
+    """True once the process has ended (a zombie has)."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_code_output_folder_and_environment(tmp_path):
+    program = script(tmp_path / "it", 'echo "$COLOUR $1 $(pwd)"; echo oops >&2; cat; exit 7\n')
+    done = run_program([program, "a b; c"], tmp_path, tmp_path / "log", wall_time_s=20, environment={"COLOUR": "blue"})
+    assert done.code == 7
+    assert done.output.split("\n")[:2] == [f"blue a b; c {tmp_path}", "oops"]
+    assert not done.timed_out
+    assert not done.killed
+
+
+def test_a_missing_program_names_how_to_install_it(tmp_path):
+    with pytest.raises(MissingError, match="apt install it"):
+        run_program(["no-such-program"], tmp_path, tmp_path / "log", wall_time_s=1, install="apt install it")
+
+
+def test_out_of_time_kills_the_children_too(tmp_path):
+    program = script(tmp_path / "it", "sleep 60 & echo $!\nsleep 60\n")
+    done = run_program([program], tmp_path, tmp_path / "log", wall_time_s=0.5)
+    assert done.timed_out
+    assert done.killed
+    assert gone(int(done.output))
+
+
+def test_children_left_behind_by_a_normal_end_are_ended(tmp_path):
+    program = script(tmp_path / "it", "sleep 60 & echo $!\n")
+    done = run_program([program], tmp_path, tmp_path / "log", wall_time_s=20)
+    assert done.code == 0
+    assert gone(int(done.output))
+
+
+def test_killed_is_seen_directly_and_through_a_wrapper(tmp_path):
+    direct = script(tmp_path / "direct", "kill -9 $$\n")
+    wrapped = script(tmp_path / "wrapped", "exit 137\n")
+    for program in (direct, wrapped):
+        assert run_program([program], tmp_path, tmp_path / "log", wall_time_s=20).killed
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_program_does_not_outlive_its_starter(tmp_path, ending):
+    program = script(tmp_path / "it", "echo $$\nexec sleep 60\n")
+    log = tmp_path / "log"
+    code = (
+        "import sys; from pathlib import Path; from pfd.label.running import run_program\n"
+        "run_program([sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[2]) / 'log', wall_time_s=60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, program, str(tmp_path)], stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 20
+    while not (log.is_file() and log.read_text().strip()) and time.monotonic() < end:
+        time.sleep(0.02)
+    os.kill(starter.pid, ending)
+    starter.wait(timeout=20)
+    assert gone(int(log.read_text()))

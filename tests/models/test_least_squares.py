@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfd.models.least_squares import ReducedRows
+
+
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 40))
+def test_reduced_rows_answer_like_the_rows(seed, features, count):
+    generator = np.random.default_rng(seed)
+    rows, targets = generator.normal(size=(count, features)), generator.normal(size=count)
+    reduced = ReducedRows(features)
+    for part in np.array_split(np.arange(count), 3):
+        reduced.add(rows[part], targets[part])
+        reduced.rms(np.zeros(features))  # folds in between
+    coefficients = generator.normal(size=features)
+    assert reduced.count == count
+    assert reduced.rms(coefficients) == pytest.approx(np.sqrt(np.mean((rows @ coefficients - targets) ** 2)), rel=1e-9)
+    ridge = 1e-3
+    scale = np.linalg.norm(rows, axis=0)
+    normal = rows.T @ rows + ridge * np.diag(scale**2)
+    assert np.allclose(reduced.solve(ridge), np.linalg.solve(normal, rows.T @ targets), atol=1e-6)
+
+
+def test_a_feature_that_never_occurs_gets_no_weight():
+    reduced = ReducedRows(2)
+    reduced.add(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([1.0, 2.0]))
+    assert np.allclose(reduced.solve(1e-12), [1.0, 0.0])

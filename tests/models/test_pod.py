@@ -1,0 +1,195 @@
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from pydantic import ValidationError
+
+from pfd.errors import DataError, ModelError
+from pfd.frames import Labels, labels_of, with_labels
+from pfd.lammps_calculator import LammpsCalculator
+from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.models.family import Model, model_digest, write_model
+from pfd.models.pod import POD
+from pfd.models.pod_basis import PODBasis
+from pfd.models.pod_fit import PRESETS, PODFitSettings, default_cutoff_A, shortest_distance_A
+
+pytestmark = pytest.mark.lammps
+
+TEACHER = LammpsPotential("morse 4.5", ("1 1 0.5 1.4 2.6", "1 2 0.7 1.5 2.3", "2 2 0.3 1.6 2.1"), ("Si", "C"))
+LEVEL = "Morse"
+SMALL = PODBasis(radial=(6, 3, 3, 2, 2, 2), angular=(3, 2, 2, 2, 2))
+
+
+def labelled(frame: Atoms, offset_eV: float = 0.0) -> Atoms:
+    with LammpsSession(TEACHER) as session:
+        session.place(frame)
+        found = session.evaluate()
+    return with_labels(frame, Labels(found.energy + offset_eV * len(frame), found.forces, found.stress, LEVEL))
+
+
+def frames(count: int, seed: int, *, two: bool = True, offset_eV: float = 0.0) -> list[Atoms]:
+    """Rattled, strained and, with two elements, differently composed zincblende cells."""
+    generator = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        frame = bulk("Si", "diamond", a=5.0, cubic=True)
+        if two:
+            frame.symbols[generator.permutation(8)[: generator.integers(1, 8)]] = "C"
+        strain = np.eye(3) + generator.normal(scale=0.02, size=(3, 3))
+        frame.set_cell(frame.cell.array @ strain, scale_atoms=True)
+        frame.positions += generator.normal(scale=0.1, size=(8, 3))
+        made.append(labelled(frame, offset_eV))
+    return made
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pod two")  # the space is on purpose
+    card, report = POD().fit(folder, frames(40, 0), frames(8, 1), PODFitSettings(basis=SMALL, cutoff_A=4.5), seed=0)
+    write_model(folder, Model(card=card))
+    return folder, card, report
+
+
+def rms(values):
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def test_two_elements_are_learnt_by_energy_and_forces(fitted):
+    folder, card, report = fitted
+    test = frames(6, 2)
+    predicted = POD().predict(folder, test)
+    truth = [labels_of(frame) for frame in test]
+    force_error = rms([p.forces - t.forces for p, t in zip(predicted, truth, strict=True)])
+    assert force_error < 0.15 * rms([t.forces for t in truth])
+    energies = np.array([[p.energy, t.energy] for p, t in zip(predicted, truth, strict=True)]) / 8
+    assert rms(energies[:, 0] - energies[:, 1]) < 0.2 * energies[:, 1].std()
+    stress = np.array([[p.stress, t.stress] for p, t in zip(predicted, truth, strict=True)])
+    assert np.corrcoef(stress[:, 0].ravel(), stress[:, 1].ravel())[0, 1] > 0.98
+    assert card.elements == ("C", "Si")
+    assert card.level_of_theory == LEVEL
+    assert card.cutoff_A == 4.5
+    assert card.parameters == len((folder / "coefficients.pod").read_text().split("\n")) - 2
+    assert report.curve[report.best_step - 1].valid_force_rmse_eV_per_A < 0.15 * rms([t.forces for t in truth])
+
+
+def test_forces_and_stress_are_the_gradients_of_the_energy(fitted):
+    frame = frames(1, 3)[0]
+    frame.set_cell(frame.cell.array @ [[1, 0.1, 0], [0, 1, 0.2], [0, 0, 1]], scale_atoms=True)
+    frame.calc = POD().calculator(fitted[0])
+    forces, stress = frame.get_forces(), frame.get_stress()
+    step = 1e-4
+    for atom, axis in ((0, 0), (3, 1), (7, 2)):
+        ends = []
+        for sign in (1, -1):
+            moved = frame.copy()
+            moved.positions[atom, axis] += sign * step
+            moved.calc = frame.calc
+            ends.append(moved.get_potential_energy())
+        assert forces[atom, axis] == pytest.approx(-(ends[0] - ends[1]) / (2 * step), abs=1e-5)
+    for index, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+        ends = []
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[i, j] += sign * step / 2
+            strain[j, i] += sign * step / 2
+            strained = frame.copy()
+            strained.set_cell(frame.cell.array @ strain, scale_atoms=True)
+            strained.calc = frame.calc
+            ends.append(strained.get_potential_energy())
+        assert stress[index] == pytest.approx((ends[0] - ends[1]) / (2 * step * frame.get_volume()), abs=1e-6)
+
+
+def test_rotated_and_permuted_frames_are_the_same(fitted):
+    frame = frames(1, 4)[0]
+    order = np.random.default_rng(0).permutation(len(frame))
+    turned = frame[order]
+    turned.rotate(50, (3, 1, 2), rotate_cell=True)
+    rotation = np.linalg.solve(frame.cell.array, turned.cell.array).T
+    first, second = POD().predict(fitted[0], [frame, turned])
+    assert second.energy == pytest.approx(first.energy, abs=1e-8)
+    assert np.allclose(second.forces, first.forces[order] @ rotation.T, atol=1e-8)
+
+
+def test_the_same_frames_give_the_same_bytes_and_a_copy_the_same_answer(fitted, tmp_path):
+    folder, card, _ = fitted
+    again, copy = tmp_path / "again", tmp_path / "copy"
+    again.mkdir()
+    copy.mkdir()
+    other_card, _ = POD().fit(again, frames(40, 0), frames(8, 1), PODFitSettings(basis=SMALL, cutoff_A=4.5), seed=1)
+    write_model(again, Model(card=other_card))
+    assert model_digest(again) == model_digest(folder)
+    assert POD().adopt(str(folder), None, copy) == card
+    test = frames(2, 5)
+    for one, two in zip(POD().predict(folder, test), POD().predict(copy, test), strict=True):
+        assert one.energy == two.energy
+        assert np.array_equal(one.forces, two.forces)
+
+
+def test_energy_shift_moves_each_element_by_its_own(fitted, tmp_path):
+    POD().adopt(str(fitted[0]), None, tmp_path)
+    test = frames(3, 6)
+    before = POD().predict(tmp_path, test)
+    POD().add_energy_shift(tmp_path, {"Si": 2.5, "C": -1.0})
+    after = POD().predict(tmp_path, test)
+    for frame, one, two in zip(test, before, after, strict=True):
+        carbon = frame.get_chemical_symbols().count("C")
+        assert two.energy - one.energy == pytest.approx(2.5 * (8 - carbon) - carbon, abs=1e-8)
+        assert np.allclose(one.forces, two.forces, atol=1e-9)
+    with pytest.raises(ModelError, match="no Ge"):
+        POD().add_energy_shift(tmp_path, {"Ge": 1.0})
+
+
+def test_a_large_constant_in_the_labels_does_not_blur_the_fit(tmp_path):
+    settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, ridge=1e-8)
+    reports = []
+    for offset in (0.0, -4000.0):
+        folder = tmp_path / str(offset)
+        folder.mkdir()
+        reports.append(POD().fit(folder, frames(20, 0, offset_eV=offset), [], settings, seed=0)[1])
+    errors = [report.curve[0].train_force_rmse_eV_per_A for report in reports]
+    assert errors[1] == pytest.approx(errors[0], rel=1e-3)
+
+
+def test_repulsion_is_nothing_where_the_frames_are_and_a_wall_below(tmp_path):
+    train = frames(12, 0)
+    closest = min(shortest_distance_A(frame, 4.5) for frame in train)
+    models = {}
+    for repulsion in ("zbl", "none"):
+        models[repulsion] = tmp_path / repulsion
+        models[repulsion].mkdir()
+        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, repulsion=repulsion)
+        POD().fit(models[repulsion], train, [], settings, seed=0)
+    with_wall, without = (POD().predict(models[name], train[:2]) for name in ("zbl", "none"))
+    assert np.allclose(with_wall[1].forces, without[1].forces, atol=1e-10)
+    squeezed = train[0].copy()
+    first, second = np.argwhere(squeezed.get_all_distances(mic=True) < closest + 0.8)[-1]
+    towards = squeezed.get_distance(first, second, mic=True, vector=True)
+    squeezed.positions[second] = squeezed.positions[first] + towards / np.linalg.norm(towards) * 0.7 * closest
+    gained, plain = (POD().predict(models[name], [squeezed])[0].energy for name in ("zbl", "none"))
+    assert gained - plain > 0.5
+
+
+def test_sizes_and_default_cutoff():
+    silicon = bulk("Si", "diamond", a=5.43, cubic=True)
+    assert default_cutoff_A([silicon]) == pytest.approx(4.42, abs=0.03)
+    assert default_cutoff_A([Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2]])]) == 5.0
+    assert set(PRESETS) == {"S", "M", "L"}
+    with pytest.raises(ValidationError, match="may not grow"):
+        PODBasis(radial=(6, 3, 4, 2, 2, 2))
+
+
+def test_frames_that_cannot_be_fitted_are_refused(tmp_path):
+    train = frames(3, 0, two=False)
+    with pytest.raises(DataError, match="no forces"):
+        POD().fit(tmp_path, [with_labels(train[0], Labels(energy=1.0))], [], PODFitSettings(), seed=0)
+    with pytest.raises(DataError, match="no training frame has C"):
+        POD().fit(tmp_path, train, frames(1, 1), PODFitSettings(), seed=0)
+    with pytest.raises(ModelError, match="no POD model"):
+        POD().lammps_potential(tmp_path)
+    with pytest.raises(ModelError, match="missing"):
+        POD().adopt(str(tmp_path / "nowhere"), None, tmp_path)
+
+
+def test_calculator_reads_the_pair_style(fitted):
+    assert isinstance(POD().calculator(fitted[0]), LammpsCalculator)
+    assert POD().lammps_potential(fitted[0]).elements == ("C", "Si")

@@ -1,0 +1,227 @@
+"""The page: whole from full data, honest from partial data, self-contained, and safe against what a run may hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from pfd.errors import RunError
+from pfd.report import write_report
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Checks that tags are balanced, and gathers texts and everything that a browser would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [
+            value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "srcset", "data")
+        ]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [
+            value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "srcset", "data")
+        ]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+
+def read(run_folder) -> tuple[str, Reader]:
+    page = write_report(run_folder).read_text(encoding="utf-8")
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return page, reader
+
+
+def write(run_folder, data) -> None:
+    (run_folder / "report-data.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_full_page_is_well_formed_small_and_loads_nothing(full_run):
+    page, reader = read(full_run)
+    assert len(page.encode()) < 3_000_000
+    assert "script" not in reader.tags
+    assert "link" not in reader.tags
+    assert reader.loads  # the rasterised points are there, as data
+    assert [load for load in reader.loads if not load.startswith(("data:", "#"))] == []
+    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+    assert "@import" not in page
+    assert not re.search(r"https?://", page.replace("doi:", ""))
+    assert page.count("<svg") >= 12 + 3 + 4
+
+
+def test_full_page_says_what_the_data_say(full_run, full_data):
+    _, reader = read(full_run)
+    errors = full_data["models"]["student"]["errors"]
+    low, high = errors["force_rmse_interval"]
+    assert f"{errors['force_rmse_meV_per_A']:.1f} [{low:.1f}, {high:.1f}]" in reader.text
+    assert f"{full_data['models']['finetuned']['errors']['force_slope']:.3f}" in reader.text
+    for text in (
+        "Converged",
+        "SCF did not converge in 250 steps",
+        "2 × net force of …",
+        "1.32 Å",
+        "modified BSD",
+        "doi:10.1038",
+        "5 of 6 finished",
+        "Stillinger-Weber",
+        "torch 2.13.0",
+        "task done",
+    ):
+        assert text in reader.text
+    assert "yet" not in reader.text
+
+
+@pytest.mark.parametrize("status", ["converged", "not_converged", "failed", "running", "unheard of"])
+def test_the_ending_stands_at_the_top(tmp_path, status):
+    write(tmp_path, {"name": "x", "status": status})
+    _, reader = read(tmp_path)
+    expected = {"converged": "Converged:", "not_converged": "Finished without converging", "failed": "Failed:"}
+    assert expected.get(status, "Running" if status == "running" else status) in reader.text
+    assert ("every limit is met" in reader.text) == (status == "converged")
+
+
+def test_an_empty_run_folder_has_a_page_that_says_so(tmp_path):
+    _, reader = read(tmp_path)
+    for text in ("Running", "No model has been tested yet", "No iteration has ended yet", "No citations yet"):
+        assert text in reader.text
+
+
+@pytest.mark.parametrize(
+    "key", ["models", "iterations", "student_vs_teacher", "seconds", "rejected", "trajectories", "versions", "seed"]
+)
+def test_any_part_may_be_missing(tmp_path, full_data, key):
+    models = {"student": {**full_data["models"]["student"], "parity": None}}
+    short = full_data | {"models": models, "iterations": full_data["iterations"][:1]}
+    write(tmp_path, {name: value for name, value in short.items() if name != key})
+    _, reader = read(tmp_path)
+    assert "silicon" in reader.text
+
+
+def test_parts_of_models_and_iterations_may_be_missing(full_run, full_data):
+    models = {
+        "pretrained": {"errors": full_data["models"]["pretrained"]["errors"]},
+        "finetuned": {"card": full_data["models"]["finetuned"]["card"], "errors": None, "parity": None},
+        "student": {"us_per_atom_step": 20.0},
+    }
+    turns = [{"loop": "finetune", "iteration": 0}, {"loop": "distill", "iteration": 0, "labels": {"accepted": 3}}]
+    write(full_run, {"models": models, "iterations": turns, "seconds": {"wall": 3.0}})
+    _, reader = read(full_run)
+    assert "not decided yet" in reader.text
+    assert "The student has not been compared with its teacher yet" in reader.text
+
+
+def test_a_model_that_gave_nan_is_shown_as_one(full_run, full_data):
+    broken = dict(full_data["models"]["student"]["errors"], bad_forces=3, force_rmse_meV_per_A=None)
+    write(full_run, {"models": {"student": {"errors": broken}}})
+    _, reader = read(full_run)
+    assert "3 of 24 not finite" in reader.text
+
+
+def test_errors_of_zero_are_drawn_too(full_run, full_data):
+    zero = {"frames": 2, "force_rmse_meV_per_A": 0.0, "force_rmse_interval": [0.0, 0.0]}
+    groups = {"temperature_K": {"300": zero, "600": dict(zero, force_rmse_meV_per_A=7.0)}}
+    curve = [{"step": step, "loss": 0.0, "valid_force_rmse_eV_per_A": 0.0} for step in (0, 1)]
+    turn = {"loop": "finetune", "iteration": 0, "labels": {"accepted": 2}, "test": zero, "curve": curve}
+    write(full_run, {"models": {"student": {"errors": dict(zero, by_group=groups)}}, "iterations": [turn]})
+    page, _ = read(full_run)
+    for plot in ("Force error by temperature, K", "Force error by number of labels", "Learning curves"):
+        assert f'aria-label="{plot}' in page
+
+
+def test_texts_from_the_run_cannot_become_markup(tmp_path):
+    evil = "<script>alert('x')</script> $\\frac{1}{2}$"
+    errors = {
+        "frames": 1,
+        "force_rmse_meV_per_A": 5.0,
+        "by_group": {
+            "group": {evil: {"frames": 1, "force_rmse_meV_per_A": 5.0}, "b": {"frames": 1, "force_rmse_meV_per_A": 6.0}}
+        },
+    }
+    write(
+        tmp_path, {"name": evil, "models": {"student": {"errors": errors}}, "rejected": [{"id": evil, "reason": evil}]}
+    )
+    _, reader = read(tmp_path)
+    assert "script" not in reader.tags
+    assert reader.text.count("alert") >= 4
+
+
+def test_same_files_same_bytes_and_no_path_of_this_machine(full_run):
+    first = write_report(full_run).read_bytes()
+    assert write_report(full_run).read_bytes() == first
+    assert str(full_run).encode() not in first
+    assert sorted(path.name for path in full_run.iterdir()) == ["journal.jsonl", "report-data.json", "report.html"]
+
+
+def test_the_summary_has_the_last_word_on_the_status(tmp_path):
+    write(tmp_path, {"name": "x", "status": "running"})
+    (tmp_path / "summary.json").write_text('{"status": "not_converged", "seed": 41, "labels": {}}')
+    _, reader = read(tmp_path)
+    assert "Finished without converging" in reader.text
+    assert "41" in reader.text
+
+
+def test_a_journal_cut_by_a_kill_is_read_and_a_damaged_one_is_not(tmp_path):
+    (tmp_path / "journal.jsonl").write_text('{"event": "begun"}\n{"event": "task done"}\n{"event": "task do')
+    _, reader = read(tmp_path)
+    assert "The last 2 of 2 entries" in reader.text
+    (tmp_path / "journal.jsonl").write_text('{"event": \n{"event": "x"}\n')
+    with pytest.raises(RunError, match="damaged line"):
+        write_report(tmp_path)
+
+
+def test_what_is_not_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match="no such run folder"):
+        write_report(tmp_path / "nowhere")
+    (tmp_path / "report-data.json").write_text("{")
+    with pytest.raises(RunError, match="JSON"):
+        write_report(tmp_path)
+    (tmp_path / "report-data.json").write_text("[]")
+    with pytest.raises(RunError, match="no JSON object"):
+        write_report(tmp_path)
+    write(tmp_path, {"models": {"student": {"eror": None}}})
+    with pytest.raises(RunError, match=r"models\.student\.eror"):
+        write_report(tmp_path)
+
+
+@pytest.mark.chromium
+def test_a_browser_shows_it(full_run, tmp_path_factory):
+    from matplotlib.image import imread
+
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no headless browser on PATH")
+    picture = tmp_path_factory.mktemp("shot") / "page.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--window-size=900,3000"]
+    command = [browser, *flags, f"--screenshot={picture}", write_report(full_run).as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    pixels = imread(picture)[..., :3]
+    background = pixels[0, 0]
+    drawn = (abs(pixels - background).max(axis=2) > 0.2).mean(axis=1)
+    assert (drawn > 0).mean() > 0.5  # text and plots all the way down
+    blue = (pixels[..., 2] - pixels[..., 0] > 0.3).sum()
+    assert blue > 1000  # the fine-tuned model's points
