@@ -27,7 +27,7 @@ def rattled(frame: Atoms, amount: float = 0.1) -> Atoms:
 def crystal() -> Atoms:
     """A triclinic two-element cell, smaller than the cutoff."""
     frame = rattled(bulk("SiC", "zincblende", a=4.4).repeat((1, 2, 1)))
-    frame.set_cell(frame.cell.array @ (np.eye(3) + [[0.05, 0.1, 0.0], [0.0, -0.02, 0.2], [0.1, 0.0, 0.03]]), True)
+    frame.set_cell(frame.cell.array @ [[1.05, 0.1, 0.0], [0.0, 0.98, 0.2], [0.1, 0.0, 1.03]], scale_atoms=True)
     return frame
 
 

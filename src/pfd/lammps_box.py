@@ -14,6 +14,11 @@ from pfd.errors import DataError
 if TYPE_CHECKING:
     from ase import Atoms
 
+Vector = Float[np.ndarray, "3"]
+"""One Cartesian vector, Å."""
+Rotation = Float[np.ndarray, "3 3"]
+"""Orthogonal matrix that acts on column vectors."""
+
 FREE_MARGIN_A = 5.0
 """Empty room on both sides of the atoms in a direction without periodicity; it has no influence on the energy."""
 
@@ -30,22 +35,25 @@ class LammpsBox:
     """
 
     cell: Cell
-    origin: Float[np.ndarray, "3"]
-    rotation: Float[np.ndarray, "3 3"]
+    origin: Vector
+    rotation: Rotation
 
     def rotated(self, vectors: Positions) -> Positions:
         """Vectors of the frame, one per row, in LAMMPS' orientation."""
-        return vectors @ self.rotation.T
+        rotated: Positions = vectors @ self.rotation.T
+        return rotated
 
     def restored(self, vectors: Positions) -> Positions:
         """Vectors of LAMMPS, one per row, in the frame's orientation."""
-        return vectors @ self.rotation
+        restored: Positions = vectors @ self.rotation
+        return restored
 
     def wrapped(self, frame: Atoms) -> Positions:
         """Positions inside the box (on its faces: within rounding) in LAMMPS' orientation, Å."""
         positions = self.rotated(frame.positions)
         fractional = (positions - self.origin) @ np.linalg.inv(self.cell)
-        return positions - np.where(frame.pbc, np.floor(fractional), 0.0) @ self.cell
+        wrapped: Positions = positions - np.where(frame.pbc, np.floor(fractional), 0.0) @ self.cell
+        return wrapped
 
 
 def box_of(frame: Atoms) -> LammpsBox:

@@ -88,7 +88,9 @@ def run_lammps_md(
         for command in (
             *_groups(fixed, len(frame)),
             f"timestep {timestep_fs / 1000.0!r}",
-            *_integrators(ensemble, thermostat, barostat, temperature_K, pressure_GPa, damping_ps, barostat_time_fs, seed),
+            *_integrators(
+                ensemble, thermostat, barostat, temperature_K, pressure_GPa, damping_ps, barostat_time_fs, seed
+            ),
             *(("fix_modify bath temp mobile_temp",) if ensemble == "nvt" else ()),
         ):
             session.command(command)
@@ -122,11 +124,16 @@ def _groups(fixed: np.ndarray, atoms: int) -> list[str]:
             "velocity fixed set 0.0 0.0 0.0",
         ]
     lost = 0 if len(fixed) else 3
-    return [*commands, "compute mobile_temp mobile temp", f"compute_modify mobile_temp extra/dof {lost}",
-            "thermo_modify temp mobile_temp"]
+    return [
+        *commands,
+        "compute mobile_temp mobile temp",
+        f"compute_modify mobile_temp extra/dof {lost}",
+        "thermo_modify temp mobile_temp",
+    ]
 
 
 def _integrators(
+    *,
     ensemble: Ensemble,
     thermostat: Thermostat,
     barostat: Barostat,

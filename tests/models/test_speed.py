@@ -44,16 +44,14 @@ def test_time_is_the_fastest_per_atom_and_step():
 def test_lammps_is_timed_the_same_way():
     ticks = itertools.chain([0.0, 3.0, 5.0, 6.0])
     potential = LammpsPotential("lj/cut 5.0", ("* * 0.1 2.0",), ("Si",))
-    speed = lammps_speed_us(
-        potential, bulk("Si", cubic=True), atoms=8, steps=5, repeats=2, clock=lambda: next(ticks)
-    )
+    speed = lammps_speed_us(potential, bulk("Si", cubic=True), atoms=8, steps=5, repeats=2, clock=lambda: next(ticks))
     assert speed == pytest.approx(1e6 * 1.0 / (5 * 8))
     assert anchor_speed_us(atoms=64, steps=10, repeats=1) > 0
 
 
 @pytest.mark.lammps
 def test_anchor_is_stillinger_weber_silicon(tmp_path):
-    """Its diamond crystal is at rest at 5.431 Å with two epsilon per atom, by construction (section II of the paper)."""
+    """Its diamond crystal is at rest at 5.431 Å, two epsilon per atom deep, by construction (the paper, section II)."""
     file = tmp_path / "Si.sw"
     file.write_text(STILLINGER_WEBER)
     with LammpsSession(LammpsPotential("sw", (f"* * {file} Si",), ("Si",))) as session:

@@ -1,1 +1,1 @@
-""""""
+"""The command line: thin, and lazy, so that ``pfd --help`` is fast."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
+
+Rows = Float[np.ndarray, "rows features"]
+Targets = Float[np.ndarray, "rows"]
+Coefficients = Float[np.ndarray, "features"]
 
 BATCH_ROWS = 4096
 """Rows that are gathered before they are folded into the triangle: the best of memory and speed."""
@@ -25,7 +31,7 @@ class ReducedRows:
         self._waiting: list[np.ndarray] = []
         self._waiting_rows = 0
 
-    def add(self, rows: Float[np.ndarray, "rows features"], targets: Float[np.ndarray, "rows"]) -> None:
+    def add(self, rows: Rows, targets: Targets) -> None:
         """Take rows in."""
         self._waiting.append(np.column_stack([rows, targets]))
         self._waiting_rows += len(rows)
@@ -33,27 +39,27 @@ class ReducedRows:
         if self._waiting_rows >= BATCH_ROWS:
             self._fold()
 
-    def rms(self, coefficients: Float[np.ndarray, "features"]) -> float:
+    def rms(self, coefficients: Coefficients) -> float:
         """Root mean square of X c - y over all rows."""
         self._fold()
         return float(np.linalg.norm(self._triangle @ np.append(coefficients, -1.0)) / np.sqrt(max(self.count, 1)))
 
-    def solve(self, ridge: float) -> Float[np.ndarray, "features"]:
-        """The c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2.
+    def solve(self, ridges: Sequence[float]) -> list[Coefficients]:
+        """For each ridge, the c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2.
 
         Scaled by their columns, all features are shrunk alike, whatever their units; a feature that is zero in all
-        rows gets the coefficient zero.
+        rows gets the coefficient zero. One singular value decomposition serves all ridges (Golub and Van Loan, 6.1.4).
         """
         self._fold()
         matrix, target = self._triangle[:, :-1], self._triangle[:, -1]
         norms = np.linalg.norm(matrix, axis=0)
         scale = np.where(norms > 0.0, norms, 1.0)
-        features = matrix.shape[1]
-        augmented = np.vstack([matrix / scale, np.sqrt(ridge) * np.eye(features)])
-        solution = np.linalg.lstsq(augmented, np.append(target, np.zeros(features)), rcond=None)[0]
-        return np.asarray(solution / scale, dtype=float)
+        left, singular, right = np.linalg.svd(matrix / scale, full_matrices=False)
+        kept = singular > 1e-14 * singular.max(initial=0.0)
+        left, singular, right = left[:, kept], singular[kept], right[kept]
+        return [right.T @ ((left.T @ target) * singular / (singular**2 + ridge)) / scale for ridge in ridges]
 
     def _fold(self) -> None:
         if self._waiting:
-            self._triangle = np.linalg.qr(np.vstack([self._triangle, *self._waiting]), mode="r")
+            self._triangle = np.asarray(np.linalg.qr(np.vstack([self._triangle, *self._waiting]), mode="r"))
             self._waiting, self._waiting_rows = [], 0

@@ -95,7 +95,9 @@ class POD(Family):
         potential.write(folder)
         # The free atoms' energies are taken out first: next to them, a fit would lose digits of what matters.
         shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))
-        coefficients, report = fit_coefficients(potential, folder, train, valid, shift, settings, progress)
+        coefficients, report = fit_coefficients(
+            potential, folder, train=train, valid=valid, shift=shift, settings=settings, progress=progress
+        )
         for symbol, value in sorted(shift.per_element_eV.items()):
             coefficients[potential.one_body(symbol, len(coefficients))] += value
         potential.write_coefficients(folder, coefficients)
@@ -118,16 +120,14 @@ class POD(Family):
             source=CITATION,
         )
 
-    def _verify(
-        self, folder: Path, potential: PODPotential, frames: Sequence[Atoms], coefficients: np.ndarray
-    ) -> None:
+    def _verify(self, folder: Path, potential: PODPotential, frames: Sequence[Atoms], coefficients: np.ndarray) -> None:
         """Refuse a model whose pair style is off the linear model by more than 1e-6 eV/atom or 1e-5 eV/Å."""
         predicted = self.predict(folder, frames)
         with PODDescriptors(folder / PARAMETER_FILE, potential.elements, potential.cutoff_A) as descriptors:
             for frame, labels in zip(frames, predicted, strict=True):
                 energy_row, force_rows = descriptors.of(frame)
                 off_energy = abs(float(energy_row @ coefficients) - float(labels.energy or 0.0)) / len(frame)
-                off_force = float(np.abs(force_rows @ coefficients - np.ravel(labels.forces)).max())
+                off_force = float(np.abs(force_rows @ coefficients - np.ravel(np.asarray(labels.forces))).max())
                 if not (off_energy < 1e-6 and off_force < 1e-5):
                     raise TaskFailed(
                         f"pair_style pod is off the fitted model by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å",

@@ -1,4 +1,4 @@
-"""The proper orthogonal descriptors: how many functions of which body order, and their values for a frame, from LAMMPS."""
+"""The proper orthogonal descriptors: how many functions of which body order, and their values, from LAMMPS."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+EnergyRow = Float[np.ndarray, "features"]
+ForceRows = Float[np.ndarray, "coordinates features"]
 
 BODIES = ("two", "three", "four", "five", "six", "seven")
 
@@ -87,7 +90,7 @@ class PODDescriptors:
     ) -> None:
         self._session.close()
 
-    def of(self, frame: Atoms) -> tuple[Float[np.ndarray, "features"], Float[np.ndarray, "coordinates features"]]:
+    def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
         """What the coefficients are multiplied with to give the energy, eV, and the forces, eV/Å (atom by atom, x y z).
 
         Per element there is first the number of its atoms, then the sums of its atoms' two- to seven-body descriptors.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float
 
 from pfd.errors import ModelError
 from pfd.lammps_session import LammpsPotential
+from pfd.models.least_squares import Coefficients
 from pfd.models.pod_basis import PODBasis
 from pfd.settings import Settings
 
@@ -45,7 +45,9 @@ class PODPotential(Settings):
 
         path = folder / POTENTIAL_FILE
         if not path.is_file():
-            raise ModelError("no POD model in this folder", where=str(folder), hint=f"give a folder with {POTENTIAL_FILE}")
+            raise ModelError(
+                "no POD model in this folder", where=str(folder), hint=f"give a folder with {POTENTIAL_FILE}"
+            )
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
@@ -58,12 +60,12 @@ class PODPotential(Settings):
         parameters = self.basis.parameter_file(self.elements, self.inner_cutoff_A, self.cutoff_A)
         (folder / PARAMETER_FILE).write_text(parameters, encoding="utf-8")
 
-    def read_coefficients(self, folder: Path) -> Float[np.ndarray, "features"]:
+    def read_coefficients(self, folder: Path) -> Coefficients:
         """The coefficients, eV per unit of their descriptor."""
         lines = (folder / COEFFICIENT_FILE).read_text(encoding="utf-8").split("\n")
         return np.array([float(line) for line in lines[1:] if line])
 
-    def write_coefficients(self, folder: Path, coefficients: Float[np.ndarray, "features"]) -> None:
+    def write_coefficients(self, folder: Path, coefficients: Coefficients) -> None:
         """Write the coefficients so that reading them gives the same numbers, bit for bit."""
         lines = [f"model_coefficients: {len(coefficients)} 0 0", *(repr(value) for value in coefficients.tolist())]
         (folder / COEFFICIENT_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

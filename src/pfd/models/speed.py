@@ -1,4 +1,4 @@
-"""Microseconds per atom and MD step: of any ASE calculator, of a LAMMPS potential, and of the Stillinger-Weber anchor."""
+"""Microseconds per atom and MD step: of ASE calculators, of LAMMPS potentials, and of the Stillinger-Weber anchor."""
 
 from __future__ import annotations
 

@@ -166,10 +166,10 @@ class _Surprise:
             points = KernelPoints(group.features, settings.bandwidth_per_A, group.features.mean(axis=0))
             last = int(group.start[pool])
             self._points[number] = points
-            self._sums[number] = log_kernel_sums(points.left[:last], points.right[last:])
+            self._sums[number] = log_kernel_sums(points.left[:last], points.right(slice(last, None)))
             self._isolated[number] = -0.5 * ((group.features[:last] / settings.bandwidth_per_A) ** 2).sum(axis=1)
             largest = np.sort(np.diff(group.start[: pool + 1]))[-settings.max_frames :].sum()
-            self._chosen[number] = np.empty((int(largest), points.right.shape[1]))
+            self._chosen[number] = np.empty((int(largest), points.left.shape[1]))
 
     def gain(self, frame: int) -> tuple[float, bool]:
         """Mean of -log kernel sum over a candidate's environments, nats; and whether a species of it is new."""
@@ -196,5 +196,5 @@ class _Surprise:
             rows = slice(int(group.start[frame]), int(group.start[frame + 1]))
             ends = self._ends[number]
             ends.append(ends[-1] + rows.stop - rows.start)
-            self._chosen[number][ends[-2] : ends[-1]] = self._points[number].right[rows]
+            self._chosen[number][ends[-2] : ends[-1]] = self._points[number].right(rows)
         self.picked += 1

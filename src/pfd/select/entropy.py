@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from pfd.arrays import Descriptors
 
-_PAIRS_AT_ONCE = 1 << 18
+_ROWS_AT_ONCE = 128
+_COLUMNS_AT_ONCE = 2048
 _TINY = 1e-280
 _Features = Float[np.ndarray, "features"]
 _Left = Float[np.ndarray, "points augmented"]
@@ -27,12 +28,14 @@ class KernelPoints:
     def __init__(self, features: Descriptors, bandwidth_per_A: float, centre: _Features) -> None:
         scaled = (features - centre) / bandwidth_per_A
         half = -0.5 * np.einsum("ef,ef->e", scaled, scaled)[:, None]
-        ones = np.ones_like(half)
-        self.left = np.hstack([scaled, half, ones])
-        self.right = np.hstack([scaled, ones, half])
+        self.left = np.hstack([scaled, half, np.ones_like(half)])
 
     def __len__(self) -> int:
         return len(self.left)
+
+    def right(self, rows: slice) -> _Right:
+        """Some of the points as the other factor of the product: ``left @ right.T`` holds the exponents."""
+        return np.hstack([self.left[rows, :-2], self.left[rows, -1:], self.left[rows, -2:-1]])
 
 
 def log_kernel_sums(left: _Left, right: _Right) -> _PerPoint:
@@ -40,7 +43,7 @@ def log_kernel_sums(left: _Left, right: _Right) -> _PerPoint:
 
     Args:
         left: rows of ``KernelPoints.left``.
-        right: rows of ``KernelPoints.right``.
+        right: what ``KernelPoints.right`` gave.
 
     Sums are taken directly; only rows whose sum underflows are done again by log-sum-exp.
 
@@ -49,12 +52,11 @@ def log_kernel_sums(left: _Left, right: _Right) -> _PerPoint:
     total = np.full(len(left), -np.inf)
     if not len(left) or not len(right):
         return total
-    columns = min(len(right), _PAIRS_AT_ONCE)
-    rows = max(1, _PAIRS_AT_ONCE // columns)
-    for first in range(0, len(left), rows):
-        for begin in range(0, len(right), columns):
-            block = _block_log_sums(left[first : first + rows], right[begin : begin + columns])
-            np.logaddexp(total[first : first + rows], block, out=total[first : first + rows])
+    for first in range(0, len(left), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        for begin in range(0, len(right), _COLUMNS_AT_ONCE):
+            block = _block_log_sums(left[rows], right[begin : begin + _COLUMNS_AT_ONCE])
+            np.logaddexp(total[rows], block, out=total[rows])
     return total
 
 

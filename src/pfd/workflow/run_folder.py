@@ -15,7 +15,7 @@ from pfd.digests import file_digest
 from pfd.engines.engine import Engine, Progress
 from pfd.errors import RunError, TaskFailed
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json
-from pfd.tasks.process import this_process
+from pfd.tasks.process import ProcessName, this_process
 from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS
 from pfd.workflow.journal import Journal
@@ -151,6 +151,15 @@ def driver_lock(run: Path) -> Iterator[None]:
             yield
         finally:
             stream.truncate(0)
+
+
+def driver_of(run: Path) -> ProcessName | None:
+    """The living driver of a run on this host, if there is one."""
+    content = read_json(run / "lock")
+    if not isinstance(content, dict):
+        return None
+    driver = ProcessName.model_validate(content)
+    return driver if driver.alive() else None
 
 
 def _holder(stream: IO[str]) -> str:

@@ -1,0 +1,171 @@
+"""``pfd``: the commands; each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pfd.errors import PFDError
+
+app = typer.Typer(
+    name="pfd",
+    help="Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+_RUN, _LOOK, _FRAMES = "Run", "Look", "Frames"
+
+
+def main() -> None:
+    """The console script: every deliberate error is one message and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except PFDError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on where it was", err=True)
+        sys.exit(130)
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
+            typer.echo(f"Error: {error.format_message()}\n  Try: pfd --help", err=True)
+            sys.exit(error.exit_code)
+        raise
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@app.command(rich_help_panel=_RUN)
+def submit(
+    input_file: InputFile,
+    run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
+    until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
+) -> None:
+    """Run an input, or go on where it stopped.
+
+    Exit code 0: converged. 1: failed. 2: bad input. 3: finished without converging.
+
+    Example: pfd submit examples/toy/input.yaml
+    """
+    from pfd.cli.submit import submit_and_show
+
+    raise typer.Exit(submit_and_show(input_file, run, until))
+
+
+@app.command(rich_help_panel=_RUN)
+def check(input_file: InputFile) -> None:
+    """Look for mistakes in an input without starting anything.
+
+    Example: pfd check examples/toy/input.yaml
+    """
+    from pfd.config.check import check_input
+    from pfd.config.reading import read_input
+
+    check_input(read_input(input_file))
+    typer.echo(f"{input_file}: no mistake found")
+
+
+@app.command(rich_help_panel=_LOOK)
+def status(run: RunArgument, as_json: AsJson = False) -> None:
+    """How far a run is: iterations, decisions, tasks done and failed.
+
+    Example: pfd status toy
+    """
+    from pfd.cli.status import show_status
+
+    show_status(run, as_json)
+
+
+@app.command(rich_help_panel=_LOOK)
+def report(run: RunArgument) -> None:
+    """Write RUN/report.html, one self-contained page, and print the table of results.
+
+    Example: pfd report toy
+    """
+    from pfd.cli.submit import print_table
+    from pfd.report.page import write_report
+
+    page = write_report(run)
+    print_table(run)
+    typer.echo(f"report: {page}")
+
+
+@app.command(rich_help_panel=_LOOK)
+def models(as_json: AsJson = False) -> None:
+    """The model families, which of them are installed, and the weights that come with them.
+
+    Example: pfd models
+    """
+    from pfd.cli.inventory import show_models
+
+    show_models(as_json)
+
+
+@app.command(rich_help_panel=_LOOK)
+def doctor(as_json: AsJson = False) -> None:
+    """What is installed for each family and labeler, and the command that installs what is missing.
+
+    Example: pfd doctor
+    """
+    from pfd.cli.inventory import show_doctor
+
+    show_doctor(as_json)
+
+
+@app.command(rich_help_panel=_LOOK)
+def schema() -> None:
+    """Print the JSON schema of the input file, for editors that complete and check.
+
+    Example: pfd schema > pfd.schema.json
+    """
+    import json
+
+    from pfd.config.sections import Input
+
+    typer.echo(json.dumps(Input.model_json_schema(by_alias=True), indent=1))
+
+
+@app.command(rich_help_panel=_FRAMES)
+def perturb(
+    files: Annotated[list[Path], typer.Argument(help="Structure files that ASE reads.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Perturbed copies of each structure.")] = 1,
+    strain: Annotated[float, typer.Option("-c", "--strain", min=0.0, help="Largest of the six strains.")] = 0.05,
+    displacement_A: Annotated[
+        float, typer.Option("-d", "--displacement-A", min=0.0, help="Displacement of the atoms, Å.")
+    ] = 0.2,
+    style: Annotated[str, typer.Option("-s", "--style", help="normal, uniform or const.")] = "normal",
+    fraction: Annotated[
+        float, typer.Option("-a", "--fraction", min=0.0, max=1.0, help="Part of the atoms that move.")
+    ] = 1.0,
+    repeat: Annotated[
+        tuple[int, int, int], typer.Option("-r", "--repeat", help="Supercell, three integers.")
+    ] = (1, 1, 1),
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+) -> None:
+    """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
+
+    Example: pfd perturb Cu.cif -n 10 -c 0.03 -d 0.1 -r 2 2 2
+    """
+    from pfd.cli.perturb import perturb_files
+
+    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed)
+
+
+if __name__ == "__main__":
+    main()
