@@ -82,22 +82,28 @@ def run_lammps_md(
     fixed = _fixed_atoms(frame)
     if ensemble == "npt" and len(fixed):
         raise DataError("npt cannot keep atoms fixed while the cell moves", hint="use nvt, or free the atoms")
-    damping_ps = thermostat_time_fs / 1000.0
+    integrators = _integrators(
+        ensemble=ensemble,
+        thermostat=thermostat,
+        barostat=barostat,
+        temperature_K=temperature_K,
+        pressure_GPa=pressure_GPa,
+        damping_ps=(thermostat_time_fs / 1000.0, barostat_time_fs / 1000.0),
+        seed=seed,
+    )
+    commands = [*_groups(fixed, len(frame)), f"timestep {timestep_fs / 1000.0!r}", *integrators]
+    return _trajectory(potential, frame, commands, range(every, steps + 1, every))
+
+
+def _trajectory(potential: LammpsPotential, frame: Atoms, commands: list[str], stored: range) -> Iterator[StoredFrame]:
     with LammpsSession(potential, free_boundary="s") as session:
         session.place(frame)
-        for command in (
-            *_groups(fixed, len(frame)),
-            f"timestep {timestep_fs / 1000.0!r}",
-            *_integrators(
-                ensemble, thermostat, barostat, temperature_K, pressure_GPa, damping_ps, barostat_time_fs, seed
-            ),
-            *(("fix_modify bath temp mobile_temp",) if ensemble == "nvt" else ()),
-        ):
+        for command in commands:
             session.command(command)
         session.command("run 0 post no")
         yield _stored(session, 0)
-        for step in range(every, steps + 1, every):
-            session.command(f"run {every} pre {'yes' if step == every else 'no'} post no")
+        for step in stored:
+            session.command(f"run {stored.step} pre {'yes' if step == stored.start else 'no'} post no")
             yield _stored(session, step)
 
 
@@ -139,24 +145,25 @@ def _integrators(
     barostat: Barostat,
     temperature_K: float,
     pressure_GPa: float,
-    damping_ps: float,
-    barostat_time_fs: float,
+    damping_ps: tuple[float, float],
     seed: int,
 ) -> list[str]:
     """The fixes of an ensemble; LAMMPS wants a seed of at least 1."""
     start = seed % 899_999_999 + 1
-    bath = f"{temperature_K!r} {temperature_K!r} {damping_ps!r}"
+    bath = f"{temperature_K!r} {temperature_K!r} {damping_ps[0]!r}"
     if ensemble == "npt":
         pressure_bar = pressure_GPa * BAR_PER_GPA
         cell = "tri" if barostat == "full" else "iso"
-        target = f"{cell} {pressure_bar!r} {pressure_bar!r} {barostat_time_fs / 1000.0!r}"
+        target = f"{cell} {pressure_bar!r} {pressure_bar!r} {damping_ps[1]!r}"
         return [f"fix move all npt temp {bath} {target} flip no"]
     integrator = ["fix move mobile nve"]
     if ensemble == "nve":
         return integrator
     if thermostat == "bussi":
-        return [*integrator, f"fix bath mobile temp/csvr {bath} {start}"]
-    return [*integrator, f"fix bath mobile langevin {bath} {start} zero yes"]
+        bath_fix = f"fix bath mobile temp/csvr {bath} {start}"
+    else:
+        bath_fix = f"fix bath mobile langevin {bath} {start} zero yes"
+    return [*integrator, bath_fix, "fix_modify bath temp mobile_temp"]
 
 
 def _stored(session: LammpsSession, step: int) -> StoredFrame:

@@ -86,6 +86,22 @@ def test_nvt_keeps_the_temperature_and_the_centre_of_mass(thermostat: str) -> No
         np.testing.assert_allclose(frame.get_center_of_mass(), start.get_center_of_mass(), atol=1e-9)
 
 
+@pytest.mark.parametrize("thermostat", ["langevin", "bussi"])
+def test_the_thermostat_takes_out_what_a_displaced_start_stores(thermostat: str) -> None:
+    start = copper()
+    start.positions += np.random.default_rng(1).normal(size=start.positions.shape) * 0.12
+    wanted = settings(thermostat=thermostat, steps=400, equilibrate_steps=200, coupling_fs=15.0)
+    free = run_md(start, EMT(), settings(ensemble="nve", steps=200), temperature_K=150, seed=1)
+    assert free.mean_temperature_K > 220
+    assert run_md(start, EMT(), wanted, temperature_K=150, seed=1).mean_temperature_K == pytest.approx(150, rel=0.15)
+
+
+def test_a_model_that_is_broken_from_the_first_call_stops_at_once() -> None:
+    found = run_md(copper(), FailsLater("nan", after=0), settings(), temperature_K=300)
+    assert (found.frames, found.steps_done) == ((), 0)
+    assert "not finite" in str(found.stop_reason)
+
+
 def test_frames_carry_origin_conditions_and_no_momenta() -> None:
     start = copper()
     start.info["stage"] = 4
@@ -229,9 +245,9 @@ def test_velocities_have_the_temperature_and_no_momentum() -> None:
 
 
 def test_the_gate_reads_the_force_that_md_writes() -> None:
-    from pfd.select.gate import MODEL_FORCE_KEY as read_by_the_gate
+    from pfd.select import gate
 
-    assert read_by_the_gate == MODEL_FORCE_KEY
+    assert gate.MODEL_FORCE_KEY == MODEL_FORCE_KEY
 
 
 def test_progress_ends_at_one() -> None:

@@ -193,6 +193,15 @@ def test_unconverged_vasp_steps_are_left_out_and_named():
 
 
 @recorded
+@pytest.mark.parametrize(("name", "whole"), [("OUTCAR", 3), ("vasprun.xml", 5)])
+def test_of_a_file_that_is_cut_the_whole_frames_come_in(tmp_path, name, whole):
+    text = (RECORDED / "vasp" / "water-md-10" / name).read_text()
+    (tmp_path / name).write_text(text[: len(text) // 2])
+    found = read_outside(tmp_path / name)
+    assert found.counts == {"frames": whole, "energy": whole, "forces": whole, "stress": whole}
+
+
+@recorded
 def test_a_run_without_any_converged_step_is_an_error():
     with pytest.raises(DataError, match="NELM is 1: unconverged"):
         read_labelled(RECORDED / "vasp" / "methane" / "OUTCAR")

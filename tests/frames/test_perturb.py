@@ -106,7 +106,7 @@ def test_charge_and_spin_grow_with_the_supercell() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"count": -1}, {"displacement_A": -0.1}, {"strain": 0.5}, {"strain": -0.1}, {"fraction": 0.0}, {"style": "wild"}],
+    [{"count": -1}, {"displacement_A": -0.1}, {"strain": 0.5}, {"strain": -0.1}, {"fraction": 0.0}],
 )
 def test_arguments_out_of_range(wrong: dict[str, Any]) -> None:
     arguments = {"count": 1, "displacement_A": 0.1, "strain": 0.0} | wrong

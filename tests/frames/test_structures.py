@@ -71,6 +71,8 @@ def test_bad_settings() -> None:
         StructureSettings(file="a.cif", supercell=(0, 1, 1))
     with pytest.raises(ValidationError, match="Extra inputs"):
         StructureSettings(file="a.cif", perturb={"counts": 3})
+    with pytest.raises(ValidationError, match="'normal', 'uniform' or 'const'"):
+        StructureSettings(file="a.cif", perturb={"style": "wild"})
 
 
 def test_a_supercell_of_a_molecule_is_refused(tmp_path: Path) -> None:

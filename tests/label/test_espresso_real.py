@@ -1,4 +1,4 @@
-"""pw.x for real, on two silicon atoms with the norm-conserving LDA pseudopotential of Debian's quantum-espresso-data."""
+"""pw.x for real, on two silicon atoms with the LDA pseudopotential of Debian's quantum-espresso-data."""
 
 from pathlib import Path
 

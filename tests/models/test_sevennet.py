@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 
 import numpy as np
@@ -38,10 +39,16 @@ def adopted(request, tmp_path_factory):
     return request.param, folder, FAMILY.adopt(request.param, HEADS.get(request.param), folder)
 
 
+@pytest.fixture(scope="module")
+def sevennet_0(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adopted")
+    FAMILY.adopt("7net-0", None, folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path):
-    FAMILY.adopt("7net-0", None, tmp_path)
-    return tmp_path
+def folder(sevennet_0, tmp_path):
+    return shutil.copytree(sevennet_0, tmp_path / "model")
 
 
 def package_calculator(name: str):
@@ -76,6 +83,7 @@ def test_the_checkpoint_is_one_that_the_package_reads(folder):
     assert frame.get_potential_energy() == pytest.approx(FAMILY.predict(folder, [frame])[0].energy, abs=2e-5)
 
 
+@pytest.mark.parametrize("adopted", ["7net-0_22May2024", "7net-mf-0"], indirect=True)
 def test_our_checkpoint_survives_being_read_again(adopted, tmp_path):
     name, folder, card = adopted
     again = FAMILY.adopt(str(folder / CHECKPOINT), HEADS.get(name), tmp_path)
@@ -145,15 +153,14 @@ def test_loading_says_nothing(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_fine_tuning_learns_keeps_the_shift_and_repeats_itself(folder, tmp_path_factory):
+def test_fine_tuning_learns_keeps_the_shift_and_repeats_itself(folder, tmp_path):
     frames = [rattled(bulk("Si", "diamond", a=5.43), seed) for seed in range(6)]
     frames = [
         with_labels(frame, Labels(label.energy, 1.3 * label.forces, 1.3 * label.stress))
         for frame, label in zip(frames, FAMILY.predict(folder, frames), strict=True)
     ]
     shift = shift_of(folder)
-    other = tmp_path_factory.mktemp("again")
-    FAMILY.adopt("7net-0", None, other)
+    other = shutil.copytree(folder, tmp_path / "again")
     settings = SevenNetFineTuneSettings(steps=24, validations=4)
     reports = [FAMILY.fine_tune(place, frames[:4], frames[4:], settings, 7) for place in (folder, other)]
     error = np.concatenate([frame.calc.results["forces"] for frame in frames[4:]]) * 0.3 / 1.3

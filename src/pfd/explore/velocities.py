@@ -28,12 +28,15 @@ def stored_temperature(frame: Atoms, degrees: int) -> float | None:
         degrees: degrees of freedom of the motion.
 
     Returns:
-        0 for a relaxed structure; None where the curvature is not positive (a saddle, a liquid).
+        0 for a relaxed structure; None where the forces are not finite, or the curvature is not positive (a saddle,
+        a liquid).
     """
     forces = frame.get_forces()
     longest = float(np.linalg.norm(forces, axis=1).max())
     if longest <= RELAXED_FORCE:
         return 0.0
+    if not np.isfinite(longest):
+        return None
     moved = frame.copy()
     moved.calc = frame.calc
     step = _PROBE_A / longest

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NEAR = 1e-3
 """Largest difference of two fingerprints that still means the same geometry: displacements of some 1e-3 Å."""
-_CUTOFF_A = 6.0
+_CUTOFF_A = 5.0
 PerAtom = Float[np.ndarray, "atoms"]
 """One number per atom."""
 
@@ -41,7 +41,7 @@ class Overlap:
 def fingerprint(frame: Atoms) -> PerAtom:
     """Per atom, a sum over its neighbours that falls steeply with distance, sorted within each element.
 
-    The sum is (Z_j / Z_mean) (s_ij / r)^6 (1 - (r/6 Å)^2)^2 with s_ij the sum of the covalent radii (dimensionless). It
+    The sum is (Z_j / Z_mean) (s_ij / r)^6 (1 - (r/5 Å)^2)^2 with s_ij the sum of the covalent radii (dimensionless). It
     does not change when the frame is translated, rotated, wrapped or its atoms are reordered, and it is continuous
     in the positions. Frames of different composition have no common measure: see ``formula``.
     """

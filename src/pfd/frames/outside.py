@@ -104,12 +104,15 @@ def guess_format(path: Path) -> str:
         return "vasp-xml"
     if name.endswith((".xyz", ".extxyz")):
         return "extxyz"
-    from ase.io.formats import UnknownFileTypeError, filetype
+    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
     try:
-        return str(filetype(str(path)))
+        found = str(filetype(str(path)))
     except (UnknownFileTypeError, OSError) as error:
         raise DataError(f"unknown format ({error})", where=str(path), hint="name it with `format:`") from error
+    if found not in ioformats:  # where ASE knows nothing, it gives the suffix back
+        raise DataError(f"unknown format {found!r}", where=str(path), hint="name it with `format:`")
+    return found
 
 
 def _canonical(name: str) -> str:
@@ -130,6 +133,7 @@ def _checked_keys(labels: Mapping[str, str]) -> dict[str, str]:
 
 def _read_ase(path: Path, kind: str) -> list[Atoms]:
     import ase.io
+    from ase.io import ParseError
     from ase.io.formats import UnknownFileTypeError, ioformats
 
     if kind not in ioformats:
@@ -139,7 +143,7 @@ def _read_ase(path: Path, kind: str) -> list[Atoms]:
         raise SettingError(f"{kind!r} is no format", where=f"{path}: format", hint=hint)
     unreadable = (
         *(UnknownFileTypeError, OSError, ValueError, KeyError, IndexError, AttributeError),
-        *(AssertionError, TypeError, StopIteration, RuntimeError, SyntaxError),
+        *(AssertionError, TypeError, StopIteration, RuntimeError, SyntaxError, ParseError),
     )
     try:
         found: Any = ase.io.read(path, index=":", format=kind)

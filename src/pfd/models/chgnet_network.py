@@ -9,7 +9,7 @@ gathered onto directed bonds (a linear map of a concatenation is the sum of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +58,10 @@ class Graph:
     angles: torch.Tensor
     mirrored: torch.Tensor
     frames: int
+
+    def on(self, device: str) -> Graph:
+        """The same graph with its tensors on a device."""
+        return replace(self, **{key: value.to(device) for key, value in vars(self).items() if hasattr(value, "to")})
 
 
 def check_architecture(arguments: dict[str, Any], where: str) -> None:
@@ -131,7 +135,7 @@ def batch_of(graphs: Sequence[Graph]) -> Graph:
     short_before = np.cumsum([0] + [graph.short for graph in graphs[:-1]]).tolist()
     pairs = [graph.pairs + offset for graph, offset in zip(graphs, atoms_before, strict=True)]
     angles = [
-        graph.angles + torch.tensor([[atoms], [short], [short]])
+        graph.angles + torch.tensor([[atoms], [short], [short]], device=graph.angles.device)
         for graph, atoms, short in zip(graphs, atoms_before, short_before, strict=True)
     ]
     shorts = [graph.short for graph in graphs]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 
@@ -44,20 +42,20 @@ class ReducedRows:
         self._fold()
         return float(np.linalg.norm(self._triangle @ np.append(coefficients, -1.0)) / np.sqrt(max(self.count, 1)))
 
-    def solve(self, ridges: Sequence[float]) -> list[Coefficients]:
-        """For each ridge, the c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2.
+    def solve(self, ridge: float) -> Coefficients:
+        """The c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2.
 
         Scaled by their columns, all features are shrunk alike, whatever their units; a feature that is zero in all
-        rows gets the coefficient zero. One singular value decomposition serves all ridges (Golub and Van Loan, 6.1.4).
+        rows gets the coefficient zero.
         """
         self._fold()
         matrix, target = self._triangle[:, :-1], self._triangle[:, -1]
         norms = np.linalg.norm(matrix, axis=0)
         scale = np.where(norms > 0.0, norms, 1.0)
-        left, singular, right = np.linalg.svd(matrix / scale, full_matrices=False)
-        kept = singular > 1e-14 * singular.max(initial=0.0)
-        left, singular, right = left[:, kept], singular[kept], right[kept]
-        return [right.T @ ((left.T @ target) * singular / (singular**2 + ridge)) / scale for ridge in ridges]
+        features = matrix.shape[1]
+        augmented = np.vstack([matrix / scale, np.sqrt(ridge) * np.eye(features)])
+        solution = np.linalg.lstsq(augmented, np.append(target, np.zeros(features)), rcond=None)[0]
+        return np.asarray(solution / scale, dtype=float)
 
     def _fold(self) -> None:
         if self._waiting:

@@ -47,9 +47,10 @@ class FineTuneSettings(Settings):
     final_learning_rate: float = Field(default=0.01, gt=0, le=1)
     """Last learning rate as a fraction of the largest; in between it follows a cosine."""
     loss: Literal["huber", "squared"] = "huber"
-    """Huber grows linearly beyond one unit of error (see the weights), so that a few odd frames do not own the loss."""
-    energy_weight: float = Field(default=1.0, ge=0)
-    """Weight of the energy error per atom, in units of 0.01 eV."""
+    """Huber grows linearly beyond one unit of error (see the weights): a few odd frames do not own the loss."""
+    energy_weight: float = Field(default=0.05, ge=0)
+    """Weight of the energy error per atom, in units of 0.01 eV. Measured on 64-atom silicon: from 0.02 to 10 energies
+    come out equally good; the force error is 10 % larger with 1 than with 0.05, and twice as large with 10."""
     force_weight: float = Field(default=1.0, ge=0)
     """Weight of the force error, in units of 0.1 eV/Å."""
     stress_weight: float = Field(default=0.1, ge=0)
@@ -58,8 +59,9 @@ class FineTuneSettings(Settings):
     """Decay per step of the running average of the weights that is kept instead of the last weights; 0 turns it off."""
     validations: int = Field(default=20, gt=0)
     """How often, over the whole training, the validation frames are predicted."""
-    patience: int = Field(default=8, gt=0)
-    """Training stops after this many validations in a row without a new best."""
+    patience: int = Field(default=12, gt=0)
+    """Training stops after this many validations in a row without a new best; while the learning rate is large the
+    error goes up and down, and much of the gain comes in the last third: less patience would stop before it."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pfd.frames import read_frames, write_frames
 from pfd.models.family import read_model
 from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames, require_family
+from pfd.plugins import missing_modules
 from pfd.tasks.context import TaskContext
 
 
@@ -48,11 +49,18 @@ def predict(task: TaskContext) -> None:
 
 def time_steps(task: TaskContext) -> dict[str, Any]:
     """Inputs model, frames (the first is repeated); parameters atoms. Measured: us_per_atom_step and the anchor's."""
-    from pfd.models.speed import time_anchor, time_model
+    from pfd.models.speed import anchor_speed_us, calculator_speed_us, lammps_speed_us
 
-    family = make_family(read_model(task.input("model")).card.family)
+    folder = task.input("model")
+    family = make_family(read_model(folder).card.family)
     frame = read_frames(task.input("frames"))[0]
     atoms = task.parameters["atoms"]
-    measured = {"us_per_atom_step": time_model(family, task.input("model"), frame, atoms)}
-    anchor = time_anchor(atoms)
-    return measured | ({"anchor_us_per_atom_step": anchor} if anchor is not None else {})
+    potential = family.lammps_potential(folder)
+    if potential is not None:
+        speed = lammps_speed_us(potential, frame, atoms=atoms)
+    else:
+        speed = calculator_speed_us(family.calculator(folder), frame, atoms=atoms)
+    measured = {"us_per_atom_step": speed}
+    if not missing_modules(("lammps",)):
+        measured["anchor_us_per_atom_step"] = anchor_speed_us(atoms=atoms)
+    return measured

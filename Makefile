@@ -1,0 +1,53 @@
+# make demo   build the environment and run the shipped example
+# make test   build the environment and run all tests that it can run
+# make check  ruff, types, import rules
+# VENV may point elsewhere, e.g. to a cached environment: make test VENV=~/.cache/pfd/venv
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+TORCH ?= torch==2.13.0
+# Elsewhere than on PyPI mirrors that resolve torch to a CPU build: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
+RUN ?= silicon
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check kill demo-check clean
+
+demo: $(VENV)/.demo
+	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Long: kill the driver of a toy run at many more points than `make test` does.
+kill: $(VENV)/.test
+	PFD_KILLS=60 $(BIN)/python -m pytest tests/workflow/test_kill.py
+
+# Long: a second test set for the demo's models, made with another seed, and what it says of them.
+demo-check: $(VENV)/.demo
+	$(BIN)/python benchmarks/second_test_set.py $(RUN)
+
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)" $(TORCH_OPTIONS)
+	@$(BIN)/python -c "import torch; assert torch.version.cuda is None or '$(CUDA)', 'a CUDA build of torch came along: set TORCH_INDEX to the CPU index, or CUDA=1 to keep it'"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[demo]" "$(TORCH)" $(TORCH_OPTIONS)
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[demo,sevennet,data,test]" "$(TORCH)" $(TORCH_OPTIONS)
+	@touch $@
+
+clean:
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
