@@ -11,6 +11,7 @@ from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.frames import count_labels
 from pfd.frames.outside import read_labelled
 from pfd.frames.structures import build_structures
+from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
 from pfd.models.training import require_family
 
@@ -45,6 +46,7 @@ def check_input(resolved: ResolvedInput) -> None:
         require_labeler(labeler)
         if not hasattr(resolved.labeler, "files"):
             labeler.check(frames)
+            refuse_unhonoured(frames, labeler)
     if tree.evaluate.test_file is not None:
         source_path(resolved, tree.evaluate.test_file, "evaluate.test_file")
 

@@ -100,7 +100,7 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
     if tree.finetune is not None:
         own, common = _divide(tree.finetune.label, CampaignSettings)
         campaign = _validated(CampaignSettings, common, where, "finetune.label")
-        labeler = _labeler_settings(own, where)
+        labeler = _labeler_settings(own, where, folder)
         own, common = _divide(tree.finetune.train, TrainSettings)
         train = _validated(TrainSettings, common, where, "finetune.train")
         if teacher.FineTuneSettings is None:
@@ -121,12 +121,15 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
     return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting)
 
 
-def _labeler_settings(own: dict[str, Any], where: str) -> LabelerSettings:
+def _labeler_settings(own: dict[str, Any], where: str, folder: Path) -> LabelerSettings:
     method = own.get("method")
     if not isinstance(method, str):
         raise SettingError("missing; e.g. method: tblite", where=f"{where}: finetune.label.method")
     labeler = load_plugin(LABELERS, method, f"{where}: finetune.label.method")
     settings: LabelerSettings = _validated(labeler.Settings, own, where, "finetune.label")
+    folder_of_pseudopotentials = getattr(settings, "pseudo_dir", None)
+    if folder_of_pseudopotentials is not None:  # as every path of the input: relative to its folder
+        settings = settings.model_copy(update={"pseudo_dir": folder / Path(folder_of_pseudopotentials).expanduser()})
     return settings
 
 

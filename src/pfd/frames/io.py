@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 LABEL_KEYS = {
-    "energy": ("energy", "REF_energy"),
+    "energy": ("free_energy", "energy", "REF_energy"),
     "forces": ("forces", "REF_forces"),
     "stress": ("stress", "REF_stress"),
 }
-"""Where labels are looked for, in this order, if the input names no keys."""
+"""Where labels are looked for, in this order, if the input names no keys; ``free_energy`` is what ASE calls the energy
+whose gradient the forces are, where that differs from the one extrapolated to zero smearing."""
 
 
 def write_frames(path: Path, frames: Iterable[Atoms]) -> None:

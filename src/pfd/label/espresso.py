@@ -48,6 +48,7 @@ class Espresso(Labeler):
     Settings = EspressoSettings
     programs = ("pw.x",)
     install = "apt install quantum-espresso, or conda install -c conda-forge qe"
+    how = frozenset({"command", "pseudo_dir", "wall_time"})
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

@@ -74,6 +74,9 @@ class Labeler(ABC):
     """Programs that it needs on PATH (unless the settings name a command)."""
     install: ClassVar[str] = ""
     """The command that installs what it needs."""
+    how: ClassVar[frozenset[str]] = frozenset()
+    """Settings that change how a label is made and not what it is (commands, paths, time limits): changing them does
+    not make it another label. What they point to and matters must be in ``level_of_theory``."""
     honours: ClassVar[frozenset[str]] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 

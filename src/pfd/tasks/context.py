@@ -22,6 +22,8 @@ class TaskContext:
     def __init__(self, folder: TaskFolder, attempt: Path) -> None:
         task = folder.task()
         self.parameters: dict[str, Any] = task["parameters"]
+        if task.get("how"):
+            self.parameters["settings"] |= task["how"]
         self.cores: int = task["resources"]["cores"]
         self.scratch = attempt / "scratch"
         self.scratch.mkdir()

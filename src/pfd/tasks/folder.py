@@ -51,12 +51,15 @@ class TaskSpec:
         parameters: JSON-able settings of the step.
         inputs: name -> artifact; names are part of the identity, paths are not.
         resources: what it may use.
+        how: settings that change how the work is done but not what comes out (commands, paths, time limits);
+            outside the identity, laid over ``parameters['settings']`` when the step runs.
     """
 
     step: str
     parameters: dict[str, Any]
     inputs: dict[str, Artifact] = field(default_factory=dict)
     resources: Resources = Resources()
+    how: dict[str, Any] = field(default_factory=dict)
 
     def identity(self) -> str:
         """sha256 of the canonical JSON of what determines the outputs."""
@@ -70,6 +73,7 @@ class TaskSpec:
             {**self.parameters, "seed": derive_seed(run_seed, self.identity())},
             self.inputs,
             self.resources,
+            self.how,
         )
 
 
@@ -136,6 +140,7 @@ class TaskFolder:
             "parameters": spec.parameters,
             "inputs": inputs,
             "resources": spec.resources.model_dump(),
+            "how": spec.how,
             "identity": identity,
         }
         path.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.sections import LoopSettings, StepResources
 from pfd.explore.settings import PoolSettings
-from pfd.label.labeler import make_labeler
+from pfd.label.labeler import Labeler, make_labeler
 from pfd.models.family import Family
 from pfd.settings import Settings
 from pfd.tasks.folder import Artifact, Resources, TaskSpec
@@ -59,11 +60,13 @@ class FineTune(Binding):
     def label(self, frame: Artifact) -> TaskSpec:
         """See ``Binding.label``."""
         assert self.resolved.labeler is not None
-        settings = self.resolved.labeler.model_dump(mode="json")
         stored = self.label_files()
+        settings = self.resolved.labeler.model_dump(mode="json")
         if stored:
             settings["files"] = []  # they are inputs of the task, known by their content
-        return TaskSpec("label", {"settings": settings}, {"frame": frame, **stored}, resources_of(self.resolved, "label"))
+        how = {key: settings.pop(key) for key in self._labeler.how if key in settings}
+        parameters = {"settings": settings, "level": self.level_of_theory()}
+        return TaskSpec("label", parameters, {"frame": frame, **stored}, resources_of(self.resolved, "label"), how)
 
     def label_files(self) -> dict[str, Artifact]:
         """Files that the labeler looks labels up in: those it names, else the pools that are explored."""
@@ -76,11 +79,18 @@ class FineTune(Binding):
 
     def level_of_theory(self) -> str:
         """The labeler's level of theory, in one line."""
+        return self._level
+
+    @cached_property
+    def _labeler(self) -> Labeler:
         assert self.resolved.labeler is not None
-        labeler = make_labeler(self.resolved.labeler.model_dump(mode="json"))
+        return make_labeler(self.resolved.labeler.model_dump(mode="json"))
+
+    @cached_property
+    def _level(self) -> str:
         if stored := self.label_files():
-            labeler.use_files([artifact.path for artifact in stored.values()])
-        return labeler.level_of_theory()
+            self._labeler.use_files([artifact.path for artifact in stored.values()])
+        return self._labeler.level_of_theory()
 
     def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
         """See ``Binding.train``."""

@@ -27,13 +27,13 @@ class Exploration:
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
     def plan(self, stage: int) -> list[dict[str, Any]]:
-        """The stage's trajectories: group, structure, temperature_K, pressure_GPa, replica of each."""
+        """The stage's trajectories: group, structure, temperature_K, pressure_GPa, replica of each; pools apart."""
         if stage not in self._plans:
             groups = [group.model_dump(mode="json") for group in self._groups(stage)]
             spec = TaskSpec("plan", {"groups": groups}, {"structures": self._structures})
             folder = self._run.one(f"{self._binding.name}/stage-{stage}/plan", spec)
             text = (folder.path / "outputs" / "plan.json").read_text(encoding="utf-8")
-            self._plans[stage] = json.loads(text)
+            self._plans[stage] = [entry for entry in json.loads(text) if entry["structure"] is not None]
         return self._plans[stage]
 
     def specs(self, stage: int, model: Artifact, purpose: str, student: Artifact | None = None) -> list[TaskSpec]:
@@ -49,8 +49,12 @@ class Exploration:
         return specs + [self._pool(stage, number, "explore", purpose) for number in self._pools(stage)]
 
     def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:
-        """The stage's trajectories with the student's forces (pools say nothing about its dynamics)."""
-        return [self._trajectory(stage, entry, student, purpose, student) for entry in self.plan(stage)]
+        """The stage's trajectories with the student's forces, ``own_md_factor`` times as long.
+
+        Pools say nothing about its dynamics.
+        """
+        factor = getattr(self._binding.settings, "own_md_factor", 1)
+        return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in self.plan(stage)]
 
     def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
         """One trajectory for every condition of every stage, of which only the test set is made."""
@@ -66,12 +70,8 @@ class Exploration:
     def conditions(self, stage: int | None) -> dict[str, list[float]]:
         """Temperatures and pressures of a stage (None: of all stages) that errors must be known for."""
         stages = range(len(self._binding.settings.explore)) if stage is None else [stage]
-        entries = [(entry, self._groups(number)[entry["group"]]) for number in stages for entry in self.plan(number)]
-        pressures = {e["pressure_GPa"] for e, group in entries if getattr(group, "ensemble", "") == "npt"}
-        return {
-            "temperature_K": sorted({entry["temperature_K"] for entry, _ in entries}),
-            "pressure_GPa": sorted(pressures),
-        }
+        entries = [entry for number in stages for entry in self.plan(number)]
+        return {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
 
     def _test_entries(self) -> list[tuple[int, dict[str, Any]]]:
         """The last starting structure of each condition: where copies are perturbed, that is a perturbed one."""
@@ -89,14 +89,21 @@ class Exploration:
         return [number for number, group in enumerate(self._groups(stage)) if isinstance(group, PoolSettings)]
 
     def _trajectory(
-        self, stage: int, entry: dict[str, Any], model: Artifact, purpose: str, student: Artifact | None
+        self,
+        stage: int,
+        entry: dict[str, Any],
+        model: Artifact,
+        purpose: str,
+        student: Artifact | None,
+        factor: int = 1,
     ) -> TaskSpec:
         group = self._groups(stage)[entry["group"]]
         assert isinstance(group, MDSettings)
         if group.with_ == "student" and student is not None:
             model = student
+        longer = {"steps": factor * group.steps, "every": factor * group.every}
         parameters = {
-            "group": group.model_dump(mode="json"),
+            "group": group.model_dump(mode="json") | longer,
             "trajectory": entry,
             "stage": stage,
             "name": f"{purpose}-s{stage}-{TrajectoryPlan.model_validate(entry).name}",

@@ -62,7 +62,7 @@ def pool(task: TaskContext) -> None:
 
     path = task.input("pool")
     group = PoolSettings.model_validate(task.parameters["group"] | {"file": str(path)})
-    frames = read_pool(group, path.parent)
+    frames = list(read_pool(path, group).frames)
     fraction = task.parameters["test_fraction"]
     if fraction:
         train, held_out = split_by_trajectory(frames, fraction, task.parameters["split_seed"])
