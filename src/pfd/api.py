@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from pfd.config.reading import ResolvedInput
+    from pfd.engines.engine import Progress
     from pfd.workflow.run_folder import RunFolder, Watcher
 
 EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "running": 1}
@@ -93,7 +94,7 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
 
     caps = resolved.input.resources
     engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts)
-    run = RunFolder(path, engine, resolved.input.seed, watch or (lambda place, progress: None))
+    run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
     _keep_input(run, resolved, input_file)
     campaign = Campaign(run, resolved, until)
     try:
@@ -117,6 +118,10 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     return Run(path, campaign.outcome.status)
 
 
+def _silent(_place: str, _progress: Progress) -> None:
+    """The watcher that shows nothing."""
+
+
 def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> None:
     """Copy the input, and write the resolved one under the next number if it is new."""
     import shutil
@@ -129,7 +134,7 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> No
     if not earlier or earlier[-1].read_text(encoding="utf-8") != text:
         (run.path / f"resolved-{len(earlier) + 1:03d}.yaml").write_text(text, encoding="utf-8")
         shutil.copyfile(input_file, run.path / "input.yaml")
-    run.journal.write("submit", version=version("pfd-kit"), edited=bool(earlier) and len(earlier) or 0)
+    run.journal.write("submit", version=version("pfd-kit"), edited=(bool(earlier) and len(earlier)) or 0)
 
 
 def load(model: str | Path, device: str = "cpu") -> Calculator:

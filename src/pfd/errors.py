@@ -1,15 +1,15 @@
 """Every error that PFD-kit raises on purpose: each says what happened, where, and what to try.
 
-    PFDError
-    ├── InputError            the user's input cannot be run as written        exit code 2
-    │   ├── SettingError      one key of the input file, or one option
-    │   ├── DataError         frames or labels are not fit for their use
-    │   └── ModelError        a checkpoint, head or element that does not fit
-    ├── MissingError          a program or package is not installed            exit code 2
-    ├── RunError              a run folder is locked, foreign or damaged       exit code 2
-    ├── TaskFailed            a task ended for good without a result           exit code 1
-    ├── TransientError        killed, out of time, memory or disk: try again   (retried by the engine)
-    └── LabelRejected         one frame's label is not fit for training        (counted, never fatal)
+PFDError
+├── InputError            the user's input cannot be run as written        exit code 2
+│   ├── SettingError      one key of the input file, or one option
+│   ├── DataError         frames or labels are not fit for their use
+│   └── ModelError        a checkpoint, head or element that does not fit
+├── MissingError          a program or package is not installed            exit code 2
+├── RunError              a run folder is locked, foreign or damaged       exit code 2
+├── TaskFailed            a task ended for good without a result           exit code 1
+├── TransientError        killed, out of time, memory or disk: try again   (retried by the engine)
+└── LabelRejected         one frame's label is not fit for training        (counted, never fatal)
 """
 
 from __future__ import annotations

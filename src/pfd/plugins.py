@@ -29,7 +29,9 @@ def load_plugin(group: str, name: str, where: str = "") -> Any:
         kind = group.rsplit(".", 1)[-1]
         near = difflib.get_close_matches(name, points, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
-        raise SettingError(f"{name!r} is not one of the {kind}", where=where, hint=f"{guess}there are: {', '.join(sorted(points))}")
+        raise SettingError(
+            f"{name!r} is not one of the {kind}", where=where, hint=f"{guess}there are: {', '.join(sorted(points))}"
+        )
     return points[name].load()
 
 

@@ -55,7 +55,7 @@ def _no_potential() -> Any:
 
 def _show(rows: list[dict[str, Any]], as_json: bool, title: str, columns: tuple[str, ...]) -> None:
     if as_json:
-        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads this from standard output
+        print(json.dumps(rows, indent=1))
         return
     table = Table(title=title)
     for column in columns:

@@ -47,7 +47,7 @@ def main() -> None:
         raise
 
 
-def _interrupt(number: int, frame: Any) -> None:
+def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
@@ -153,9 +153,11 @@ def perturb(
     fraction: Annotated[
         float, typer.Option("-a", "--fraction", min=0.0, max=1.0, help="Part of the atoms that move.")
     ] = 1.0,
-    repeat: Annotated[
-        tuple[int, int, int], typer.Option("-r", "--repeat", help="Supercell, three integers.")
-    ] = (1, 1, 1),
+    repeat: Annotated[tuple[int, int, int], typer.Option("-r", "--repeat", help="Supercell, three integers.")] = (
+        1,
+        1,
+        1,
+    ),
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
 ) -> None:
     """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.

@@ -21,7 +21,7 @@ def show_status(path: Path, as_json: bool) -> None:
     """
     content = status_of(path)
     if as_json:
-        print(json.dumps(content, indent=1))  # noqa: T201 - a script reads this from standard output
+        print(json.dumps(content, indent=1))
         return
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{content['name']}: {content['status']}" + (f" ({content['error']})" if content["error"] else ""))

@@ -75,7 +75,8 @@ class PlainProgress:
             failed = f", {progress.failed} failed" if progress.failed else ""
             note = f": {progress.text}" if progress.text and not ended else ""
             self._console.print(
-                f"{now - self._began:7.1f} s  {place}  {progress.done} of {progress.total} done{failed}{note}", markup=False
+                f"{now - self._began:7.1f} s  {place}  {progress.done} of {progress.total} done{failed}{note}",
+                markup=False,
             )
             self._place, self._printed, self._last = place, now, counts
 
@@ -87,11 +88,9 @@ def _say_end(ended: Run) -> None:
         return
     print_table(ended.path)
     words = {"converged": "converged", "not_converged": "finished without converging (exit code 3)"}
-    seconds = ended.summary.get("seconds", {})
-    labels = ended.summary.get("labels", {})
-    console.print(
-        f"{words.get(ended.status, ended.status)}; {labels.get('asked', 0)} labels, {seconds.get('wall', 0.0):.0f} s in all"
-    )
+    wall = ended.summary.get("seconds", {}).get("wall", 0.0)
+    labels = ended.summary.get("labels", {}).get("asked", 0)
+    console.print(f"{words.get(ended.status, ended.status)}; {labels} labels, {wall:.0f} s in all")
     for name in ("finetuned", "student"):
         if (ended.path / "models" / name).is_dir():
             console.print(f'{name}: {ended.path / "models" / name}   (in Python: pfd.load("...") is an ASE calculator)')

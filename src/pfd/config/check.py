@@ -34,7 +34,7 @@ def check_input(resolved: ResolvedInput) -> None:
     frames = build_structures(tree.structures, resolved.folder, tree.seed)
     for index, data in enumerate(tree.data):
         path = source_path(resolved, data.file, f"data.{index}.file")
-        counts = count_labels(read_labelled(path, data.format, dict(data.labels)))
+        counts = count_labels(read_labelled(path, data.format, {str(name): key for name, key in data.labels.items()}))
         if not counts["forces"] or not counts["energy"]:
             raise SettingError(
                 f"of {counts['frames']} frames {counts['energy']} carry energy and {counts['forces']} carry forces",
@@ -59,7 +59,7 @@ def require_labeler(labeler: Labeler) -> None:
     """
     missing = [module for module in labeler.modules if importlib.util.find_spec(module) is None]
     command = str(getattr(labeler.settings, "command", "") or "")
-    programs = [command.split()[0]] if command else list(labeler.programs)
+    programs = [command.split(maxsplit=1)[0]] if command else list(labeler.programs)
     missing += [program for program in programs if shutil.which(program) is None]
     if missing:
         raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
@@ -73,7 +73,9 @@ def _checkpoint(resolved: ResolvedInput) -> None:
     except SettingError as error:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
-        raise SettingError(f"{model!r} is neither shipped weights nor a file", where="teacher.model", hint=hint) from error
+        raise SettingError(
+            f"{model!r} is neither shipped weights nor a file", where="teacher.model", hint=hint
+        ) from error
 
 
 def _groups(resolved: ResolvedInput) -> None:
@@ -86,4 +88,6 @@ def _groups(resolved: ResolvedInput) -> None:
                 elif not resolved.input.structures:
                     raise SettingError("MD needs something to start from", where=where, hint="add a section structures")
                 if isinstance(group, MDSettings) and group.with_ == "student" and name == "finetune":
-                    raise SettingError("there is no student while fine-tuning", where=f"{where}.with", hint="leave it out")
+                    raise SettingError(
+                        "there is no student while fine-tuning", where=f"{where}.with", hint="leave it out"
+                    )

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pfd.errors import SettingError
 
 
-def setting_error(error: ValidationError, model: type[BaseModel], file: str, prefix: Sequence[str] = ()) -> SettingError:
+def setting_error(
+    error: ValidationError, model: type[BaseModel], file: str, prefix: Sequence[str] = ()
+) -> SettingError:
     """One error with a line per mistake: file, key, what is wrong, the nearest known key, what to write."""
     lines = []
     for mistake in error.errors():

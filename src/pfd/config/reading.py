@@ -111,7 +111,9 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
         own = dict(tree.distill.student)
         name = own.pop("family", None)
         if not isinstance(name, str):
-            raise SettingError("missing; e.g. student: {family: pod, size: M}", where=f"{where}: distill.student.family")
+            raise SettingError(
+                "missing; e.g. student: {family: pod, size: M}", where=f"{where}: distill.student.family"
+            )
         student = make_family(name, f"{where}: distill.student.family")
         if student.FitSettings is None:
             raise SettingError(
@@ -170,7 +172,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def source_path(resolved: ResolvedInput, file: str, key: str) -> Path:
+def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     """The path of a file that the input names.
 
     Raises:
@@ -181,4 +183,3 @@ def source_path(resolved: ResolvedInput, file: str, key: str) -> Path:
     if not path.exists():
         raise SettingError(f"no such file: {file}", where=key, hint=f"paths are relative to {resolved.folder}")
     return path
-

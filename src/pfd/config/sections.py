@@ -149,10 +149,11 @@ class StepResources(Settings):
     def _duration(cls, value: str | float | None) -> str | float | None:
         if value is not None:
             try:
-                if seconds(value) <= 0:
-                    raise ValueError
+                positive = seconds(value) > 0
             except ValueError:
-                raise ValueError(f"{value!r} is no duration; write 90s, 30min or 2h") from None
+                positive = False
+            if not positive:
+                raise ValueError(f"{value!r} is no duration; write 90s, 30min or 2h")
         return value
 
 

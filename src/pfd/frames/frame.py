@@ -17,7 +17,7 @@ CONDITION_KEYS = ("stage", "group", "temperature_K", "pressure_GPa")
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
 _READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")
-"""What ASE's readers note of a crystal file: true of the file, not of the supercells and displaced copies made of it."""
+"""What ASE's readers note of a crystal file: true of the file, not of supercells and displaced copies of it."""
 
 
 def frame_id(frame: Atoms) -> str:
@@ -26,7 +26,12 @@ def frame_id(frame: Atoms) -> str:
     That is species, positions, cell, periodicity, total charge, spin, initial moments and charges, bit for bit.
     """
     digest = hashlib.sha256()
-    for array in (frame.numbers.astype("<i4"), frame.positions.astype("<f8"), frame.cell.array.astype("<f8"), frame.pbc):
+    for array in (
+        frame.numbers.astype("<i4"),
+        frame.positions.astype("<f8"),
+        frame.cell.array.astype("<f8"),
+        frame.pbc,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
     for key in STATE_KEYS:
         if key in frame.info:

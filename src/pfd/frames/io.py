@@ -71,8 +71,8 @@ def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
     """
     found = {name: _find_label(frame, name, keys.get(name), where) for name in LABEL_KEYS}
     level = str(frame.info.get("level_of_theory", ""))
-    for name in LABEL_KEYS:
-        for alias in {*LABEL_KEYS[name], keys.get(name, name)}:
+    for name, usual in LABEL_KEYS.items():
+        for alias in {*usual, keys.get(name, name)}:
             frame.info.pop(alias, None)
             frame.arrays.pop(alias, None)
     if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
@@ -117,6 +117,21 @@ def _kept_constraints(frame: Atoms) -> list[Any]:
 
 
 def _block(frame: Atoms) -> str:
+    """One frame as extended XYZ: number of atoms, header, one line per atom."""
+    columns = _columns(frame)
+    text = " ".join(f"{key}={_quoted(value)}" for key, value in _header(frame, columns).items())
+    lines = [str(len(frame)), text]
+    tables = [(kind, array.reshape(len(frame), -1).tolist()) for _, kind, array in columns]
+    for index, symbol in enumerate(frame.get_chemical_symbols()):
+        words = [symbol]
+        for kind, table in tables:
+            words += [_word(kind, value) for value in table[index]]
+        lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
+
+
+def _columns(frame: Atoms) -> list[tuple[str, str, np.ndarray]]:
+    """Name, kind and content of the columns behind the species."""
     labels = labels_of(frame)
     columns: list[tuple[str, str, np.ndarray]] = [("pos", "R", frame.positions)]
     if labels.forces is not None:
@@ -128,6 +143,12 @@ def _block(frame: Atoms) -> str:
                 columns.append((name, kind, array))
     if frame.constraints:
         columns.append(("move_mask", "L", _movable(frame)))
+    return columns
+
+
+def _header(frame: Atoms, columns: list[tuple[str, str, np.ndarray]]) -> dict[str, str]:
+    """Key -> text of the second line."""
+    labels = labels_of(frame)
     properties = "species:S:1" + "".join(
         f":{name}:{kind}:{1 if array.ndim == 1 else array.shape[1]}" for name, kind, array in columns
     )
@@ -137,17 +158,7 @@ def _block(frame: Atoms) -> str:
         header["energy"] = repr(labels.energy)
     if labels.stress is not None:
         header["stress"] = _numbers(labels.stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]])
-    for key, value in sorted(frame.info.items()):
-        if key not in header:
-            header[key] = _info_text(value)
-    lines = [str(len(frame)), " ".join(f"{key}={_quoted(text)}" for key, text in header.items())]
-    tables = [(kind, array.reshape(len(frame), -1).tolist()) for _, kind, array in columns]
-    for index, symbol in enumerate(frame.get_chemical_symbols()):
-        words = [symbol]
-        for kind, table in tables:
-            words += [_word(kind, value) for value in table[index]]
-        lines.append(" ".join(words))
-    return "\n".join(lines) + "\n"
+    return header | {key: _info_text(value) for key, value in sorted(frame.info.items()) if key not in header}
 
 
 def _movable(frame: Atoms) -> np.ndarray:

@@ -59,7 +59,7 @@ class FamilyLabeler(Labeler):
         self._model()
         return self._level
 
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:  # noqa: ARG002 - a model needs no scratch folder
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
         """Predict one frame.
 
         Raises:

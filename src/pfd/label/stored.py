@@ -85,7 +85,7 @@ class Stored(Labeler):
         content = {name: [labels.energy, _flat(labels)] for name, labels in self._labels().items()}
         return f"stored:{json_digest(content)[:12]}"
 
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:  # noqa: ARG002 - a look-up needs no scratch folder
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
         """Look one frame up.
 
         Raises:

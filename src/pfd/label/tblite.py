@@ -82,7 +82,7 @@ class TBLite(Labeler):
         if frames and all(problems):
             raise InputError(problems[0], where=f"frame {frame_id(frames[0])}", hint=self._enlarge())
 
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:  # noqa: ARG002 - the library writes no files
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
         """Label one frame.
 
         Raises:

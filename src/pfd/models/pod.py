@@ -49,7 +49,7 @@ class POD(Family):
             shutil.copyfile(path / name, folder / name)
         return card
 
-    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:  # noqa: ARG002 - there is no other device
+    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator that keeps one LAMMPS instance; it runs on the CPU, whatever the device."""
         from pfd.lammps_calculator import LammpsCalculator
 
@@ -77,7 +77,7 @@ class POD(Family):
         train: Sequence[Atoms],
         valid: Sequence[Atoms],
         settings: Settings,
-        seed: int,  # noqa: ARG002 - least squares have one solution, whatever the seed
+        seed: int,
         progress: Progress = no_progress,
     ) -> tuple[ModelCard, TrainingReport]:
         """Fit on energies and forces (LAMMPS gives no stress descriptors), then check the pair style against the fit.

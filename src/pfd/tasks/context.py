@@ -44,7 +44,8 @@ class TaskContext:
 
     def input(self, name: str) -> Path:
         """The path of an input."""
-        return self._inputs[name]
+        path: Path = self._inputs[name]
+        return path
 
     def inputs(self, prefix: str) -> list[Path]:
         """The paths of all inputs whose name is ``prefix`` and a number, in that order."""

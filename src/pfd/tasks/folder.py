@@ -58,7 +58,7 @@ class TaskSpec:
     step: str
     parameters: dict[str, Any]
     inputs: dict[str, Artifact] = field(default_factory=dict)
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     how: dict[str, Any] = field(default_factory=dict)
 
     def identity(self) -> str:
@@ -108,10 +108,10 @@ class Result(Settings):
 class TaskFolder:
     """One unit of work in one folder.
 
-        task.json      format, step, parameters, inputs {name: {path, sha256}}, resources, identity
-        attempts/NN/   one try: claim.json, log.txt, progress.json, scratch; ended.json if it ended without a result
-        outputs/       renamed into place only when complete
-        result.json    written last, atomically
+    task.json      format, step, parameters, inputs {name: {path, sha256}}, resources, identity
+    attempts/NN/   one try: claim.json, log.txt, progress.json, scratch; ended.json if it ended without a result
+    outputs/       renamed into place only when complete
+    result.json    written last, atomically
     """
 
     def __init__(self, path: Path) -> None:
@@ -156,7 +156,8 @@ class TaskFolder:
         content = read_json(self.path / "task.json")
         if content is None:
             raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
-        return content
+        task: dict[str, Any] = content
+        return task
 
     def result(self) -> Result | None:
         """The result, None if there is none (or one that was cut short, which counts as none)."""

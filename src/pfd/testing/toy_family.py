@@ -133,9 +133,7 @@ class ToyFamily(Family):
         )
 
 
-def _regress(
-    weights: dict[str, Any], train: Sequence[Atoms], valid: Sequence[Atoms], ridge: float
-) -> TrainingReport:
+def _regress(weights: dict[str, Any], train: Sequence[Atoms], valid: Sequence[Atoms], ridge: float) -> TrainingReport:
     require_labels([*train, *valid], where="training set")
     unknown = {s for frame in [*train, *valid] for s in frame.get_chemical_symbols()} - set(weights["elements"])
     if unknown:
@@ -171,6 +169,7 @@ def _system(weights: dict[str, Any], frames: Sequence[Atoms]) -> tuple[np.ndarra
     targets = [10.0 * (energies - energies.mean())]
     for frame, each, label in zip(frames, designs, labels, strict=True):
         rows.append(each.forces.reshape(-1, each.forces.shape[2]))
+        assert label.forces is not None
         targets.append(np.ravel(label.forces))
         stress = trainable_stress(frame)
         if stress is not None:

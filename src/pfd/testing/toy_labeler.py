@@ -53,8 +53,6 @@ class ToyLabeler(Labeler):
         copy = frame.copy()
         copy.set_constraint()
         copy.calc = ToyCalculator(elements, morse(), ones, constants)
-        labels = Labels(
-            copy.get_potential_energy(), copy.get_forces(), copy.get_stress() if frame.pbc.all() else None
-        )
+        labels = Labels(copy.get_potential_energy(), copy.get_forces(), copy.get_stress() if frame.pbc.all() else None)
         unlucky = int(frame_id(frame)[1:], 16) % 1000 < 1000 * self._settings.reject_fraction
         return Outcome(labels, converged=not unlucky, echoed=frame, scf_steps=2, max_scf_steps=10 if not unlucky else 2)

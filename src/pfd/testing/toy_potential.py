@@ -65,15 +65,13 @@ class Design:
         stress: (6, functions), eV/Å^3, Voigt order xx yy zz yz xz xy; zeros if the frame has no volume.
     """
 
-    energy: Float[np.ndarray, "functions"]
+    energy: Float[np.ndarray, " functions"]
     forces: Float[np.ndarray, "atoms 3 functions"]
     stress: Float[np.ndarray, "6 functions"]
 
-    def labels(self, coefficients: Float[np.ndarray, "functions"]) -> Labels:
+    def labels(self, coefficients: Float[np.ndarray, " functions"]) -> Labels:
         """The labels that these coefficients give."""
-        return Labels(
-            float(self.energy @ coefficients), self.forces @ coefficients, self.stress @ coefficients
-        )
+        return Labels(float(self.energy @ coefficients), self.forces @ coefficients, self.stress @ coefficients)
 
 
 def pair_types(elements: Sequence[str]) -> list[tuple[str, str]]:
@@ -114,7 +112,7 @@ class ToyCalculator(Calculator):  # type: ignore[misc]
         self,
         elements: Sequence[str],
         functions: RadialFunctions,
-        coefficients: Float[np.ndarray, "functions"],
+        coefficients: Float[np.ndarray, " functions"],
         constants_eV: dict[str, float],
     ) -> None:
         super().__init__()

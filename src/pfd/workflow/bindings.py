@@ -73,7 +73,7 @@ class FineTune(Binding):
         files = [str(file) for file in getattr(self.resolved.labeler, "files", ())]
         if not files and hasattr(self.resolved.labeler, "files"):
             groups = [group for stage in self.settings.explore for group in stage]
-            files = [group.file for group in groups if isinstance(group, PoolSettings)]
+            files = [str(group.file) for group in groups if isinstance(group, PoolSettings)]
         paths = [source_path(self.resolved, file, "finetune.label.files") for file in files]
         return {f"stored{index}": Artifact.of(path) for index, path in enumerate(paths)}
 

@@ -132,7 +132,9 @@ class Campaign:
         if self.input.evaluate.speed_atoms:
             self._time(there, reference.test)
 
-    def _score(self, key: str, model: Artifact, frames: Artifact, shift: Artifact | None, name: str = "test") -> TaskFolder:
+    def _score(
+        self, key: str, model: Artifact, frames: Artifact, shift: Artifact | None, name: str = "test"
+    ) -> TaskFolder:
         place = f"evaluate/{name}-{key}"
         resources = resources_of(self.resolved, "predict")
         inputs = {"labelled": frames, "predicted": self._predict(place, model, frames, resources)}
@@ -159,7 +161,7 @@ class Campaign:
             self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
 
     def _time(self, models: dict[str, Artifact], frames: Artifact) -> None:
-        """One model after the other, nothing beside them, one thread each; the student from scratch is as fast as it."""
+        """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
         for key, model in models.items():
             if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in models):
                 continue
@@ -209,5 +211,3 @@ def _copy(source: Path, target: Path) -> None:
     else:
         shutil.copyfile(source, temporary)
     temporary.replace(target)
-
-

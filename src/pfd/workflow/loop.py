@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pfd.workflow.outcome import Outcome
 from pfd.workflow.run_folder import RunFolder
 
 
-class Paused(Exception):  # noqa: N818 - not an error: the user asked to stop here
+class Paused(Exception):
     """The run reached the step after which ``--until`` stops it."""
 
 
@@ -50,6 +50,21 @@ class Iteration:
     number: int = 0
     stage: int = 0
     round: int = 0
+
+
+@dataclass
+class Turn:
+    """The tasks of one iteration, filled in as they are done."""
+
+    at: Iteration
+    place: str
+    explored: list[TaskFolder] = field(default_factory=list)
+    select: TaskFolder | None = None
+    collect: TaskFolder | None = None
+    prospective: TaskFolder | None = None
+    train: TaskFolder | None = None
+    test: TaskFolder | None = None
+    own_md: list[TaskFolder] = field(default_factory=list)
 
 
 class Loop:
@@ -114,33 +129,31 @@ class Loop:
         self._train(place)
 
     def _iterate(self, at: Iteration) -> Decision:
-        place = f"{self.binding.name}/iter-{at.number:03d}"
-        explored, test_explored = self._explore(at, place)
-        select = self._select(place, explored)
+        turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}")
+        turn.explored, test_explored = self._explore(at, turn.place)
+        turn.select = self._select(turn.place, turn.explored)
         self._pause_after("select")
-        to_label = {f"{place}/label": select}
+        to_label = {f"{turn.place}/label": turn.select}
         if test_explored is not None:
             to_label[f"{self.binding.name}/test/label"] = self._sample_test(test_explored)
         labels = self._label(to_label)
         if test_explored is not None:
             self._fix_test_set(to_label, labels)
         self._pause_after("label")
-        before = self.state.model
-        counts = self._collect(f"{place}/collect", labels[f"{place}/label"], {"selected": select.output("selected.extxyz")})
-        prospective = None
-        if not self.binding.student and counts.task() and _content(counts, "counts.json")["accepted"]:
-            model = before or self.binding.teacher
-            prospective = self._errors(f"{place}/evaluate", "prospective", model, counts.output("new.extxyz"), at.stage)
-        training = self._train(place)
+        before = self.state.model or self.binding.teacher
+        selected = {"selected": turn.select.output("selected.extxyz")}
+        turn.collect = self._collect(f"{turn.place}/collect", labels[f"{turn.place}/label"], selected)
+        if not self.binding.student and _content(turn.collect, "counts.json")["accepted"]:
+            turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
+        turn.train = self._train(turn.place)
         self._pause_after("train")
         assert self.state.test is not None
         assert self.state.model is not None
-        test = self._errors(f"{place}/evaluate", "test", self.state.model, self.state.test, at.stage)
-        own_md: list[TaskFolder] = []
+        turn.test = self._errors(turn, "test", self.state.model, self.state.test)
         if self.binding.student:
-            own_md, prospective = self._student_md(at, place)
-        decision = self._decide(at, place, select, counts, explored, test, prospective, own_md)
-        self._record(at, select, counts, training, test, prospective, decision)
+            self._student_md(turn, self.state.model)
+        decision = self._decide(turn)
+        self._record(turn, decision)
         return decision
 
     def _pause_after(self, step: str) -> None:
@@ -157,11 +170,7 @@ class Loop:
             groups[test_place] = self.explorer.test_specs(model, f"{self.binding.name}-test")
         folders = self.run.perform(groups, min_done=EXPLORE_MIN_DONE)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
-        self.outcome.trajectories += [
-            _trajectory(folder)
-            for group in done.values()
-            for folder in group
-        ]
+        self.outcome.trajectories += [_trajectory(folder) for group in done.values() for folder in group]
         return done[f"{place}/explore"], done.get(test_place)
 
     def _select(self, place: str, explored: list[TaskFolder]) -> TaskFolder:
@@ -217,7 +226,9 @@ class Loop:
 
     def _collect(self, place: str, labels: list[TaskFolder], inputs: dict[str, Artifact]) -> TaskFolder:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
-        inputs = inputs | _numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
+        inputs = (
+            inputs | _numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
+        )
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
@@ -231,95 +242,88 @@ class Loop:
         self.state.model = training.output("model")
         return training
 
-    def _errors(self, place: str, name: str, model: Artifact, frames: Artifact, stage: int | None) -> TaskFolder:
-        """Predict a labelled set and compare; with a stage, judge by the loop's limits."""
-        spec = TaskSpec("predict", {}, {"model": model, "frames": frames}, resources_of(self.binding.resolved, "predict"))
-        predicted = self.run.one(f"{place.rpartition('/')[0]}/predict-{name}", spec).output("predictions.extxyz")
-        parameters = {"converge": self.binding.settings.converge.model_dump(mode="json"), "asked": {}}
-        if stage is not None:
-            asked = self.explorer.conditions(None if name == "test" else stage)
-            parameters["asked"] = asked
+    def _errors(self, turn: Turn, name: str, model: Artifact, frames: Artifact) -> TaskFolder:
+        """Predict a labelled set, compare, and judge: the test set at all conditions, others at those of the stage."""
+        spec = TaskSpec(
+            "predict", {}, {"model": model, "frames": frames}, resources_of(self.binding.resolved, "predict")
+        )
+        predicted = self.run.one(f"{turn.place}/predict-{name}", spec).output("predictions.extxyz")
+        asked = self.explorer.conditions(None if name == "test" else turn.at.stage)
+        parameters = {"converge": self.binding.settings.converge.model_dump(mode="json"), "asked": asked}
         inputs = {"labelled": frames, "predicted": predicted}
-        return self.run.one(f"{place}-{name}", TaskSpec("evaluate", parameters, inputs))
+        return self.run.one(f"{turn.place}/evaluate-{name}", TaskSpec("evaluate", parameters, inputs))
 
-    def _student_md(self, at: Iteration, place: str) -> tuple[list[TaskFolder], TaskFolder | None]:
+    def _student_md(self, turn: Turn, student: Artifact) -> None:
         """The student's own MD at the conditions of all stages so far; its frames, labelled by the teacher, judge it.
 
         They are then added to the training set: the next student learns from where this one went.
         """
-        assert self.state.model is not None
         specs = [
             spec
-            for stage in range(at.stage + 1)
-            for spec in self.explorer.student_specs(stage, self.state.model, f"student-{at.number}")
+            for stage in range(turn.at.stage + 1)
+            for spec in self.explorer.student_specs(stage, student, f"student-{turn.at.number}")
         ]
-        where = f"{place}/student-explore"
-        md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
-        self.outcome.trajectories += [_trajectory(folder) for folder in md]
-        inputs = _numbered("trajectory", [folder.output("trajectory.extxyz") for folder in md])
+        if not specs:
+            return
+        where = f"{turn.place}/student-explore"
+        turn.own_md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
+        self.outcome.trajectories += [_trajectory(folder) for folder in turn.own_md]
+        inputs = _numbered("trajectory", [folder.output("trajectory.extxyz") for folder in turn.own_md])
         count = self.binding.resolved.input.evaluate.test_frames
-        sample = self.run.one(f"{place}/student-select", TaskSpec("sample", {"per_trajectory": count}, inputs))
-        labels = self._label({f"{place}/student-label": sample})[f"{place}/student-label"]
-        if not labels:
-            return md, None
-        collected = self._collect(f"{place}/student-collect", labels, {"selected": sample.output("selected.extxyz")})
-        new = collected.output("new.extxyz")
-        return md, self._errors(f"{place}/evaluate", "student-md", self.state.model, new, at.stage)
+        sample = self.run.one(f"{turn.place}/student-select", TaskSpec("sample", {"per_trajectory": count}, inputs))
+        labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
+        if labels:
+            selected = {"selected": sample.output("selected.extxyz")}
+            collected = self._collect(f"{turn.place}/student-collect", labels, selected)
+            turn.prospective = self._errors(turn, "student-md", student, collected.output("new.extxyz"))
 
-    def _decide(
-        self,
-        at: Iteration,
-        place: str,
-        select: TaskFolder,
-        counts: TaskFolder,
-        explored: list[TaskFolder],
-        test: TaskFolder,
-        prospective: TaskFolder | None,
-        own_md: list[TaskFolder],
-    ) -> Decision:
+    def _decide(self, turn: Turn) -> Decision:
+        assert turn.select is not None
+        assert turn.collect is not None
+        assert turn.test is not None
         inputs = {
-            "selection": select.output("selection.json"),
-            "counts": counts.output("counts.json"),
-            "test": test.output("errors.json"),
-            **_numbered("report", [folder.output("report.json") for folder in explored]),
-            **_numbered("md", [folder.output("report.json") for folder in own_md]),
+            "selection": turn.select.output("selection.json"),
+            "counts": turn.collect.output("counts.json"),
+            "test": turn.test.output("errors.json"),
+            **_numbered("report", [folder.output("report.json") for folder in turn.explored]),
+            **_numbered("md", [folder.output("report.json") for folder in turn.own_md]),
         }
-        if prospective is not None:
-            inputs["prospective"] = prospective.output("errors.json")
+        if turn.prospective is not None:
+            inputs["prospective"] = turn.prospective.output("errors.json")
         parameters = {
-            "iteration": at.round,
-            "stage": at.stage,
+            "iteration": turn.at.round,
+            "stage": turn.at.stage,
             "stages": len(self.binding.settings.explore),
             "max_iterations": self.binding.settings.max_iterations,
             "budget_reached": self.budget.reached(),
         }
-        folder = self.run.one(f"{place}/decide", TaskSpec("decide", parameters, inputs))
+        folder = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
         content = _content(folder, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])
 
-    def _record(
-        self,
-        at: Iteration,
-        select: TaskFolder,
-        counts: TaskFolder,
-        training: TaskFolder,
-        test: TaskFolder,
-        prospective: TaskFolder | None,
-        decision: Decision,
-    ) -> None:
-        selection = _content(select, "selection.json")
-        collected = _content(counts, "counts.json")
+    def _record(self, turn: Turn, decision: Decision) -> None:
+        assert turn.select is not None
+        assert turn.collect is not None
+        assert turn.train is not None
+        assert turn.test is not None
+        selection = _content(turn.select, "selection.json")
+        collected = _content(turn.collect, "counts.json")
+        test = _content(turn.test, "errors.json")
+        prospective = _content(turn.prospective, "errors.json") if turn.prospective is not None else None
+        verdicts = test["verdicts"] + (prospective["verdicts"] if prospective is not None else [])
         self.outcome.iterations.append(
             {
                 "loop": self.binding.name,
-                "iteration": at.number,
-                "stage": at.stage,
-                "labels": {key: collected[key] for key in ("asked", "accepted", "rejected", "train", "valid")},
+                "iteration": turn.at.number,
+                "stage": turn.at.stage,
+                "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")}
+                | {"total": self.budget.asked},
                 "selected": selection["selected"],
                 "gains": selection["gains"],
-                "prospective": _content(prospective, "errors.json")["report"] if prospective is not None else None,
-                "test": _content(test, "errors.json")["report"],
-                "curve": _content(training, "training.json")["curve"],
+                "prospective": prospective["report"] if prospective is not None else None,
+                "test": test["report"],
+                "curve": _content(turn.train, "training.json")["curve"],
+                "verdicts": verdicts,
                 "decision": decision.action,
                 "reason": decision.reason,
             }

@@ -1,4 +1,4 @@
-"""What a run has found so far, as ``summary.json`` (stable keys, for scripts) and ``report-data.json`` (for the page)."""
+"""What a run has found so far: ``summary.json`` with stable keys for scripts, ``report-data.json`` for the page."""
 
 from __future__ import annotations
 

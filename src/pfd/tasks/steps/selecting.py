@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def select(task: TaskContext) -> None:
     """Parameters settings, limit, seed; inputs trajectory0..., reference0....
 
-    Outputs: selected.extxyz, frames, selection.json."""
+    Outputs: selected.extxyz, frames, selection.json.
+    """
     from pfd.select.choose import select_frames
     from pfd.select.settings import SelectSettings
 

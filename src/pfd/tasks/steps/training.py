@@ -23,7 +23,10 @@ def adopt(task: TaskContext) -> dict[str, Any]:
 
 
 def train(task: TaskContext) -> None:
-    """Parameters family, mode (fine_tune | fit), settings, seed; inputs model, train, valid. Outputs: model, training.json."""
+    """Parameters family, mode (fine_tune | fit), settings, seed; inputs model, train, valid.
+
+    Outputs: model, training.json.
+    """
     family = make_family(task.parameters["family"])
     train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
     folder = task.out("model")
