@@ -1,49 +1,139 @@
-"""Turn what pydantic and YAML say of a wrong input into messages that name the key, the mistake and the mend."""
+"""Turn what pydantic says of a wrong section into lines that name the key, the mistake and what to write instead."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from pfd.errors import SettingError
 
-
-def setting_error(
-    error: ValidationError, model: type[BaseModel], file: str, prefix: Sequence[str] = ()
-) -> SettingError:
-    """One error with a line per mistake: file, key, what is wrong, the nearest known key, what to write."""
-    lines = []
-    for mistake in error.errors():
-        path = [str(part) for part in mistake["loc"]]
-        key = ".".join([*prefix, *_without_tags(path)])
-        if mistake["type"] == "extra_forbidden":
-            known = known_keys(model, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            lines.append(f"{key}: unknown key; {hint}known here: {', '.join(sorted(known)) or 'no keys'}")
-        elif mistake["type"] == "missing":
-            lines.append(f"{key}: missing; add it, e.g. {path[-1]}: ...")
-        else:
-            found = "" if isinstance(mistake["input"], dict | list) else f" (found {mistake['input']!r})"
-            text = mistake["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: {text}{found}" if key else f"{text}")
-    return SettingError("; and\n  ".join(lines), where=file, hint="pfd schema lists all keys")
+Models = Sequence[type[BaseModel]]
+"""The settings that share one section of the input: those of a plug-in, and those common to all plug-ins."""
+_LISTS = {"tuple_type", "list_type", "set_type"}
+_SECTIONS = {"model_type", "model_attributes_type", "dict_type", "mapping_type"}
+_TAGS = {"union_tag_not_found", "union_tag_invalid"}
+_MANY = 20
 
 
-def known_keys(model: type[BaseModel], path: Iterable[str]) -> list[str]:
+def setting_error(lines: Sequence[str], file: str) -> SettingError:
+    """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told."""
+    told = list(dict.fromkeys(lines))
+    hint = "correct the file; pfd schema lists all keys"
+    if len(told) == 1:
+        return SettingError(told[0], where=file, hint=hint)
+    rest = [f"... and {len(told) - _MANY} more"] if len(told) > _MANY else []
+    return SettingError(
+        "\n  ".join([f"{len(told)} mistakes", *told[:_MANY], *rest]), where=file, hint=hint.replace("file", "keys")
+    )
+
+
+def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> list[str]:
+    """One line per mistake: key, what is wrong, the nearest known key, what to write.
+
+    Args:
+        error: what pydantic found.
+        models: the settings of the section; the keys of all of them may stand there.
+        prefix: dotted key of the section, empty for the whole file.
+    """
+    return [_line(dict(mistake), models, prefix) for mistake in error.errors()]
+
+
+def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
+    """What pydantic lets pass and no user means: true for a number, and numbers that are not finite.
+
+    Args:
+        raw: the section as it stands in the file.
+        settings: the same section once validated.
+        key: its dotted key.
+    """
+    if isinstance(raw, bool) and isinstance(settings, int | float) and not isinstance(settings, bool):
+        return [f"{key}: a number is needed (found {str(raw).lower()}); yes, no, on, off, true and false are no numbers"]
+    if isinstance(settings, float) and not math.isfinite(settings):
+        return [f"{key}: the number must be finite (found {raw!r})"]
+    if isinstance(raw, Mapping) and isinstance(settings, BaseModel):
+        fields = {info.alias or name: name for name, info in type(settings).model_fields.items()}
+        pairs = [(str(part), value, getattr(settings, fields[part])) for part, value in raw.items() if part in fields]
+    elif isinstance(settings, tuple) and settings:
+        entries = raw if isinstance(raw, list | tuple) else [raw]
+        if isinstance(settings[0], tuple) and not isinstance(entries[0], list | tuple):
+            entries = [entries]  # one list of groups is short for one stage
+        pairs = [(str(index), *both) for index, both in enumerate(zip(entries, settings, strict=False))]
+    else:
+        return []
+    return [line for part, *both in pairs for line in value_mistakes(*both, f"{key}.{part}" if key else part)]
+
+
+def known_keys(models: Models, path: Iterable[str]) -> list[str]:
     """The keys that may stand at a place of the tree."""
-    models: list[type[BaseModel]] = [model]
+    here = list(models)
     for part in path:
-        nested: list[type[BaseModel]] = []
-        for each in models:
-            field = {info.alias or name: info for name, info in each.model_fields.items()}.get(part)
-            nested += _models_in(field.annotation) if field is not None else []
-        tagged = [each for each in models if _tag(each) == part]
-        models = nested or tagged or models
-    return sorted({info.alias or name for each in models for name, info in each.model_fields.items()})
+        nested = [
+            model
+            for each in here
+            for name, info in each.model_fields.items()
+            if part == (info.alias or name)
+            for model in _models_in(info.annotation)
+        ]
+        here = nested or [each for each in here if _tag(each) == part] or here
+    return sorted({info.alias or name for each in here for name, info in each.model_fields.items()})
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'x'? `` if there is something near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
+def _line(mistake: dict[str, Any], models: Models, prefix: str) -> str:
+    path = [str(part) for part in mistake["loc"] if part != "[key]"]
+    kind, found = mistake["type"], mistake.get("input")
+    shown = _without_tags(path)
+    if kind in _TAGS:
+        tag = str(mistake.get("ctx", {}).get("discriminator", "method")).strip("'")
+        shown.append(tag)
+        found = found.get(tag) if isinstance(found, Mapping) else found
+    key = ".".join([prefix] * bool(prefix) + shown)
+    text = _text(kind, found, mistake, known_keys(models, path[:-1]), path[-1] if path else "")
+    return f"{key}: {text}" if key else text
+
+
+def _text(kind: str, found: Any, mistake: dict[str, Any], known: list[str], last: str) -> str:
+    said = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if kind == "extra_forbidden":
+        return f"unknown key; {nearest(last, known)}known here: {', '.join(known) or 'no keys'}"
+    if kind == "missing":
+        return f"missing; add {last}: ..."
+    if kind == "union_tag_not_found" and isinstance(mistake["input"], Mapping):
+        return "missing; write method: md or method: pool"
+    if kind == "union_tag_invalid":
+        expected = str(mistake["ctx"]["expected_tags"])
+        return f"{found!r} is none; write {expected.replace(', ', ' or ')}"
+    if found is None:
+        return "empty; write a value, or remove the key"
+    if kind in _LISTS:
+        return f"a list is needed (found {_shown(found)})" + ("" if _big(found) else f"; write [{found}]")
+    if kind in _SECTIONS or kind in _TAGS:
+        return f"a section of keys is needed (found {_shown(found)})"
+    if kind == "string_type" and isinstance(found, int | float):
+        return f"text is needed (found {found!r}); put it in quotes"
+    if isinstance(found, float) and not math.isfinite(found):
+        return f"the number must be finite (found {found!r})"
+    return said if kind == "value_error" or _big(found) else f"{said} (found {found!r})"
+
+
+def _big(found: Any) -> bool:
+    return isinstance(found, list | tuple | set | Mapping | BaseModel)
+
+
+def _shown(found: Any) -> str:
+    """A short text for a value of the wrong kind."""
+    if isinstance(found, Mapping):
+        return "a section of keys"
+    return "a list" if isinstance(found, list | tuple | set) else repr(found)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -60,5 +150,5 @@ def _tag(model: type[BaseModel]) -> str | None:
 
 def _without_tags(path: list[str]) -> list[str]:
     """The path without the tags that pydantic adds where a union was entered (they follow a list index)."""
-    known = {"md", "pool"}
-    return [part for index, part in enumerate(path) if not (part in known and index and path[index - 1].isdigit())]
+    tags = {"md", "pool"}
+    return [part for index, part in enumerate(path) if not (part in tags and index and path[index - 1].isdigit())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pfd.engines.engine import Observer, Progress
 from pfd.errors import TaskFailed
 from pfd.tasks.folder import Resources, TaskFolder, read_json
 from pfd.tasks.process import ProcessName
+from pfd.tasks.runner import NO_RESULT
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02
 OBSERVE_SECONDS = 0.3
 GRACE_SECONDS = 5.0
 
@@ -28,6 +30,8 @@ class Worker:
     process: subprocess.Popen[bytes]
     folders: list[TaskFolder]
     resources: Resources
+    attempts: int
+    """Attempts that these folders held before."""
 
 
 @dataclass
@@ -40,6 +44,9 @@ class Group:
     given_up: dict[str, str] = field(default_factory=dict)
     fatal: list[TaskFolder] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
+    barren: int = 0
+    """Processes in a row that were killed before they had begun a task."""
+    told_to_stop: bool = False
     looked: float = 0.0
 
 
@@ -70,11 +77,14 @@ class LocalEngine:
             while group.workers or group.adopted or (group.queue and not group.fatal):
                 if not group.fatal:
                     self._start(group)
-                self._reap(group)
+                elif not group.told_to_stop:
+                    _tell_to_stop(group)
                 if time.monotonic() - group.looked > OBSERVE_SECONDS:
+                    _enforce_walltime(group)
                     observe(_progress(folders, group))
                     group.looked = time.monotonic()
                 time.sleep(POLL_SECONDS)
+                self._reap(group)
         except BaseException:
             self._stop(group)
             raise
@@ -91,8 +101,8 @@ class LocalEngine:
         """As many batches as slots: imports are paid once per process, results are still one per folder."""
         if not folders:
             return []
-        size = math.ceil(len(folders) / self._slots(_resources(folders[0])))
-        return [folders[start : start + size] for start in range(0, len(folders), size)]
+        count = min(len(folders), self._slots(_resources(folders[0])))
+        return [folders[number::count] for number in range(count)]
 
     def _start(self, group: Group) -> None:
         while group.queue:
@@ -106,28 +116,27 @@ class LocalEngine:
             batch = group.queue.pop(0)
             threads = str(min(resources.cores, self.cores))
             environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0"}
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=(batch[0].path / "startup.txt").open("wb"),
-                start_new_session=True,
-                env=environment,
-            )
-            group.workers.append(Worker(process, batch, resources))
+            with _startup(batch[0]).open("wb") as stream:
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stream,
+                    start_new_session=True,
+                    env=environment,
+                )
+            group.workers.append(Worker(process, batch, resources, _count_attempts(batch)))
 
     def _reap(self, group: Group) -> None:
         for worker in list(group.workers):
             code = worker.process.poll()
-            if code is None:
-                self._enforce_walltime(worker)
-                continue
-            group.workers.remove(worker)
-            self._settle(group, worker, code)
+            if code is not None:
+                group.workers.remove(worker)
+                self._settle(group, worker, code)
         for key, (folder, holder) in list(group.adopted.items()):
             if folder.done():
                 del group.adopted[key]
-            elif not holder.alive():
+            elif folder.claimed_by() != holder:
                 del group.adopted[key]
                 self._again(group, [folder])
 
@@ -136,14 +145,21 @@ class LocalEngine:
         unfinished = [folder for folder in worker.folders if not folder.done()]
         for folder in unfinished:
             attempts = folder.attempts()
-            if attempts and not (attempts[-1] / "ended.json").is_file() and folder.claimed_by() is None:
+            if attempts and not (attempts[-1] / "ended.json").is_file():
                 claim = read_json(attempts[-1] / "claim.json") or {}
-                ours = claim.get("pid") == worker.process.pid
-                reason = f"killed by signal {-code}" if code < 0 else f"process ended with code {code}"
-                folder.end_attempt(attempts[-1], reason, counted=ours)
-        if code > 0 and unfinished and not any(folder.attempts() for folder in unfinished):
-            group.fatal.append(unfinished[0])  # the interpreter could not even begin: trying again cannot help
-            return
+                if claim.get("pid") == worker.process.pid:
+                    reason = f"killed by signal {-code}" if code < 0 else f"process ended with code {code}"
+                    folder.end_attempt(attempts[-1], reason, counted=True)
+        if code in {0, NO_RESULT} or _count_attempts(worker.folders) > worker.attempts:
+            group.barren = 0
+        elif unfinished:
+            group.barren += 1
+            if code > 0 or group.barren >= self.max_attempts:  # it could not even begin: trying again cannot help
+                group.fatal.append(unfinished[0])
+                return
+        startup = _startup(worker.folders[0])
+        if startup.is_file() and not startup.stat().st_size:
+            startup.unlink()
         self._again(group, unfinished)
 
     def _again(self, group: Group, folders: list[TaskFolder]) -> None:
@@ -162,19 +178,6 @@ class LocalEngine:
                 retry.append(folder)
         group.queue += self._batches(retry)
 
-    def _enforce_walltime(self, worker: Worker) -> None:
-        limit = worker.resources.walltime_s
-        if limit is None:
-            return
-        for folder in worker.folders:
-            attempts = folder.attempts()
-            if attempts and not folder.done() and not (attempts[-1] / "ended.json").is_file():
-                elapsed = time.time() - (attempts[-1] / "claim.json").stat().st_mtime
-                if elapsed > limit:
-                    folder.end_attempt(attempts[-1], f"out of time after {elapsed:.0f} s", counted=True)
-                    _signal_group(worker.process.pid, signal.SIGKILL)
-                return
-
     def _stop(self, group: Group) -> None:
         """Ask what runs to end, wait a little, end it; nothing of it counts as a failure."""
         leaders = [worker.process.pid for worker in group.workers]
@@ -182,7 +185,10 @@ class LocalEngine:
         for pid in leaders:
             _signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline and any(worker.process.poll() is None for worker in group.workers):
+        while time.monotonic() < deadline and (
+            any(worker.process.poll() is None for worker in group.workers)
+            or any(holder.alive() for _, holder in group.adopted.values())
+        ):
             time.sleep(POLL_SECONDS)
         for pid in leaders:
             _signal_group(pid, signal.SIGKILL)
@@ -197,11 +203,49 @@ def _resources(folder: TaskFolder) -> Resources:
     return Resources.model_validate(folder.task()["resources"])
 
 
+def _startup(folder: TaskFolder) -> Path:
+    """Where a process that begins with this folder writes what it says outside its tasks."""
+    return folder.path / "startup.txt"
+
+
+def _count_attempts(folders: Sequence[TaskFolder]) -> int:
+    return sum(len(folder.attempts()) for folder in folders)
+
+
+def _tell_to_stop(group: Group) -> None:
+    """Ask the running processes to begin no further task of theirs."""
+    group.told_to_stop = True
+    for pid in {holder.pid for _, holder in group.adopted.values() if holder.alive()}:
+        _signal(pid, signal.SIGUSR1)
+    for worker in group.workers:
+        if worker.process.poll() is None:
+            _signal(worker.process.pid, signal.SIGUSR1)
+
+
+def _enforce_walltime(group: Group) -> None:
+    """Kill the process groups whose task is out of time, adopted ones too."""
+    running = [(worker.process.pid, folder) for worker in group.workers for folder in worker.folders]
+    running += [(holder.pid, folder) for folder, holder in group.adopted.values()]
+    for pid, folder in running:
+        limit = _resources(folder).walltime_s
+        attempts = folder.attempts() if limit is not None and not folder.done() else []
+        if limit is None or not attempts or (attempts[-1] / "ended.json").is_file():
+            continue
+        claim = read_json(attempts[-1] / "claim.json") or {}
+        elapsed = time.time() - (attempts[-1] / "claim.json").stat().st_mtime
+        if elapsed > limit and claim.get("pid") == pid:
+            folder.end_attempt(attempts[-1], f"out of time after {elapsed:.0f} s", counted=True)
+            _signal_group(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _progress(folders: Sequence[TaskFolder], group: Group) -> Progress:
@@ -214,14 +258,15 @@ def _progress(folders: Sequence[TaskFolder], group: Group) -> Progress:
         if note is not None:
             fraction, text = fraction + min(note["fraction"], 1.0), note["text"]
     failed = len(group.given_up) + len(group.fatal)
-    return Progress(len(folders), len(group.done), len(started) - failed, failed, fraction / max(1, len(folders)), text)
+    running = max(0, len(started) - failed)
+    return Progress(len(folders), len(group.done), running, failed, fraction / max(1, len(folders)), text)
 
 
 def _failure(folder: TaskFolder) -> TaskFailed:
     result = folder.result()
     if result is not None and result.failure is not None:
         return TaskFailed(result.failure.message, where=f"task {folder.name}", exit_code=result.failure.exit_code)
-    startup = folder.path / "startup.txt"
+    startup = _startup(folder)
     text = startup.read_text(encoding="utf-8", errors="replace").strip() if startup.is_file() else ""
     last = text.splitlines()[-1] if text else "the process ended before it began the task"
     return TaskFailed(last, where=f"task {folder.name}", hint=f"read {startup}")

@@ -1,11 +1,13 @@
-"""Read and write sets of frames as extended XYZ, exactly: 17 digits, so that a number read back is the one written."""
+"""Read and write sets of frames as extended XYZ, exactly: numbers and texts come back as the ones written."""
 
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -24,12 +26,21 @@ LABEL_KEYS = {
 """Where labels are looked for, in this order, if the input names no keys; ``free_energy`` is what ASE calls the energy
 whose gradient the forces are, where that differs from the one extrapolated to zero smearing."""
 
+_MATRICES = ("Lattice", "stress", "virial")
+"""Keys that ASE's reader takes for 3 x 3 matrices, column by column, whatever they are."""
+_TRUTH = ("t", "f", "true", "false")
+_SAFE = string.punctuation.replace("%", "")
+
 
 def write_frames(path: Path, frames: Iterable[Atoms]) -> None:
     """Write frames with everything they carry: labels, constraints, moments, charges, origin and conditions.
 
+    Numbers are written with the digits that make them unique; texts that a reader would take for something else (``T``,
+    ``12``, line breaks, letters beyond ASCII) as JSON. Momenta are not kept.
+
     Raises:
-        DataError: if a constraint is of a kind that the format cannot hold (only fixed atoms and components can).
+        DataError: if a frame carries something that the format cannot hold, such as a constraint that is neither of
+            fixed atoms nor of fixed components, or an object in ``info``.
     """
     with path.open("w", encoding="utf-8") as stream:
         for frame in frames:
@@ -85,6 +96,9 @@ def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
             value = getattr(labels_of(frame), name)
             if value is not None and not np.isfinite(value).all():
                 raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
+    for name, array in frame.arrays.items():
+        if array.dtype.kind == "U":
+            frame.arrays[name] = np.array([unquote(word) for word in array.flat]).reshape(array.shape)
     frame.constraints = _kept_constraints(frame)
     frame.info["id"] = frame_id(frame)
     return frame
@@ -138,9 +152,10 @@ def _columns(frame: Atoms) -> list[tuple[str, str, np.ndarray]]:
         columns.append(("forces", "R", labels.forces))
     for name, array in sorted(frame.arrays.items()):
         if name not in {"numbers", "positions", "momenta"}:
-            kind = {"f": "R", "i": "I", "b": "L"}.get(array.dtype.kind)
-            if kind:
-                columns.append((name, kind, array))
+            kind = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}.get(array.dtype.kind)
+            if kind is None or array.ndim > 2:
+                raise _cannot_keep(frame, f"the array {name!r} of {array.dtype} and shape {array.shape}")
+            columns.append((name, kind, array))
     if frame.constraints:
         columns.append(("move_mask", "L", _movable(frame)))
     return columns
@@ -158,7 +173,21 @@ def _header(frame: Atoms, columns: list[tuple[str, str, np.ndarray]]) -> dict[st
         header["energy"] = repr(labels.energy)
     if labels.stress is not None:
         header["stress"] = _numbers(labels.stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]])
-    return header | {key: _info_text(value) for key, value in sorted(frame.info.items()) if key not in header}
+    for key, value in sorted(frame.info.items(), key=lambda item: str(item[0])):
+        if not isinstance(key, str) or not key.isprintable():
+            raise _cannot_keep(frame, f"the name {key!r} in its info")
+        if key in _MATRICES:
+            if np.shape(value) != (3, 3):
+                raise _cannot_keep(frame, f"{key!r} in its info, which is no 3 x 3 matrix")
+            header.setdefault(key, _numbers(np.asarray(value).T))
+        else:
+            header.setdefault(_quoted(key), _info_text(frame, key, value))
+    return header
+
+
+def _cannot_keep(frame: Atoms, what: str) -> DataError:
+    hint = "remove it, or keep a number, a text or a list of numbers instead"
+    return DataError(f"extended XYZ cannot keep {what}", where=f"frame {frame.info.get('id', '')}", hint=hint)
 
 
 def _movable(frame: Atoms) -> np.ndarray:
@@ -183,6 +212,8 @@ def _movable(frame: Atoms) -> np.ndarray:
 def _word(kind: str, value: Any) -> str:
     if kind == "L":
         return "T" if value else "F"
+    if kind == "S":
+        return quote(value, safe=_SAFE) or "%00"  # numpy drops zero characters at the end of a text
     return repr(float(value)) if kind == "R" else str(value)
 
 
@@ -190,20 +221,48 @@ def _numbers(array: np.ndarray | Sequence[float]) -> str:
     return " ".join(repr(float(value)) for value in np.ravel(array))
 
 
-def _info_text(value: Any) -> str:
+def _info_text(frame: Atoms, key: str, value: Any) -> str:
+    """A value as ASE's reader takes it back: a bare word or number, or ``_JSON`` and the value as JSON."""
+    if isinstance(value, str) and _reads_as_text(value):
+        return value
     if isinstance(value, bool | np.bool_):
         return "T" if value else "F"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | np.integer):
+    if isinstance(value, int | np.integer) and abs(int(value)) < 2**63:
         return str(int(value))
     if isinstance(value, float | np.floating):
         return repr(float(value))
-    if isinstance(value, np.ndarray | list | tuple):
-        return "_JSON " + json.dumps(np.asarray(value).tolist())
-    return "_JSON " + json.dumps(value, sort_keys=True)
+    try:
+        text = json.dumps(value, sort_keys=True, default=_plain)
+        if isinstance(value, list | tuple):
+            np.array(json.loads(text))  # as the reader will
+    except (TypeError, ValueError) as error:
+        raise _cannot_keep(frame, f"{key!r} in its info ({error})") from error
+    return "_JSON " + text
+
+
+def _reads_as_text(text: str) -> bool:
+    """Whether a reader takes the words for what they are, and not for numbers, truth values or JSON."""
+    words = text.replace(",", " ").split()
+    if not words or not text.isascii() or not text.isprintable() or text.startswith("_JSON "):
+        return False
+    return not all(_is_number(word) for word in words) and not all(word.lower() in _TRUTH for word in words)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy as JSON knows them."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is neither number, text nor list")
 
 
 def _quoted(text: str) -> str:
-    plain = text and not any(character in text for character in ' "=\t\n\\{}[](),')
-    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    plain = text and not any(character in text for character in " \"'=\t\\{}[](),")
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

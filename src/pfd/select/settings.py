@@ -33,6 +33,9 @@ class SelectSettings(Settings):
     farthest: most different frames first. The other two are also the baselines to compare with."""
     max_frames: int = Field(default=24, ge=1)
     """Never more frames than this per iteration: labels are what costs."""
+    min_per_condition: int = Field(default=2, ge=0)
+    """Frames of each temperature and pressure that are taken before the rest is chosen freely: the criteria are judged
+    at every condition on frames chosen here, and entropy alone takes hot ones only. 0 leaves all to the method."""
     k: int = Field(default=32, ge=2)
     """Neighbours that the descriptor of an environment sees; 32 is what the bandwidth was calibrated with."""
     cutoff_A: float = Field(default=5.0, gt=0)

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-import time
 from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    """Run each folder; 0 if all are done, 1 if one failed or holds no result."""
+    """Run each folder; 0 if all are done, 3 if one failed or holds no result.
+
+    A task that failed for good is the last one; so is the running one when SIGUSR1 comes (an engine sends it when
+    a task in another process has failed for good).
+    """
     from pfd.tasks.folder import TaskFolder
     from pfd.tasks.process import seconds_since_start
-    from pfd.tasks.runner import run_task
+    from pfd.tasks.runner import NO_RESULT, run_task
 
+    asked_to_stop: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _: asked_to_stop.append(number))
     import_seconds = seconds_since_start()
     complete = True
     for path in arguments:
-        began = time.perf_counter()
+        if asked_to_stop:
+            return NO_RESULT
         result = run_task(TaskFolder(Path(path).resolve()), import_seconds=import_seconds)
         complete &= result is not None and result.status == "done"
-        if result is not None and time.perf_counter() - began > 0:
-            import_seconds = 0.0
-    return 0 if complete else 1
+        if result is not None and result.status == "failed":
+            return NO_RESULT
+        import_seconds = 0.0
+    return 0 if complete else NO_RESULT
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.stderr.write("usage: python -m pfd.tasks FOLDER [FOLDER ...]\n")
         sys.exit(2)
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # results are on disk: tearing a large package down would take up to a second more

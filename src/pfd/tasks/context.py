@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ class TaskContext:
 
     def __init__(self, folder: TaskFolder, attempt: Path) -> None:
         task = folder.task()
-        self.parameters: dict[str, Any] = task["parameters"]
+        self.parameters: dict[str, Any] = copy.deepcopy(task["parameters"])
         if task.get("how"):
             self.parameters["settings"] |= task["how"]
         self.cores: int = task["resources"]["cores"]

@@ -116,6 +116,8 @@ class TaskFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._task: dict[str, Any] | None = None
+        self._finished: Result | None = None
 
     def __repr__(self) -> str:
         return f"TaskFolder({self.path})"
@@ -127,9 +129,12 @@ class TaskFolder:
 
     @classmethod
     def create(cls, parent: Path, number: int, spec: TaskSpec) -> TaskFolder:
-        """Make the folder with its task.json, or return the one of that identity that is there."""
+        """Make the folder with its task.json (written anew if the task is open), or return the finished one."""
         identity = spec.identity()
         path = parent / f"{number:04d}-{identity[:12]}"
+        there = cls(path)
+        if there.done():
+            return there
         inputs = {
             name: {"path": os.path.relpath(artifact.path, path), "sha256": artifact.sha256}
             for name, artifact in spec.inputs.items()
@@ -153,26 +158,44 @@ class TaskFolder:
         Raises:
             RunError: if it is missing or cut short.
         """
-        content = read_json(self.path / "task.json")
-        if content is None:
+        if self._task is None:
+            self._task = read_json(self.path / "task.json")
+        if self._task is None:
             raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
-        task: dict[str, Any] = content
-        return task
+        return self._task
 
     def result(self) -> Result | None:
-        """The result, None if there is none (or one that was cut short, which counts as none)."""
+        """The result, None if there is none (or one that was cut short, which counts as none).
+
+        A result that says ``done`` never changes again, and is read only once.
+        """
+        if self._finished is not None:
+            return self._finished
         content = read_json(self.path / "result.json")
         if content is None:
             return None
         try:
-            return Result.model_validate(content)
+            result = Result.model_validate(content)
         except ValidationError:
             return None
+        if result.status == "done":
+            self._finished = result
+        return result
 
     def done(self) -> bool:
         """True if, and only if, result.json says so."""
         result = self.result()
         return result is not None and result.status == "done"
+
+    def given_up(self) -> bool:
+        """True if its attempts are used up and the run has gone on without it: submitting again does not retry it."""
+        result = self.result()
+        return result is not None and result.failure is not None and result.failure.kind == "transient"
+
+    def give_up(self, message: str) -> None:
+        """Write down that the run goes on without this task."""
+        result = Result(status="failed", failure=Failure(kind="transient", message=message))
+        write_json(self.path / "result.json", result.model_dump(mode="json"))
 
     def output(self, name: str) -> Artifact:
         """One output of a finished task, with the digest that its result states.
@@ -188,31 +211,28 @@ class TaskFolder:
     def attempts(self) -> list[Path]:
         """The folders of all attempts, oldest first."""
         folder = self.path / "attempts"
-        return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+        if not folder.is_dir():
+            return []
+        return sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
     def claimed_by(self) -> ProcessName | None:
         """The living process that works on this task, if there is one."""
-        for attempt in reversed(self.attempts()):
-            content = read_json(attempt / "claim.json")
-            if content is not None:
-                process = ProcessName.model_validate(content)
-                if process.alive() and not (attempt / "ended.json").is_file():
-                    return process
-        return None
+        return _holder(self.attempts())
 
     def claim(self) -> Path | None:
         """Make the next attempt's folder with this process's claim in it; None if a living process has one.
 
-        The folder appears with the claim inside (a rename onto an existing folder fails), so two processes that
-        start at once cannot both hold it.
+        The folder appears with the claim inside, under the number that follows what was looked at: if another process
+        claimed in between, the rename onto its folder fails, and we look again.
         """
         (self.path / "attempts").mkdir(parents=True, exist_ok=True)
         new = self.path / "attempts" / f".new-{uuid.uuid4().hex}"
         new.mkdir()
         write_json(new / "claim.json", this_process().model_dump())
         try:
-            while self.claimed_by() is None:
-                target = self.path / "attempts" / f"{len(self.attempts()):02d}"
+            while _holder(attempts := self.attempts()) is None:
+                number = int(attempts[-1].name) + 1 if attempts else 0
+                target = self.path / "attempts" / f"{number:02d}"
                 with contextlib.suppress(OSError):
                     new.rename(target)
                     return target
@@ -240,15 +260,29 @@ class TaskFolder:
         return ""
 
 
+def _holder(attempts: list[Path]) -> ProcessName | None:
+    """The living process that works on one of these attempts."""
+    for attempt in reversed(attempts):
+        content = read_json(attempt / "claim.json")
+        if content is not None and not (attempt / "ended.json").is_file():
+            process = ProcessName.model_validate(content)
+            if process.alive():
+                return process
+    return None
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any | None:

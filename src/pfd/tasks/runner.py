@@ -20,6 +20,8 @@ from pfd.tasks.context import TaskContext
 from pfd.tasks.folder import Failure, Result, TaskFolder, write_json
 from pfd.tasks.steps import load_step, preload, versions_of
 
+NO_RESULT = 3
+"""Exit code of a process that leaves a task without ``done``; 1 is Python's own: it broke outside of any task."""
 TRANSIENT_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EIO, errno.ESTALE}
 
 
@@ -34,48 +36,52 @@ def run_task(folder: TaskFolder, *, import_seconds: float = 0.0, redirect: bool 
     Returns:
         The result, or None if the attempt ended without one (transient) or another process holds the claim.
     """
-    result = folder.result()
-    if result is not None and result.status == "done":
-        return result
+    if folder.done():
+        return folder.result()
     attempt = folder.claim()
     if attempt is None:
         return None
     if folder.done():  # its last holder finished between our look and our claim
         folder.end_attempt(attempt, "already done", counted=False)
         return folder.result()
+    (folder.path / "result.json").unlink(missing_ok=True)  # an earlier failure says nothing about this attempt
     with _log(attempt / "log.txt", redirect):
-        return _run_claimed(folder, attempt, import_seconds)
+        try:
+            return _run_claimed(folder, attempt, import_seconds)
+        except KeyboardInterrupt:
+            folder.end_attempt(attempt, "interrupted", counted=False)
+            raise
+        except (Exception, SystemExit) as error:  # the one place: whatever a plug-in raises must end in the folder
+            return _fail(folder, attempt, error)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What kind of failure an exception is: what lies outside the task is transient, anything else fatal."""
+    if isinstance(error, TransientError):
+        return Failure(kind="transient", message=str(error))
+    if isinstance(error, PFDError):
+        return Failure(kind="fatal", message=str(error), exit_code=error.exit_code)
+    if isinstance(error, MemoryError):
+        return Failure(kind="transient", message=f"out of memory: {error}".rstrip(": "))
+    message = f"{type(error).__name__}: {error}"
+    transient = isinstance(error, OSError) and error.errno in TRANSIENT_ERRNO
+    return Failure(kind="transient" if transient else "fatal", message=message)
 
 
 def _run_claimed(folder: TaskFolder, attempt: Path, import_seconds: float) -> Result | None:
     began = time.perf_counter()
-    started = time.time()
-    cores = 1
-    try:
-        context = TaskContext(folder, attempt)
-        cores = context.cores
-        task = folder.task()
-        step = load_step(task["step"])
-        preload(task["step"], context)
-        import_seconds += time.perf_counter() - began
-        began, started = time.perf_counter(), time.time()
-        measured = step(context) or {}
-        outputs = _publish(folder, context)
-    except TransientError as error:
-        folder.end_attempt(attempt, str(error), counted=True)
+    context = TaskContext(folder, attempt)
+    name = folder.task()["step"]
+    step = load_step(name)
+    preload(name, context)
+    import_seconds += time.perf_counter() - began
+    began, started = time.perf_counter(), time.time()
+    measured = step(context) or {}
+    versions = versions_of(name, context)
+    if folder.attempts()[-1] != attempt:  # we were taken for lost: the folder belongs to who took over
+        folder.end_attempt(attempt, "a later attempt has taken over", counted=False)
         return None
-    except PFDError as error:
-        return _fail(folder, attempt, Failure(kind="fatal", message=str(error), exit_code=error.exit_code))
-    except MemoryError:
-        folder.end_attempt(attempt, "out of memory", counted=True)
-        return None
-    except Exception as error:  # the one place: whatever a plug-in raises must end in result.json
-        if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNO:
-            folder.end_attempt(attempt, f"{error}", counted=True)
-            return None
-        traceback.print_exc()
-        message = f"{type(error).__name__}: {error}"
-        return _fail(folder, attempt, Failure(kind="fatal", message=message))
+    outputs = _publish(folder, context)
     result = Result(
         status="done",
         outputs=outputs,
@@ -83,9 +89,9 @@ def _run_claimed(folder: TaskFolder, attempt: Path, import_seconds: float) -> Re
         started=started,
         seconds=time.perf_counter() - began,
         import_seconds=import_seconds,
-        cores=cores,
+        cores=context.cores,
         host=socket.gethostname(),
-        versions=versions_of(task["step"], context),
+        versions=versions,
     )
     write_json(folder.path / "result.json", result.model_dump(mode="json"))
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -106,9 +112,17 @@ def _publish(folder: TaskFolder, context: TaskContext) -> dict[str, str]:
     return digests
 
 
-def _fail(folder: TaskFolder, attempt: Path, failure: Failure) -> Result:
-    folder.end_attempt(attempt, failure.message, counted=False)
-    sys.stderr.write(failure.message + "\n")
+def _fail(folder: TaskFolder, attempt: Path, error: BaseException) -> Result | None:
+    """Note why the attempt ended; only what trying again cannot mend becomes a result."""
+    failure = failure_of(error)
+    text = failure.message if isinstance(error, PFDError) else "".join(traceback.format_exception(error))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with (attempt / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(text.rstrip() + "\n")
+    folder.end_attempt(attempt, failure.message, counted=failure.kind == "transient")
+    if failure.kind == "transient":
+        return None
     result = Result(status="failed", failure=failure, host=socket.gethostname())
     write_json(folder.path / "result.json", result.model_dump(mode="json"))
     return result

@@ -18,12 +18,17 @@ class Budget:
     def __init__(self, campaign: CampaignSettings) -> None:
         self._campaign = campaign
         self._asked: set[str] = set()
+        self._accepted: set[str] = set()
         self._folders: dict[str, float] = {}
 
     @property
     def asked(self) -> int:
         """Different frames asked for so far."""
         return len(self._asked)
+
+    def counts(self) -> dict[str, int]:
+        """Labels ``asked`` for, ``accepted``, and ``rejected`` (or lost) so far."""
+        return {"asked": self.asked, "accepted": len(self._accepted), "rejected": self.asked - len(self._accepted)}
 
     @property
     def core_hours(self) -> float:
@@ -38,6 +43,11 @@ class Budget:
             return 10**9
         return max(0, self._campaign.max_total - self.asked - reserve)
 
+    def cap(self, reserve: int = 0) -> int | None:
+        """As ``left``, but None where there is no cap at all."""
+        capped = self._campaign.max_total is not None or self._campaign.max_core_hours is not None
+        return self.left(reserve) if capped else None
+
     def reached(self) -> bool:
         """True if no further label may be asked for."""
         return self.left() == 0
@@ -45,6 +55,10 @@ class Budget:
     def ask(self, frames: Iterable[str]) -> None:
         """Count frames (by id) as asked for; a frame counts once."""
         self._asked.update(frames)
+
+    def accept(self, frames: Iterable[str]) -> None:
+        """Count frames (by id) as labelled."""
+        self._accepted.update(frames)
 
     def spend(self, folders: Iterable[TaskFolder]) -> None:
         """Count the core seconds of finished label tasks."""

@@ -29,8 +29,8 @@ class Campaign:
     def __init__(self, run: RunFolder, resolved: ResolvedInput, until: str | None = None) -> None:
         self.run, self.resolved, self.until = run, resolved, until
         self.input = resolved.input
-        self.outcome = Outcome(self.input.name, self.input.seed)
         self.budget = Budget(resolved.campaign)
+        self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
 
     def execute(self) -> Outcome:
         """Run everything that the input asks for.
@@ -189,11 +189,6 @@ class Campaign:
         for name, artifact in models.items():
             if artifact is not None:
                 _copy(artifact.path, self.run.path / "models" / name)
-        self.outcome.labels = {
-            "asked": self.budget.asked,
-            "accepted": self.budget.asked - len(self.outcome.rejected),
-            "rejected": len(self.outcome.rejected),
-        }
         decisions: list[Decision] = [state.decision for state in (tuned, distilled) if state and state.decision]
         self.outcome.end([decision.action == "converged" for decision in decisions])
 

@@ -14,7 +14,7 @@ from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.outcome import Outcome
-from pfd.workflow.run_folder import RunFolder
+from pfd.workflow.run_folder import ROUNDING, RunFolder
 
 
 class Paused(Exception):
@@ -120,13 +120,15 @@ class Loop:
         labels: list[TaskFolder] = []
         selected: dict[str, Artifact] = {}
         if label_start:
-            spec = TaskSpec("sample", {"per_trajectory": 10**6}, {"trajectory0": self.structures})
-            chosen = self.run.one(f"{place}/select", spec)
+            chosen = self._sample(f"{place}/select", [self.structures], 10**6, self.explorer.test_frames())
+            self._pause_after("select")
             labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
+            self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
         extra = {f"extra{index}": artifact for index, artifact in enumerate(brought)}
         self._collect(f"{place}/collect", labels, selected | extra)
         self._train(place)
+        self._pause_after("train")
 
     def _iterate(self, at: Iteration) -> Decision:
         turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}")
@@ -184,9 +186,17 @@ class Loop:
         return self.run.one(f"{place}/select", spec)
 
     def _sample_test(self, explored: list[TaskFolder]) -> TaskFolder:
-        inputs = _numbered("trajectory", [folder.output("trajectory.extxyz") for folder in explored])
-        count = self.binding.resolved.input.evaluate.test_frames
-        return self.run.one(f"{self.binding.name}/test/select", TaskSpec("sample", {"per_trajectory": count}, inputs))
+        trajectories = [folder.output("trajectory.extxyz") for folder in explored]
+        return self._sample(f"{self.binding.name}/test/select", trajectories)
+
+    def _sample(
+        self, place: str, trajectories: list[Artifact], count: int | None = None, reserve: int = 0
+    ) -> TaskFolder:
+        """Frames from each trajectory (a test set's number if no count is given), within the budget but a reserve."""
+        cap = self.budget.cap(reserve)
+        parameters = {"per_trajectory": count or self.binding.resolved.input.evaluate.test_frames}
+        parameters |= {"limit": cap} if cap is not None else {}
+        return self.run.one(place, TaskSpec("sample", parameters, _numbered("trajectory", trajectories)))
 
     def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
         """Label all chosen frames in one go; too few accepted ones end the run with their reasons."""
@@ -203,9 +213,10 @@ class Loop:
         notes = [_content(folder, "label/label.json") for group in done.values() for folder in group]
         asked = sum(len(group) for group in groups.values())
         bad = [note for note in notes if not note["accepted"]]
+        self.budget.accept(note["id"] for note in notes if note["accepted"])
         accepted = len(notes) - len(bad)
         self.outcome.rejected += [{"id": note["id"], "reason": note["reason"]} for note in bad]
-        if accepted < self.binding.min_success * asked:
+        if accepted < self.binding.min_success * asked - ROUNDING:
             reason = bad[0]["reason"] if bad else "tasks were lost"
             raise TaskFailed(
                 f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
@@ -232,6 +243,9 @@ class Loop:
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
+        if not _content(collected, "counts.json")["train"]:
+            hint = "look at the trajectories' stop reasons; raise finetune.label.max_total if the test set takes it all"
+            raise TaskFailed("no frame was found to train on", where=place, hint=hint)
         return collected
 
     def _train(self, place: str) -> TaskFolder:
@@ -268,9 +282,8 @@ class Loop:
         where = f"{turn.place}/student-explore"
         turn.own_md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
         self.outcome.trajectories += [_trajectory(folder) for folder in turn.own_md]
-        inputs = _numbered("trajectory", [folder.output("trajectory.extxyz") for folder in turn.own_md])
-        count = self.binding.resolved.input.evaluate.test_frames
-        sample = self.run.one(f"{turn.place}/student-select", TaskSpec("sample", {"per_trajectory": count}, inputs))
+        trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
+        sample = self._sample(f"{turn.place}/student-select", trajectories)
         labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}

@@ -9,6 +9,7 @@ from typing import Any
 
 from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder, write_json
+from pfd.workflow.budget import Budget
 from pfd.workflow.run_folder import RunFolder
 
 STEP_GROUPS = {
@@ -47,6 +48,7 @@ class Outcome:
 
     name: str
     seed: int
+    budget: Budget
     status: str = "running"
     models: dict[str, Compared] = field(default_factory=dict)
     student_vs_teacher: dict[str, Any] | None = None
@@ -54,7 +56,6 @@ class Outcome:
     iterations: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     trajectories: list[dict[str, Any]] = field(default_factory=list)
-    labels: dict[str, int] = field(default_factory=dict)
 
     def add(self, key: str, compared: Compared) -> None:
         """A model's errors on the fixed test set."""
@@ -122,7 +123,7 @@ class Outcome:
         return {
             "models": models,
             "speedup_student_over_teacher": self._speedup(),
-            "labels": self.labels or {"asked": 0, "accepted": 0, "rejected": 0},
+            "labels": self.budget.counts(),
             "iterations": len(self.iterations),
         }
 

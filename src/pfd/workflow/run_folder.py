@@ -21,6 +21,8 @@ from pfd.tasks.steps import STEPS
 from pfd.workflow.journal import Journal
 
 NAME_FILE = "run.json"
+ROUNDING = 1e-9
+"""0.8 of 5 is 4, whatever floating point makes of it."""
 Watcher = Callable[[str, Progress], None]
 """Told the place of a group of tasks and how far it is."""
 
@@ -70,14 +72,15 @@ class RunFolder:
 
         Args:
             groups: place in the run (``finetune/iter-000/explore``) -> tasks, all of one step.
-            min_done: part of all these tasks that must end with a result; folders of others come back undone.
+            min_done: part of all these tasks that must end with a result; folders of others come back undone, and
+                stay so when the input is submitted again: what was built without them stands.
 
         Raises:
             TaskFailed: if a task failed for good, or too many used up their retries.
         """
         folders = {place: [self._folder(place, *each) for each in enumerate(specs)] for place, specs in groups.items()}
         everything = list({str(f.path): f for group in folders.values() for f in group}.values())
-        pending = [folder for folder in everything if not folder.done()]
+        pending = [folder for folder in everything if not folder.done() and not folder.given_up()]
         self.reused += len(everything) - len(pending)
         place = next(iter(groups))
         if pending:
@@ -87,16 +90,25 @@ class RunFolder:
                 for folder in pending:
                     _run_here(folder)
             else:
-                lost = self._engine.run(everything, lambda progress: self._watch(place, progress))
-                for path, message in lost.items():
-                    self.journal.write("lost", task=os.path.relpath(path, self.path), message=message)
-                if len(lost) > (1.0 - min_done) * len(everything):
-                    path, message = next(iter(lost.items()))
-                    hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then submit again"
-                    what = f"{len(lost)} of {len(everything)} tasks used up their attempts; the first: {message}"
-                    raise TaskFailed(what, where=place, hint=hint)
+                self._run_elsewhere(place, everything, min_done)
             self.journal.write("finished", place=place, step=step, total=len(everything))
         return folders
+
+    def _run_elsewhere(self, place: str, folders: list[TaskFolder], min_done: float) -> None:
+        """Have the engine run what is neither done nor given up."""
+        wanted = [folder for folder in folders if not folder.given_up()]
+        lost = self._engine.run(wanted, lambda progress: self._watch(place, progress))
+        for path, message in lost.items():
+            self.journal.write("lost", task=os.path.relpath(path, self.path), message=message)
+        undone = sum(not folder.done() for folder in folders)
+        if lost and len(folders) - undone < min_done * len(folders) - ROUNDING:
+            path, message = next(iter(lost.items()))
+            hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then submit again"
+            what = f"{undone} of {len(folders)} tasks used up their attempts; the first: {message}"
+            raise TaskFailed(what, where=place, hint=hint)
+        for folder in folders:
+            if str(folder.path) in lost:
+                folder.give_up(lost[str(folder.path)])
 
     def superseded(self) -> list[str]:
         """Task folders of the run that this submission did not use, relative to the run folder."""
@@ -177,7 +189,11 @@ def take_folder(path: Path, name: str) -> None:
     Raises:
         RunError: if it holds a run of another name, or something that is no run.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "name another: pfd submit INPUT RUN"
+        raise RunError(f"cannot make the folder: {error.strerror}", where=str(path), hint=hint) from error
     content = read_json(path / NAME_FILE)
     if content is None:
         if any(child.name != NAME_FILE for child in path.iterdir()):
@@ -198,5 +214,7 @@ def _run_here(folder: TaskFolder) -> None:
     result = run_task(folder, redirect=False)
     if result is None or result.status != "done":
         failure = result.failure if result is not None else None
-        message = failure.message if failure else "the attempt ended without a result"
-        raise TaskFailed(message, where=f"task {folder.name}", exit_code=failure.exit_code if failure else 1)
+        message = failure.message if failure else "; ".join(folder.counted_attempts()[-1:]) or "another process has it"
+        hint = "" if failure else "submit the input again"
+        code = failure.exit_code if failure else 1
+        raise TaskFailed(message, where=f"task {folder.name}", hint=hint, exit_code=code)

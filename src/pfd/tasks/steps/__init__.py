@@ -67,7 +67,9 @@ def load_step(name: str) -> StepFunction:
 
 
 def preload(name: str, task: TaskContext) -> None:
-    """Import the packages of the task's family now, so that imports are not counted as work."""
+    """Import ASE's readers and the packages of the task's family now, so that imports are not counted as work."""
+    import ase.io  # noqa: F401
+
     from pfd.models.family import MODEL_FILE, read_model
     from pfd.models.training import make_family, require_family
 
@@ -83,12 +85,12 @@ def preload(name: str, task: TaskContext) -> None:
 
 
 def versions_of(name: str, task: TaskContext) -> dict[str, str]:
-    """Versions of pfd, of the packages that all steps use, and of the model's family."""
+    """Versions of pfd, of the packages that all steps use, and of the family of the model it reads or makes."""
     from pfd.models.family import MODEL_FILE, read_model
 
     versions = {package: version(package) for package in ("pfd-kit", "numpy", "ase")}
     entry = STEPS[name].model
-    for folder in (task.input(entry) if entry and task.has(entry) else None,):
-        if folder is not None and (folder / MODEL_FILE).is_file():
+    for folder in (*([task.input(entry)] if entry and task.has(entry) else []), task.out("model")):
+        if (folder / MODEL_FILE).is_file():
             versions |= read_model(folder).versions
     return versions

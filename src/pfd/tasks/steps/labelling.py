@@ -103,11 +103,11 @@ def _reasons(task: TaskContext) -> dict[str, str]:
 def _split(
     frames: list[Atoms], train: list[Atoms], valid: list[Atoms], fraction: float, seed: int
 ) -> tuple[list[Atoms], list[Atoms]]:
-    """Training and validation part of the new frames; those that are there already are left out."""
+    """Training and validation part of the new frames; those that are there already, or stand twice, are left out."""
     from pfd.frames.split import split_by_trajectory
 
     known = {frame.info["id"] for frame in [*train, *valid]}
-    fresh = [frame for frame in frames if frame.info["id"] not in known]
+    fresh = list({frame.info["id"]: frame for frame in frames if frame.info["id"] not in known}.values())
     if fraction <= 0.0 or len(fresh) < 2:
         return fresh, []
     return split_by_trajectory(fresh, fraction, seed, gap=0.0)  # a gap would throw paid labels away

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from pfd.frames import read_frames, with_origin, without_labels, write_frames
 from pfd.frames.frame import STATE_KEYS
@@ -11,13 +12,15 @@ from pfd.tasks.context import TaskContext
 if TYPE_CHECKING:
     from ase import Atoms
 
+T = TypeVar("T")
+
 
 def select(task: TaskContext) -> None:
     """Parameters settings, limit, seed; inputs trajectory0..., reference0....
 
     Outputs: selected.extxyz, frames, selection.json.
     """
-    from pfd.select.choose import select_frames
+    from pfd.select.conditions import select_by_condition
     from pfd.select.settings import SelectSettings
 
     settings = SelectSettings.model_validate(task.parameters["settings"])
@@ -25,14 +28,14 @@ def select(task: TaskContext) -> None:
     reference = [frame for path in task.inputs("reference") for frame in read_frames(path)]
     limit = min(settings.max_frames, task.parameters["limit"])
     settings = settings.model_copy(update={"max_frames": max(1, limit)})
-    chosen = select_frames(candidates, reference, settings, task.seed, task.progress)
+    chosen = select_by_condition(candidates, reference, settings, task.seed, task.progress)
     indices = chosen.indices[: max(0, limit)]
     write_chosen(task, [candidates[index] for index in indices])
     task.write(
         "selection.json",
         {
             "selected": len(indices),
-            "gains": [gain for gain in chosen.gains[: len(indices)] if gain is not None],
+            "gains": list(chosen.gains[: len(indices)]),
             "candidates": chosen.candidates,
             "passed": chosen.passed,
             "refused": dict(chosen.rejected),
@@ -41,15 +44,16 @@ def select(task: TaskContext) -> None:
 
 
 def sample(task: TaskContext) -> None:
-    """Parameters per_trajectory, inputs trajectory0... Outputs as in ``select``.
+    """Parameters per_trajectory, limit (if there is one), inputs trajectory0... Outputs as in ``select``.
 
-    Frames are taken evenly from the end of each trajectory backwards, among those that pass the sanity gate.
+    Frames are taken evenly from the end of each trajectory backwards, among those that pass the sanity gate; a limit
+    is shared out in turn.
     """
     from pfd.select.gate import pass_gate
     from pfd.select.settings import GateSettings
 
     count = task.parameters["per_trajectory"]
-    taken: list[Atoms] = []
+    taken: list[list[Atoms]] = []
     refused = 0
     for path in task.inputs("trajectory"):
         frames = read_frames(path)
@@ -57,9 +61,21 @@ def sample(task: TaskContext) -> None:
         good = [frames[index] for index in gate.indices]
         refused += len(frames) - len(good)
         stride = max(1, len(good) // count) if good else 1
-        taken += good[::-1][::stride][:count][::-1]
-    write_chosen(task, taken)
-    task.write("selection.json", {"selected": len(taken), "refused": refused})
+        taken.append(good[::-1][::stride][:count][::-1])
+    chosen = share_out(taken, task.parameters.get("limit"))
+    write_chosen(task, chosen)
+    task.write("selection.json", {"selected": len(chosen), "refused": refused})
+
+
+def share_out(groups: Sequence[Sequence[T]], limit: int | None) -> list[T]:
+    """At most ``limit`` members of the groups (None: all), one of each in turn, in the order of the groups.
+
+    >>> share_out(["abc", "d", "ef"], 4)
+    ['a', 'b', 'd', 'e']
+    """
+    turns = sorted((place, number) for number, group in enumerate(groups) for place in range(len(group)))
+    kept = sorted((number, place) for place, number in turns[:limit])
+    return [groups[number][place] for number, place in kept]
 
 
 def write_chosen(task: TaskContext, frames: list[Atoms]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pfd.frames import read_frames, write_frames
+from pathlib import Path
+
+from pfd.frames import write_frames
 from pfd.tasks.context import TaskContext
 
 
@@ -15,7 +17,7 @@ def structures(task: TaskContext) -> None:
         StructureSettings.model_validate(entry | {"file": str(path)})
         for entry, path in zip(task.parameters["structures"], paths, strict=True)
     ]
-    write_frames(task.out("frames.extxyz"), build_structures(settings, paths[0].parent, task.seed))
+    write_frames(task.out("frames.extxyz"), build_structures(settings, Path(), task.seed))
 
 
 def data(task: TaskContext) -> None:
@@ -28,8 +30,3 @@ def data(task: TaskContext) -> None:
         frame.info["level_of_theory"] = level
         frame.info.setdefault("trajectory", f"{task.parameters['name']}-{index // 10}")
     write_frames(task.out("frames.extxyz"), frames)
-
-
-def read_all(task: TaskContext, prefix: str) -> list[object]:
-    """All frames of the numbered inputs, in order."""
-    return [frame for path in task.inputs(prefix) for frame in read_frames(path)]

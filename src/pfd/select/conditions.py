@@ -1,0 +1,64 @@
+"""Selection with a share for every condition: the surprising frames are mostly hot, and cold ones must be known too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from pfd.select.choose import Report, Selection, select_frames
+from pfd.select.settings import SelectSettings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def condition_of(frame: Atoms) -> Hashable:
+    """The temperature and pressure that a frame was made at (None where it does not say)."""
+    return frame.info.get("temperature_K"), frame.info.get("pressure_GPa")
+
+
+def select_by_condition(
+    candidates: Sequence[Atoms],
+    reference: Sequence[Atoms],
+    settings: SelectSettings,
+    seed: int,
+    progress: Report | None = None,
+) -> Selection:
+    """Choose first ``min_per_condition`` frames of each condition, then the rest from all candidates.
+
+    Convergence is judged at every condition that was asked for, on frames chosen here: a condition without any could
+    never be judged. The budget ``max_frames`` holds for all picks together; where it is too small for every condition,
+    the conditions get equal shares of it, the coldest first.
+
+    Args:
+        candidates, reference, settings, seed, progress: as in ``select_frames``.
+    """
+    conditions = sorted({condition_of(frame) for frame in candidates}, key=repr)
+    share = min(settings.min_per_condition, settings.max_frames // max(1, len(conditions)))
+    if len(conditions) < 2 or share == 0:
+        return select_frames(candidates, reference, settings, seed, progress)
+    indices: list[int] = []
+    gains: list[float] = []
+    for condition in conditions:
+        own = [index for index, frame in enumerate(candidates) if condition_of(frame) == condition]
+        known = [*reference, *(candidates[index] for index in indices)]
+        part = select_frames([candidates[index] for index in own], known, _limited(settings, share), seed)
+        indices += [own[index] for index in part.indices]
+        gains += part.gains
+    known = [*reference, *(candidates[index] for index in indices)]
+    rest = [index for index in range(len(candidates)) if index not in set(indices)]
+    left = settings.max_frames - len(indices)
+    others = select_frames([candidates[index] for index in rest], known, _limited(settings, max(1, left)), seed, progress)
+    chosen = tuple(rest[index] for index in others.indices[:left])
+    return Selection(
+        indices=(*indices, *chosen),
+        gains=(*gains, *others.gains[:left]),
+        rejected=dict(Counter(others.rejected)),
+        candidates=len(candidates),
+        passed=others.passed + len(indices),
+    )
+
+
+def _limited(settings: SelectSettings, frames: int) -> SelectSettings:
+    return settings.model_copy(update={"max_frames": frames})

@@ -1,0 +1,346 @@
+"""Every mistake in an input: one message that names file, key, mistake and mend; exit code 2; nothing is started."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import bulk, fcc111
+
+from pfd.cli import main as cli
+from pfd.frames import Labels, with_labels, write_frames
+
+MD = {"method": "md", "temperatures_K": [300], "timestep_fs": 2.0, "steps": 20, "every": 10}
+GOOD = {
+    "name": "bad",
+    "teacher": {"family": "toy", "model": "soft-copper"},
+    "structures": [{"file": "Cu.extxyz", "supercell": [2, 2, 2]}],
+    "finetune": {
+        "explore": [[MD]],
+        "select": {"max_frames": 4},
+        "label": {"method": "toy"},
+        "converge": {"force_rmse_relative": 0.05},
+        "max_iterations": 1,
+    },
+    "distill": {
+        "student": {"family": "toy", "functions": 10},
+        "explore": [[MD]],
+        "converge": {"force_rmse_relative": 0.05},
+        "max_iterations": 1,
+    },
+    "evaluate": {"test_frames": 1, "speed_atoms": 0},
+}
+GROUP = "finetune.explore.0.0"
+POOL = {"method": "pool", "file": "pool.extxyz"}
+DROP = object()
+
+MISTAKES = {
+    # unknown keys, at every level
+    "top": ({"finetun": {}}, ["finetun: unknown key", "did you mean 'finetune'"]),
+    "teacher": ({"teacher.modell": "x"}, ["teacher.modell: unknown key", "'model'"]),
+    "structure": ({"structures.0.supercel": [1, 1, 1]}, ["structures.0.supercel: unknown key", "'supercell'"]),
+    "perturb": ({"structures.0.perturb": {"cout": 1}}, ["structures.0.perturb.cout: unknown key", "'count'"]),
+    "data": ({"data": [{"file": "labelled.extxyz", "lables": {}}]}, ["data.0.lables: unknown key", "'labels'"]),
+    "loop": ({"finetune.max_iteration": 3}, ["finetune.max_iteration: unknown key", "'max_iterations'"]),
+    "group": ({f"{GROUP}.temperature_K": [300]}, [f"{GROUP}.temperature_K: unknown key", "'temperatures_K'"]),
+    "group of distil": ({"distill.explore.0.0.step": 5}, ["distill.explore.0.0.step: unknown key", "'steps'"]),
+    "stop": ({f"{GROUP}.stop": {"min_distanze": 0.4}}, [f"{GROUP}.stop.min_distanze: unknown key", "'min_distance'"]),
+    "pool group": ({GROUP: POOL | {"fil": "x"}}, [f"{GROUP}.fil: unknown key", "'file'"]),
+    "select": ({"finetune.select.max_frame": 3}, ["finetune.select.max_frame: unknown key", "'max_frames'"]),
+    "gate": (
+        {"finetune.select.gate": {"max_force": 3}},
+        ["finetune.select.gate.max_force: unknown key", "'max_force_eV_per_A'"],
+    ),
+    "label": ({"finetune.label.constant_ev": 1.0}, ["finetune.label.constant_ev: unknown key", "'constant_eV'"]),
+    "label, common": ({"finetune.label.max_totl": 3}, ["finetune.label.max_totl: unknown key", "'max_total'"]),
+    "accept": (
+        {"finetune.label.accept": {"max_force": 1}},
+        ["finetune.label.accept.max_force: unknown key", "'max_force_eV_per_A'"],
+    ),
+    "train": ({"finetune.train": {"rigde": 1e-3}}, ["finetune.train.rigde: unknown key", "'ridge'"]),
+    "train, common": (
+        {"finetune.train": {"valid_frac": 0.1}},
+        ["finetune.train.valid_frac: unknown key", "'valid_fraction'"],
+    ),
+    "student": ({"distill.student.function": 10}, ["distill.student.function: unknown key", "'functions'"]),
+    "converge": ({"finetune.converge": {"force_rmse": 0.1}}, ["finetune.converge.force_rmse: unknown key", "'force_"]),
+    "evaluate": ({"evaluate.test_frame": 3}, ["evaluate.test_frame: unknown key", "'test_frames'"]),
+    "resources": ({"resources": {"lable": {}}}, ["resources.lable: unknown key", "'label'"]),
+    "resources of a step": (
+        {"resources": {"label": {"memory_Gb": 2}}},
+        ["resources.label.memory_Gb: unknown key", "'memory_GB'"],
+    ),
+    # names that are none
+    "method of a group": ({f"{GROUP}.method": "mdd"}, [f"{GROUP}.method", "'mdd'", "md", "pool"]),
+    "no method in a group": ({f"{GROUP}.method": DROP}, [f"{GROUP}.method: missing", "md", "pool"]),
+    "family": ({"teacher.family": "toyy"}, ["teacher.family", "'toyy'", "did you mean 'toy'"]),
+    "labeler": ({"finetune.label.method": "tblit"}, ["finetune.label.method", "did you mean 'tblite'"]),
+    "no labeler": ({"finetune.label": {}}, ["finetune.label.method", "missing"]),
+    "student family": ({"distill.student.family": "podd"}, ["distill.student.family", "did you mean 'pod'"]),
+    "no student family": ({"distill.student": {}}, ["distill.student.family", "missing"]),
+    "student that cannot be fitted": ({"distill.student": {"family": "chgnet"}}, ["distill.student.family", "use pod"]),
+    "teacher that cannot be tuned": ({"teacher.family": "pod"}, ["teacher.family", "'pod'", "cannot be fine-tuned"]),
+    "select method": ({"finetune.select.method": "entropie"}, ["finetune.select.method", "'entropie'", "entropy"]),
+    "label name": ({"data": [{"file": "labelled.extxyz", "labels": {"force": "f"}}]}, ["data.0.labels.force", "forces"]),
+    "weights": ({"teacher.model": "hard-copper"}, ["teacher.model", "'hard-copper'", "soft-copper"]),
+    # wrong types and values
+    "text for a number": ({f"{GROUP}.steps": "many"}, [f"{GROUP}.steps", "'many'", "integer"]),
+    "number for a list": ({f"{GROUP}.temperatures_K": 300}, [f"{GROUP}.temperatures_K", "300", "[300]"]),
+    "list for a section": ({"teacher": ["toy"]}, ["teacher", "section"]),
+    "text for a section": ({"finetune": "yes"}, ["finetune", "'yes'", "section"]),
+    "null top section": ({"teacher": None}, ["teacher", "empty"]),
+    "null select": ({"finetune.select": None}, ["finetune.select", "empty"]),
+    "null label": ({"finetune.label": None}, ["finetune.label", "empty"]),
+    "null explore": ({"finetune.explore": None}, ["finetune.explore", "empty"]),
+    "null group": ({GROUP: None}, [GROUP, "empty"]),
+    "no stage": ({"finetune.explore": []}, ["finetune.explore", "at least one stage"]),
+    "empty stage": ({"finetune.explore": [[]]}, ["finetune.explore", "at least one"]),
+    "bool for a count": ({"finetune.select.max_frames": True}, ["finetune.select.max_frames", "true", "number"]),
+    "bool for a length": ({f"{GROUP}.timestep_fs": True}, [f"{GROUP}.timestep_fs", "true", "number"]),
+    "bool for a plug-in's number": (
+        {"finetune.label.constant_eV": True},
+        ["finetune.label.constant_eV", "true", "number"],
+    ),
+    "bool for the seed": ({"seed": True}, ["seed", "true", "number"]),
+    "bool in a list": ({f"{GROUP}.temperatures_K": [True]}, [f"{GROUP}.temperatures_K.0", "true", "number"]),
+    "fraction for a count": ({f"{GROUP}.steps": 10.5}, [f"{GROUP}.steps", "10.5", "integer"]),
+    "name with a slash": ({"name": "a/b"}, ["name", "'a/b'", "letters, digits"]),
+    "name that leads elsewhere": ({"name": ".."}, ["name", "'..'", "letters, digits"]),
+    "no name": ({"name": DROP}, ["name: missing"]),
+    "nothing to do": ({"finetune": DROP, "distill": DROP}, ["nothing to do", "finetune"]),
+    "budget of labels 0": ({"finetune.label.max_total": 0}, ["finetune.label.max_total", "greater than or equal to 1"]),
+    "budget of frames 0": ({"finetune.select.max_frames": 0}, ["finetune.select.max_frames", "or equal to 1"]),
+    "budget of hours 0": ({"finetune.label.max_core_hours": 0}, ["finetune.label.max_core_hours", "greater than 0"]),
+    "no iteration": ({"finetune.max_iterations": 0}, ["finetune.max_iterations", "or equal to 1"]),
+    "min_success 2": ({"finetune.label.min_success": 2}, ["finetune.label.min_success", "less than or equal to 1"]),
+    "negative steps": ({f"{GROUP}.steps": -5}, [f"{GROUP}.steps", "-5", "greater than or equal to 1"]),
+    "negative temperature": ({f"{GROUP}.temperatures_K": [-3]}, [f"{GROUP}.temperatures_K.0", "greater than 0"]),
+    "not a number": ({f"{GROUP}.temperatures_K": [float("nan")]}, [f"{GROUP}.temperatures_K.0", "finite"]),
+    "endless": ({f"{GROUP}.coupling_fs": float("inf")}, [f"{GROUP}.coupling_fs", "finite"]),
+    "no frame kept": ({f"{GROUP}.every": 100}, [GROUP, "no frame is kept", "raise steps or lower every"]),
+    "all frames for validation": (
+        {"finetune.train": {"valid_fraction": 1.0}},
+        ["finetune.train.valid_fraction", "less than 1"],
+    ),
+    "all teacher's frames for validation": ({"distill.valid_fraction": 1.0}, ["distill.valid_fraction", "less than 1"]),
+    "all of a pool for tests": ({"evaluate.pool_test_fraction": 1.0}, ["evaluate.pool_test_fraction", "less than 1"]),
+    "a pool of one for tests": (
+        {GROUP: POOL | {"file": "one.extxyz"}},
+        ["evaluate.pool_test_fraction", "one.extxyz", "no training frame"],
+    ),
+    "no limit": ({"finetune.converge": {}}, ["finetune.converge", "at least one limit"]),
+    "walltime": ({"resources": {"label": {"walltime": "soon"}}}, ["resources.label.walltime", "'soon'", "2h"]),
+    "no such structure": ({f"{GROUP}.structures": [7]}, [f"{GROUP}.structures", "no structure 7"]),
+    "student while fine-tuning": ({f"{GROUP}.with": "student"}, [f"{GROUP}.with", "no student"]),
+    "pressure without npt": ({f"{GROUP}.pressures_GPa": [1.0]}, [GROUP, "npt only"]),
+    # files
+    "no structure file": ({"structures.0.file": "Ag.cif"}, ["structures.0.file", "no such file", "Ag.cif"]),
+    "a folder for a structure": ({"structures.0.file": "folder"}, ["structures.0.file", "folder"]),
+    "empty structure file": ({"structures.0.file": "empty.cif"}, ["structures.0.file", "empty.cif", "empty"]),
+    "binary structure file": ({"structures.0.file": "binary.cif"}, ["structures.0.file", "binary.cif", "not readable"]),
+    "no structure for MD": ({"structures": DROP}, [GROUP, "structures"]),
+    "no pool file": ({GROUP: POOL | {"file": "nowhere.xyz"}}, [f"{GROUP}.file", "no such file"]),
+    "empty pool": ({GROUP: POOL | {"file": "empty.extxyz"}}, [f"{GROUP}.file", "no frame"]),
+    "no labelled file": ({"data": [{"file": "nowhere.xyz"}]}, ["data.0.file", "no such file"]),
+    "no labels at all": ({"data": [{"file": "Cu.extxyz"}]}, ["data.0.file", "label"]),
+    "no forces": ({"data": [{"file": "energies.extxyz"}]}, ["data.0.file", "no forces", "labels: {"]),
+    "wrong key of labels": (
+        {"data": [{"file": "labelled.extxyz", "labels": {"forces": "dft_forces"}}]},
+        ["data.0.file", "'dft_forces'", "the frame has", "energy"],
+    ),
+    "no test file": ({"evaluate.test_file": "nowhere.xyz"}, ["evaluate.test_file", "no such file"]),
+    "test file without forces": ({"evaluate.test_file": "energies.extxyz"}, ["evaluate.test_file", "no forces"]),
+    # physics that cannot be
+    "npt of a slab": (
+        {f"{GROUP}.ensemble": "npt", "structures.0": {"file": "slab.extxyz"}},
+        [f"{GROUP}.ensemble", "vacuum", "nvt"],
+    ),
+    "npt of a cluster": (
+        {f"{GROUP}.ensemble": "npt", "structures.0": {"file": "cluster.extxyz"}},
+        [f"{GROUP}.ensemble", "periodic", "nvt"],
+    ),
+    "supercell of a cluster": (
+        {"structures.0.file": "cluster.extxyz"},
+        ["structures.0", "supercell [2, 2, 2] does not fit"],
+    ),
+    "charge": ({"structures.0.file": "charged.extxyz"}, ["finetune.label.method", "cannot honour charge", "'toy'"]),
+    "spin": ({"structures.0.file": "spin.extxyz"}, ["finetune.label.method", "cannot honour spin", "'toy'"]),
+    "partial periodicity": ({"structures.0": {"file": "slab.extxyz"}}, ["finetune.label.method", "partial_pbc"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with good and bad files beside the input; the working folder is an empty one below it."""
+    copper = bulk("Cu", cubic=True)
+    labels = Labels(-1.0, 0.0 * copper.positions, None, "")
+    slab = fcc111("Cu", (2, 2, 3), vacuum=8.0)
+    charged, spin = copper.copy(), copper.copy()
+    charged.info["charge"], spin.info["spin"] = 1, 3
+    sets = {
+        "Cu": copper,
+        "one": with_labels(copper, labels),
+        "pool": copper,
+        "labelled": with_labels(copper, labels),
+        "energies": with_labels(copper, Labels(-1.0)),
+        "slab": slab,
+        "cluster": Atoms("Cu2", positions=[[0, 0, 0], [2.4, 0, 0]]),
+        "charged": charged,
+        "spin": spin,
+        "Al": bulk("Al", cubic=True),
+    }
+    for name, frame in sets.items():
+        write_frames(tmp_path / f"{name}.extxyz", [frame])
+    (tmp_path / "empty.cif").touch()
+    (tmp_path / "empty.extxyz").touch()
+    (tmp_path / "binary.cif").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def edited(edits: dict) -> dict:
+    """The good input with some values set or dropped, named by dotted paths."""
+    tree = copy.deepcopy(GOOD)
+    for path, value in edits.items():
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        place = tree
+        for part in parents:
+            place = place[part]
+        if value is DROP:
+            del place[last]
+        else:
+            place[last] = value
+    return tree
+
+
+def submit(path: Path, monkeypatch: pytest.MonkeyPatch, command: str = "submit") -> int:
+    """The exit code of a command on an input file, in this process."""
+    monkeypatch.setattr(sys, "argv", ["pfd", command, str(path)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return ending.value.code
+
+
+def refused(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> str:
+    """What is said of an input that must be refused before anything is started."""
+    assert submit(path, monkeypatch) == 2
+    message = capsys.readouterr().err
+    assert path.name in message
+    assert "Traceback" not in message
+    assert not any((path.parent / "here").iterdir()), "something was started"
+    return message
+
+
+def test_the_good_input_is_good(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(GOOD))
+    monkeypatch.setattr(sys, "argv", ["pfd", "check", str(path)])
+    cli.app(standalone_mode=False)
+    assert "no mistake found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_one_mistake_one_message(name, folder, monkeypatch, capsys):
+    edits, expected = MISTAKES[name]
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited(edits)))
+    message = refused(path, monkeypatch, capsys)
+    for text in expected:
+        assert text in message
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"seed": -1, "finetune.max_iteration": 3, f"{GROUP}.steps": -5})))
+    message = refused(path, monkeypatch, capsys)
+    assert all(key in message for key in ("seed", "finetune.max_iteration", f"{GROUP}.steps"))
+
+
+FILES = {
+    "key twice": (b"name: a\nname: b\n", ["line 2", "'name'", "twice"]),
+    "key twice below": (b"teacher:\n  family: toy\n  family: pod\n", ["line 3", "'family'", "twice"]),
+    "tab": (b"name: a\nteacher:\n\tfamily: toy\n", ["line 3", "spaces"]),
+    "not closed": (b"name: [a\nteacher: {}\n", ["line 2", "not readable"]),
+    "binary": (bytes(range(256)), ["not UTF-8"]),
+    "zero byte": (b"name: a\x00b\n", ["not readable"]),
+    "empty": (b"", ["no keys", "name:"]),
+    "comment only": (b"# nothing\n", ["no keys"]),
+    "list": (b"- name: a\n- teacher: b\n", ["list", "name:"]),
+    "text": (b"hello\n", ["no keys"]),
+    "two documents": (b"name: a\n---\nname: b\n", ["line 2", "document"]),
+    "number as key": (b"name: a\n1: 2\n", ["1", "text"]),
+    "list as key": (b"name: a\n? [1, 2]\n: b\n", ["line 2"]),
+    "python object": (b"name: !!python/object/apply:os.getcwd []\n", ["line 1", "python/object"]),
+    "large": (b"# " + b"x" * 5_000_001, ["5 MB"]),
+    "alias of itself": (b"name: a\nteacher: &a\n  family: *a\n", ["alias"]),
+    "alias bomb": (
+        b"a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + b"".join(
+            b"%c: &%c [%s]\n" % (c + 1, c + 1, b", ".join([b"*" + bytes([c])] * 10)) for c in range(ord("a"), ord("j"))
+        ),
+        ["alias"],
+    ),
+    "deep": (b"name: " + b"[" * 5000 + b"]" * 5000, ["nested"]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_input(name, folder, monkeypatch, capsys):
+    content, expected = FILES[name]
+    path = folder / "input.yaml"
+    path.write_bytes(content)
+    message = refused(path, monkeypatch, capsys)
+    assert len(message) < 2000
+    for text in expected:
+        assert text in message
+
+
+def test_json_with_a_key_twice(folder, monkeypatch, capsys):
+    path = folder / "input.json"
+    path.write_text('{"name": "a", "name": "b"}')
+    assert "'name' stands twice" in refused(path, monkeypatch, capsys)
+
+
+def test_broken_json_names_the_line(folder, monkeypatch, capsys):
+    path = folder / "input.json"
+    path.write_text('{"name": "a",\n "seed": }')
+    assert "line 2" in refused(path, monkeypatch, capsys)
+
+
+def test_no_such_input(folder, monkeypatch, capsys):
+    assert "no such file" in refused(folder / "missing.yaml", monkeypatch, capsys)
+
+
+def test_an_element_that_the_model_does_not_know(folder, monkeypatch, capsys):
+    """It takes the model to know; adopting it is all that is done."""
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"structures.0.file": "Al.extxyz"})))
+    assert submit(path, monkeypatch) == 2
+    message = capsys.readouterr().err
+    assert all(text in message for text in ("does not know Al", "'soft-copper'", "structures"))
+    assert "Traceback" not in message
+    assert not (folder / "here" / "bad" / "finetune").exists()
+
+
+def test_the_real_command_line_says_the_same(folder):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"finetune.max_iteration": 3})))
+    command = [sys.executable, "-m", "pfd.cli.main", "submit", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "input.yaml: finetune.max_iteration: unknown key; did you mean 'max_iterations'?" in done.stderr
+    assert not any((folder / "here").iterdir())

@@ -1,0 +1,54 @@
+"""A toy input small enough to be run many times: one temperature, few frames, the real machinery."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
+MD = {"method": "md", "temperatures_K": [400], "timestep_fs": 2.0, "steps": 40, "every": 10}
+SMALL = {
+    "name": "small",
+    "seed": 3,
+    "teacher": {"family": "toy", "model": "soft-copper"},
+    "structures": [{"file": "Cu.cif", "supercell": [2, 2, 2], "perturb": {"count": 1, "displacement_A": 0.05}}],
+    "finetune": {
+        "explore": [[MD]],
+        "select": {"max_frames": 4},
+        "label": {"method": "toy"},
+        "converge": {"force_rmse_relative": 0.1},
+        "max_iterations": 2,
+    },
+    "distill": {
+        "student": {"family": "toy", "functions": 10},
+        "explore": [[MD]],
+        "select": {"max_frames": 6},
+        "converge": {"force_rmse_relative": 0.2},
+        "max_iterations": 2,
+        "own_md_factor": 2,
+    },
+    "evaluate": {"test_frames": 2, "speed_atoms": 0},
+}
+
+
+@pytest.fixture
+def small():
+    """The input as plain data, to be changed by a test."""
+    return copy.deepcopy(SMALL)
+
+
+@pytest.fixture
+def write_input(tmp_path):
+    """Write an input with its structure file beside it, and return its path."""
+
+    def write(content, name="input.yaml"):
+        shutil.copyfile(EXAMPLE / "Cu.cif", tmp_path / "Cu.cif")
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write

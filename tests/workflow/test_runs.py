@@ -1,0 +1,176 @@
+"""Whole runs on toys: how they end, what they count, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pfd
+from pfd.errors import DataError, RunError, TaskFailed
+from pfd.frames import labels_of, read_frames
+from pfd.workflow.journal import Journal
+from pfd.workflow.run_folder import driver_lock, take_folder, task_folders
+
+
+def steps_of(run):
+    return [folder.task()["step"] for folder in task_folders(run)]
+
+
+def test_a_run_ends_with_models_data_summary_and_report(write_input, small, tmp_path):
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.status == "converged"
+    assert run.exit_code == 0
+    summary = run.summary
+    assert summary["models"]["finetuned"]["test"]["force_rmse_meV_per_A"] < 0.2 * (
+        summary["models"]["pretrained"]["test"]["force_rmse_meV_per_A"]
+    )
+    assert summary["labels"]["asked"] == summary["labels"]["accepted"] + summary["labels"]["rejected"]
+    assert set(summary["models"]) == {"pretrained", "finetuned", "student", "scratch"}
+    assert "<html" in (run.path / "report.html").read_text(encoding="utf-8")
+    test = read_frames(run.path / "data" / "finetune-test.extxyz")
+    train = read_frames(run.path / "data" / "finetune-train.extxyz")
+    assert not {frame.info["trajectory"] for frame in test} & {frame.info["trajectory"] for frame in train}
+    calculator = pfd.load(run.student)
+    frame = test[0].copy()
+    frame.calc = calculator
+    assert frame.get_forces() == pytest.approx(labels_of(test[0]).forces, abs=0.2)
+
+
+def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small, tmp_path):
+    del small["distill"]
+    path = write_input(small)
+    run = pfd.submit(path, tmp_path / "run", until="select")
+    assert run.status == "paused"
+    assert "label" not in steps_of(run.path)
+    assert pfd.submit(path, tmp_path / "run").status == "converged"
+
+
+def test_the_label_budget_is_never_exceeded_and_ends_honestly(write_input, small, tmp_path):
+    del small["distill"]
+    small["finetune"] |= {"converge": {"force_rmse_relative": 1e-6}, "max_iterations": 5}
+    small["finetune"]["label"]["max_total"] = 7
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.exit_code == 3
+    assert run.summary["labels"]["asked"] == 7
+    assert steps_of(run.path).count("label") == 7
+    assert "budget" in run.summary["status"] or run.summary["status"] == "not_converged"
+
+
+def test_rejected_labels_are_counted_and_named_and_the_run_goes_on(write_input, small, tmp_path):
+    del small["distill"]
+    small["finetune"]["label"] |= {"reject_fraction": 0.25, "min_success": 0.3}
+    small["finetune"]["select"]["max_frames"] = 12
+    small["finetune"]["explore"][0][0] |= {"steps": 120}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    rejected = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["rejected"]
+    assert run.summary["labels"]["rejected"] == len(rejected) > 0
+    assert all("converge" in entry["reason"] for entry in rejected)
+    ids = {entry["id"] for entry in rejected}
+    for name in ("train", "valid", "test"):
+        assert not ids & {frame.info["id"] for frame in read_frames(run.path / "data" / f"finetune-{name}.extxyz")}
+
+
+def test_too_many_rejected_labels_stop_the_run_with_their_reason(write_input, small, tmp_path):
+    small["finetune"]["label"]["reject_fraction"] = 1.0
+    with pytest.raises(TaskFailed, match="0 of .* labels were accepted") as failure:
+        pfd.submit(write_input(small), tmp_path / "run")
+    assert failure.value.exit_code == 1
+    assert json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))["status"] == "failed"
+
+
+def test_starting_frames_and_data_are_trained_on_before_exploring(write_input, small, tmp_path):
+    first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
+    small |= {"name": "second", "data": [{"file": str(first.path / "data" / "finetune-train.extxyz")}]}
+    small["finetune"]["initial"] = "label"
+    del small["distill"]
+    second = pfd.submit(write_input(small), tmp_path / "second")
+    assert second.status == "converged"
+    assert second.summary["iterations"] == 1  # the first prospective error already passes
+    train = read_frames(second.path / "data" / "finetune-train.extxyz")
+    assert len(train) > len(read_frames(first.path / "data" / "finetune-train.extxyz"))
+
+
+def test_data_of_another_level_of_theory_is_refused(write_input, small, tmp_path):
+    first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first", until="train")
+    frames = next((first.path / "finetune").glob("iter-000/collect/*/outputs/train.extxyz"))
+    small |= {"name": "second", "data": [{"file": str(frames), "level_of_theory": "PBE"}]}
+    with pytest.raises(DataError, match="PBE"):
+        pfd.submit(write_input(small), tmp_path / "second")
+
+
+def test_a_pool_with_stored_labels_is_active_learning(write_input, small, tmp_path):
+    small["finetune"]["explore"][0][0] |= {"steps": 200, "replicas": 3}
+    small["finetune"]["select"]["max_frames"] = 40
+    first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
+    pool = first.path / "data" / "finetune-train.extxyz"
+    small |= {"name": "second", "structures": []}
+    small["finetune"] |= {
+        "explore": {"method": "pool", "file": str(pool)},
+        "label": {"method": "stored"},
+        "select": {"max_frames": 5},
+        "max_iterations": 2,
+    }
+    del small["distill"]
+    second = pfd.submit(write_input(small), tmp_path / "second")
+    assert second.exit_code in {0, 3}
+    train = read_frames(second.path / "data" / "finetune-train.extxyz")
+    assert 0 < len(train) <= 10
+    stored = {frame.info["id"]: labels_of(frame).energy for frame in read_frames(pool)}
+    assert all(labels_of(frame).energy == stored[frame.info["id"]] for frame in train)
+
+
+def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path):
+    del small["finetune"]
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.status == "converged"
+    assert run.summary["labels"]["asked"] == 0
+    assert set(run.summary["models"]) == {"pretrained", "student"}
+
+
+def test_two_stages_are_run_in_order(write_input, small, tmp_path):
+    del small["distill"]
+    hotter = small["finetune"]["explore"][0][0] | {"temperatures_K": [700]}
+    small["finetune"]["explore"].append([hotter])
+    small["finetune"]["max_iterations"] = 3
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
+    assert [entry["decision"] for entry in data["iterations"]].count("next_stage") == 1
+    assert {frame.info["temperature_K"] for frame in read_frames(run.path / "data" / "finetune-test.extxyz")} == {400, 700}
+
+
+def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input, small, tmp_path):
+    del small["distill"]
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    labels = steps_of(run.path).count("label")
+    small["finetune"]["train"] = {"ridge": 1e-3}
+    again = pfd.submit(write_input(small), tmp_path / "run")
+    end = [event for event in Journal(again.path / "journal.jsonl").read() if event["event"] == "end"][-1]
+    assert any("/train/" in path for path in end["superseded"])
+    assert end["reused"] >= labels
+    assert len(list(again.path.glob("resolved-*.yaml"))) == 2
+
+
+def test_a_folder_of_another_run_or_of_no_run_is_refused(write_input, small, tmp_path):
+    take_folder(tmp_path / "run", "other")
+    with pytest.raises(RunError, match="holds the run 'other'"):
+        pfd.submit(write_input(small), tmp_path / "run")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    with pytest.raises(RunError, match="holds no run"):
+        pfd.submit(write_input(small), tmp_path / "photos")
+
+
+def test_a_second_driver_is_refused(write_input, small, tmp_path):
+    take_folder(tmp_path / "run", "small")
+    with driver_lock(tmp_path / "run"), pytest.raises(RunError, match="another driver"):
+        pfd.submit(write_input(small), tmp_path / "run")
+
+
+def test_the_journal_survives_a_torn_line(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.write("submit")
+    with journal.path.open("a", encoding="utf-8") as stream:
+        stream.write('{"event": "tas')
+    journal.write("end", status="converged")
+    assert [event["event"] for event in journal.read()] == ["submit", "end"]
