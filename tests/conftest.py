@@ -1,4 +1,4 @@
-"""Tests that need a package or a program skip where it is missing, and fail where PFD_REQUIRE names it."""
+"""What all tests share: missing needs skip (or fail where PFD_REQUIRE names them), array shapes are checked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,32 @@ import importlib.util
 import os
 import shutil
 
+import hypothesis
 import pytest
+from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Nothing is written beside the tests, and a slow machine fails no test.
+hypothesis.settings.register_profile("pfd", database=None, deadline=None)
+hypothesis.settings.load_profile("pfd")
+
+SHAPES_CHECKED = (
+    "pfd.evaluate.errors_of",
+    "pfd.evaluate.parity",
+    "pfd.frames.energy_shift",
+    "pfd.frames.fingerprint",
+    "pfd.frames.neighbours",
+    "pfd.frames.perturb",
+    "pfd.frames.split",
+    "pfd.models.least_squares",
+    "pfd.models.pod_fit",
+    "pfd.select",
+    "pfd.testing.toy_potential",
+)
+"""Modules whose signatures beartype holds every call to, array shapes included. Not ``pfd.frames.labels``: labels of
+wrong shapes are what the judge is tested with."""
+install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 
 NEEDS = {
     "chgnet": ("module", "chgnet", 'pip install "pfd-kit[chgnet]"'),

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from pfd.cli import main as cli
+from pfd.config.reading import read_input
 from pfd.frames import Labels, with_labels, write_frames
 
 MD = {"method": "md", "temperatures_K": [300], "timestep_fs": 2.0, "steps": 20, "every": 10}
@@ -88,7 +89,10 @@ MISTAKES = {
     "student that cannot be fitted": ({"distill.student": {"family": "chgnet"}}, ["distill.student.family", "use pod"]),
     "teacher that cannot be tuned": ({"teacher.family": "pod"}, ["teacher.family", "'pod'", "cannot be fine-tuned"]),
     "select method": ({"finetune.select.method": "entropie"}, ["finetune.select.method", "'entropie'", "entropy"]),
-    "label name": ({"data": [{"file": "labelled.extxyz", "labels": {"force": "f"}}]}, ["data.0.labels.force", "forces"]),
+    "label name": (
+        {"data": [{"file": "labelled.extxyz", "labels": {"force": "f"}}]},
+        ["data.0.labels.force", "forces"],
+    ),
     "weights": ({"teacher.model": "hard-copper"}, ["teacher.model", "'hard-copper'", "soft-copper"]),
     # wrong types and values
     "text for a number": ({f"{GROUP}.steps": "many"}, [f"{GROUP}.steps", "'many'", "integer"]),
@@ -156,7 +160,21 @@ MISTAKES = {
         ["data.0.file", "'dft_forces'", "the frame has", "energy"],
     ),
     "no test file": ({"evaluate.test_file": "nowhere.xyz"}, ["evaluate.test_file", "no such file"]),
-    "test file without forces": ({"evaluate.test_file": "energies.extxyz"}, ["evaluate.test_file", "no forces"]),
+    "test file without labels": (
+        {"evaluate.test_file": "Cu.extxyz"},
+        ["evaluate.test_file", "carries energy or forces"],
+    ),
+    # what the model does not know: adopted into a temporary folder to read its card
+    "element": ({"structures.0.file": "Al.extxyz"}, ["structures", "does not know Al", "'soft-copper'"]),
+    "element in data": ({"data": [{"file": "aluminium.extxyz"}]}, ["data", "does not know Al", "'soft-copper'"]),
+    "element in a pool": ({GROUP: POOL | {"file": "aluminium.extxyz"}}, ["explore", "does not know Al"]),
+    "head": ({"teacher.head": "pbe"}, ["teacher", "no head 'pbe'"]),
+    "broken checkpoint": ({"teacher.model": "empty.cif"}, ["teacher", "no toy model", "soft-copper"]),
+    "nothing can move": (
+        {"structures.0": {"file": "primitive.extxyz"}},
+        [GROUP, "nothing can move", "supercell"],
+    ),
+    "number for a name": ({"teacher.model": 0.3}, ["teacher.model", "0.3", "quotes"]),
     # physics that cannot be
     "npt of a slab": (
         {f"{GROUP}.ensemble": "npt", "structures.0": {"file": "slab.extxyz"}},
@@ -195,9 +213,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "charged": charged,
         "spin": spin,
         "Al": bulk("Al", cubic=True),
+        "primitive": bulk("Cu"),
     }
     for name, frame in sets.items():
         write_frames(tmp_path / f"{name}.extxyz", [frame])
+    aluminium = with_labels(bulk("Al", cubic=True), labels)
+    write_frames(tmp_path / "aluminium.extxyz", [aluminium] * 10)
     (tmp_path / "empty.cif").touch()
     (tmp_path / "empty.extxyz").touch()
     (tmp_path / "binary.cif").write_bytes(bytes(range(256)) * 4)
@@ -324,15 +345,46 @@ def test_no_such_input(folder, monkeypatch, capsys):
     assert "no such file" in refused(folder / "missing.yaml", monkeypatch, capsys)
 
 
-def test_an_element_that_the_model_does_not_know(folder, monkeypatch, capsys):
-    """It takes the model to know; adopting it is all that is done."""
+def test_mistakes_of_all_sections_are_told_at_once(folder, monkeypatch, capsys):
     path = folder / "input.yaml"
-    path.write_text(yaml.safe_dump(edited({"structures.0.file": "Al.extxyz"})))
-    assert submit(path, monkeypatch) == 2
-    message = capsys.readouterr().err
-    assert all(text in message for text in ("does not know Al", "'soft-copper'", "structures"))
-    assert "Traceback" not in message
-    assert not (folder / "here" / "bad" / "finetune").exists()
+    edits = {"seed": -1, "finetune.label": {"method": "toy", "delay": 1, "max_totl": 3}, "finetune.train": {"rigde": 1}}
+    path.write_text(yaml.safe_dump(edited(edits | {"distill.student": {"family": "toy", "functions": 1}})))
+    message = refused(path, monkeypatch, capsys)
+    keys = ["seed", "finetune.label.delay", "finetune.label.max_totl", "finetune.train.rigde", "student.functions"]
+    assert all(key in message for key in keys)
+    assert "5 mistakes" in message
+
+
+def test_short_forms_are_checked_too(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": MD | {"every": True}, "distill.explore": [MD]})))
+    assert "finetune.explore.0.0.every: a number is needed (found true" in refused(path, monkeypatch, capsys)
+
+
+def test_aliases_may_share_a_section(folder):
+    path = folder / "input.yaml"
+    path.write_text("""
+name: shared
+teacher: {family: toy, model: soft-copper}
+structures: [{file: Cu.extxyz}]
+finetune:
+  explore: &hot [[{method: md, temperatures_K: [300], steps: 20}]]
+  label: {method: toy}
+  converge: &limit {force_rmse_relative: 0.1}
+distill:
+  student: {family: toy}
+  explore: *hot
+  converge: {<<: *limit, energy_rmse_meV_per_atom: 5}
+""")
+    tree = read_input(path).input
+    assert tree.finetune.explore == tree.distill.explore
+    assert tree.distill.converge.force_rmse_relative == 0.1
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers(folder):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"finetune.train": {"ridge": "1e-3"}})))
+    assert read_input(path).tuning.ridge == 1e-3
 
 
 def test_the_real_command_line_says_the_same(folder):

@@ -108,8 +108,8 @@ def test_result_cut_short_anywhere_counts_as_none(tmp_path):
     assert folder.done()
     for length in range(len(whole) - 2):  # without the last brace
         (folder.path / "result.json").write_bytes(whole[:length])
-        assert folder.result() is None
-        assert not folder.done()
+        assert TaskFolder(folder.path).result() is None
+        assert not TaskFolder(folder.path).done()
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '{"status": "perhaps"}', "{}", '"done"'])

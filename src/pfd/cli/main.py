@@ -22,6 +22,8 @@ app = typer.Typer(
 InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 _RUN, _LOOK, _FRAMES = "Run", "Look", "Frames"
 
 
@@ -29,22 +31,10 @@ def main() -> None:
     """The console script: every deliberate error is one message and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        app()
     except PFDError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on where it was", err=True)
-        sys.exit(130)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)
-    except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
-            typer.echo(f"Error: {error.format_message()}\n  Try: pfd --help", err=True)
-            sys.exit(error.exit_code)
-        raise
 
 
 def _interrupt(_number: int, _frame: Any) -> None:
@@ -65,7 +55,12 @@ def submit(
     """
     from pfd.cli.submit import submit_and_show
 
-    raise typer.Exit(submit_and_show(input_file, run, until))
+    try:
+        code = submit_and_show(input_file, run, until)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on where it was", err=True)
+        code = INTERRUPTED
+    raise typer.Exit(code)
 
 
 @app.command(rich_help_panel=_RUN)

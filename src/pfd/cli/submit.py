@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pfd.api import Run, submit
+from pfd.workflow.journal import Journal
 
 if TYPE_CHECKING:
     from pfd.engines.engine import Progress
@@ -87,6 +88,9 @@ def _say_end(ended: Run) -> None:
         console.print(f"paused; submit again without --until to go on. Run folder: {ended.path}")
         return
     print_table(ended.path)
+    last = Journal(ended.path / "journal.jsonl").read()[-1]
+    if last.get("reused") or last.get("superseded"):
+        console.print(f"{last['reused']} task results reused, {len(last['superseded'])} of an earlier input superseded")
     words = {"converged": "converged", "not_converged": "finished without converging (exit code 3)"}
     wall = ended.summary.get("seconds", {}).get("wall", 0.0)
     labels = ended.summary.get("labels", {}).get("asked", 0)

@@ -4,51 +4,75 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pfd.config.reading import ResolvedInput, source_path
-from pfd.errors import MissingError, SettingError
+from pfd.errors import DataError, InputError, MissingError, SettingError
+from pfd.explore.md import degrees_of_freedom, require_bulk
+from pfd.explore.plan import plan_trajectories
+from pfd.explore.pool import read_pool
 from pfd.explore.settings import MDSettings, PoolSettings
-from pfd.frames import count_labels
+from pfd.frames import require_labels
 from pfd.frames.outside import read_labelled
+from pfd.frames.split import split_by_trajectory
 from pfd.frames.structures import build_structures
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
-from pfd.models.training import require_family
+from pfd.models.training import check_elements, require_family
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
-def check_input(resolved: ResolvedInput) -> None:
+def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> None:
     """Look at everything that costs nothing.
+
+    Args:
+        resolved: the input.
+        read_model: whether to read the teacher's card, which knows the elements. None reads it where that needs no
+            package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
 
     Raises:
         SettingError, DataError, ModelError, MissingError: the first thing that would stop the run later.
     """
-    tree = resolved.input
-    require_family(resolved.teacher)
-    if resolved.student is not None:
-        require_family(resolved.student)
-    if tree.teacher.model not in resolved.teacher.shipped:
-        _checkpoint(resolved)
-    _groups(resolved)
-    for index, entry in enumerate(tree.structures):
-        source_path(resolved, str(entry.file), f"structures.{index}.file")
-    frames = build_structures(tree.structures, resolved.folder, tree.seed)
-    for index, data in enumerate(tree.data):
-        path = source_path(resolved, data.file, f"data.{index}.file")
-        counts = count_labels(read_labelled(path, data.format, {str(name): key for name, key in data.labels.items()}))
-        if not counts["forces"] or not counts["energy"]:
-            raise SettingError(
-                f"of {counts['frames']} frames {counts['energy']} carry energy and {counts['forces']} carry forces",
-                where=f"data.{index}.file",
-                hint="name the keys: labels: {energy: ..., forces: ...}",
-            )
+    for key, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
+        if family is not None:
+            with _at(resolved, key):
+                require_family(family)
+    _require_teacher(resolved)
+    frames = _starting_frames(resolved)
+    pools = _check_groups(resolved, frames)
+    brought = _check_labelled_sets(resolved)
     if resolved.labeler is not None:
-        labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
-        require_labeler(labeler)
-        if not hasattr(resolved.labeler, "files"):
-            labeler.check(frames)
-            refuse_unhonoured(frames, labeler)
-    if tree.evaluate.test_file is not None:
-        source_path(resolved, tree.evaluate.test_file, "evaluate.test_file")
+        _check_labeler(resolved, [*frames, *pools])
+    light = all(module in sys.modules for module in resolved.teacher.modules)
+    if light if read_model is None else read_model:
+        check_teacher(resolved, {"structures": frames, "explore": pools, "data": brought})
+
+
+def check_teacher(resolved: ResolvedInput, frames: dict[str, list[Atoms]]) -> None:
+    """Adopt the teacher into a temporary folder, and refuse frames with an element that its card does not name.
+
+    Args:
+        resolved: the input.
+        frames: key of the input -> the frames that come from there.
+
+    Raises:
+        ModelError: if the model cannot be adopted, has no such head, or does not know an element.
+    """
+    teacher = resolved.input.teacher
+    shipped = teacher.model in resolved.teacher.shipped
+    source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
+    with tempfile.TemporaryDirectory(prefix="pfd-") as folder, _at(resolved, "teacher"):
+        card = resolved.teacher.adopt(source, teacher.head, Path(folder))
+    for key, some in frames.items():
+        with _at(resolved, key):
+            check_elements(card, some)
 
 
 def require_labeler(labeler: Labeler) -> None:
@@ -65,29 +89,114 @@ def require_labeler(labeler: Labeler) -> None:
         raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
 
 
-def _checkpoint(resolved: ResolvedInput) -> None:
+@contextmanager
+def _at(resolved: ResolvedInput, key: str) -> Iterator[None]:
+    """Name the input file and the key in whatever error arises."""
+    try:
+        yield
+    except (InputError, MissingError) as error:
+        place = f"{resolved.file}: {key}"
+        if error.where.startswith(place):
+            raise
+        what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
+        raise type(error)(what, where=place, hint=error.hint) from error
+
+
+def _require_teacher(resolved: ResolvedInput) -> None:
     """A name that is neither shipped nor a file gets both lists."""
     model = resolved.input.teacher.model
+    if model in resolved.teacher.shipped:
+        return
     try:
         source_path(resolved, model, "teacher.model")
     except SettingError as error:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
-        raise SettingError(
-            f"{model!r} is neither shipped weights nor a file", where="teacher.model", hint=hint
-        ) from error
+        what = f"{model!r} is neither shipped weights nor a file"
+        raise SettingError(what, where=f"{resolved.file}: teacher.model", hint=hint) from error
 
 
-def _groups(resolved: ResolvedInput) -> None:
+def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
+    """All starting frames; each file is read by itself, so that an error names its key."""
+    frames: list[Atoms] = []
+    for index, entry in enumerate(resolved.input.structures):
+        key = f"structures.{index}.file"
+        path = source_path(resolved, entry.file, key)
+        with _at(resolved, key):
+            if path.is_dir():
+                raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
+            frames += build_structures([entry], resolved.folder, resolved.input.seed)
+    return frames
+
+
+def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> list[Atoms]:
+    """Every group of every stage; returns the frames of the pools."""
+    pools = []
     for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
         for stage, groups in enumerate(loop.explore if loop is not None else ()):
             for number, group in enumerate(groups):
                 where = f"{name}.explore.{stage}.{number}"
                 if isinstance(group, PoolSettings):
-                    source_path(resolved, str(group.file), f"{where}.file")
-                elif not resolved.input.structures:
-                    raise SettingError("MD needs something to start from", where=where, hint="add a section structures")
-                if isinstance(group, MDSettings) and group.with_ == "student" and name == "finetune":
-                    raise SettingError(
-                        "there is no student while fine-tuning", where=f"{where}.with", hint="leave it out"
-                    )
+                    pools += _check_pool(resolved, group, where)
+                else:
+                    _check_md(resolved, group, frames, where)
+    return pools
+
+
+def _check_md(resolved: ResolvedInput, group: MDSettings, frames: Sequence[Atoms], where: str) -> None:
+    place = f"{resolved.file}: {where}"
+    if not frames:
+        hint = "add a section structures: [{file: ...}]"
+        raise SettingError("MD needs structures to start from, and there are none", where=place, hint=hint)
+    if group.with_ == "student" and where.startswith("finetune"):
+        raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
+    with _at(resolved, f"{where}.structures"):
+        chosen = sorted({plan.structure or 0 for plan in plan_trajectories([group], len(frames))})
+    for index in chosen:
+        with _at(resolved, f"{where}.ensemble"):
+            require_bulk(frames[index], group)
+        with _at(resolved, where):
+            degrees_of_freedom(frames[index])
+
+
+def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> list[Atoms]:
+    path = source_path(resolved, group.file, f"{where}.file")
+    with _at(resolved, f"{where}.file"):
+        frames = list(read_pool(path, group).frames)
+    fraction = resolved.input.evaluate.pool_test_fraction
+    if fraction:
+        with _at(resolved, "evaluate.pool_test_fraction"):
+            try:
+                split_by_trajectory(frames, fraction, 0)
+            except DataError as error:
+                what = f"testing on {fraction:g} of the {len(frames)} frames of {group.file} leaves no training frame"
+                raise SettingError(what, hint="bring more frames, or name evaluate.test_file and write 0") from error
+    return frames
+
+
+def _check_labelled_sets(resolved: ResolvedInput) -> list[Atoms]:
+    """The user's labelled sets, which need energy and forces, and the test set; returns the frames of the former."""
+    brought = []
+    for index, data in enumerate(resolved.input.data):
+        key = f"data.{index}.file"
+        path = source_path(resolved, data.file, key)
+        with _at(resolved, key):
+            frames = read_labelled(path, data.format, {str(name): label for name, label in data.labels.items()})
+            require_labels(frames, where="")
+            brought += frames
+    test = resolved.input.evaluate
+    if test.test_file is not None:
+        path = source_path(resolved, test.test_file, "evaluate.test_file")
+        with _at(resolved, "evaluate.test_file"):
+            read_labelled(path, None, {str(name): label for name, label in test.test_labels.items()})
+    return brought
+
+
+def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
+    assert resolved.labeler is not None
+    labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
+    with _at(resolved, "finetune.label.method"):
+        require_labeler(labeler)
+        if not hasattr(resolved.labeler, "files"):
+            labeler.check(frames)
+            refuse_unhonoured(frames, labeler)

@@ -51,7 +51,9 @@ def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
         key: its dotted key.
     """
     if isinstance(raw, bool) and isinstance(settings, int | float) and not isinstance(settings, bool):
-        return [f"{key}: a number is needed (found {str(raw).lower()}); yes, no, on, off, true and false are no numbers"]
+        return [
+            f"{key}: a number is needed (found {str(raw).lower()}); yes, no, on, off, true and false are no numbers"
+        ]
     if isinstance(settings, float) and not math.isfinite(settings):
         return [f"{key}: the number must be finite (found {raw!r})"]
     if isinstance(raw, Mapping) and isinstance(settings, BaseModel):
@@ -61,10 +63,10 @@ def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
         entries = raw if isinstance(raw, list | tuple) else [raw]
         if isinstance(settings[0], tuple) and not isinstance(entries[0], list | tuple):
             entries = [entries]  # one list of groups is short for one stage
-        pairs = [(str(index), *both) for index, both in enumerate(zip(entries, settings, strict=False))]
+        pairs = [(str(index), one, two) for index, (one, two) in enumerate(zip(entries, settings, strict=False))]
     else:
         return []
-    return [line for part, *both in pairs for line in value_mistakes(*both, f"{key}.{part}" if key else part)]
+    return [line for part, one, two in pairs for line in value_mistakes(one, two, f"{key}.{part}" if key else part)]
 
 
 def known_keys(models: Models, path: Iterable[str]) -> list[str]:
@@ -103,26 +105,28 @@ def _line(mistake: dict[str, Any], models: Models, prefix: str) -> str:
 
 def _text(kind: str, found: Any, mistake: dict[str, Any], known: list[str], last: str) -> str:
     said = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    whole = "" if _big(found) else f" (found {found!r})"
+    text = f"{said}{whole}"
     if kind == "extra_forbidden":
-        return f"unknown key; {nearest(last, known)}known here: {', '.join(known) or 'no keys'}"
-    if kind == "missing":
-        return f"missing; add {last}: ..."
-    if kind == "union_tag_not_found" and isinstance(mistake["input"], Mapping):
-        return "missing; write method: md or method: pool"
-    if kind == "union_tag_invalid":
-        expected = str(mistake["ctx"]["expected_tags"])
-        return f"{found!r} is none; write {expected.replace(', ', ' or ')}"
-    if found is None:
-        return "empty; write a value, or remove the key"
-    if kind in _LISTS:
-        return f"a list is needed (found {_shown(found)})" + ("" if _big(found) else f"; write [{found}]")
-    if kind in _SECTIONS or kind in _TAGS:
-        return f"a section of keys is needed (found {_shown(found)})"
-    if kind == "string_type" and isinstance(found, int | float):
-        return f"text is needed (found {found!r}); put it in quotes"
-    if isinstance(found, float) and not math.isfinite(found):
-        return f"the number must be finite (found {found!r})"
-    return said if kind == "value_error" or _big(found) else f"{said} (found {found!r})"
+        text = f"unknown key; {nearest(last, known)}known here: {', '.join(known) or 'no keys'}"
+    elif kind == "missing":
+        text = f"missing; add {last}: ..."
+    elif kind == "value_error":
+        text = said
+    elif kind in _TAGS and isinstance(mistake["input"], Mapping):
+        tags = str(mistake.get("ctx", {}).get("expected_tags", "'md', 'pool'")).replace(", ", " or ")
+        text = f"missing; write {tags}" if found is None else f"{found!r} is none of them; write {tags}"
+    elif found is None:
+        text = "empty; write a value, or remove the key"
+    elif kind in _LISTS:
+        text = f"a list is needed (found {_shown(found)})" + ("" if _big(found) else f"; write [{found}]")
+    elif kind in _SECTIONS | _TAGS:
+        text = f"a section of keys is needed (found {_shown(found)})"
+    elif kind == "string_type" and whole:
+        text = f"text is needed{whole}; put it in quotes"
+    elif isinstance(found, float) and not math.isfinite(found):
+        text = f"the number must be finite{whole}"
+    return text
 
 
 def _big(found: Any) -> bool:

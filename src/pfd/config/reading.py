@@ -1,26 +1,24 @@
-"""Read an input file: safe YAML or JSON, no duplicate keys, every mistake one message, and nothing started."""
+"""Read an input file and validate all of its sections, plug-ins included: every mistake one line, nothing started."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
-from pfd.config.mistakes import setting_error
+from pfd.config.mistakes import mistakes_of, setting_error, value_mistakes
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
+from pfd.config.yaml_file import parse
 from pfd.errors import SettingError
 from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
-from pfd.models.training import make_family
-from pfd.plugins import LABELERS, load_plugin
+from pfd.plugins import FAMILIES, LABELERS, load_plugin
 from pfd.settings import Settings
 
-MAX_BYTES = 5_000_000
 T = TypeVar("T", bound=Settings)
+U = TypeVar("U", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class ResolvedInput:
         tuning: the teacher family's fine-tuning settings (None without ``finetune``).
         student: family of the student (None without ``distill``).
         fitting: the student family's fit settings.
+        file: the input file, as messages name it.
     """
 
     input: Input
@@ -48,6 +47,7 @@ class ResolvedInput:
     tuning: Settings | None
     student: Family | None
     fitting: Settings | None
+    file: str = "input"
 
 
 def read_input(path: Path) -> ResolvedInput:
@@ -59,117 +59,120 @@ def read_input(path: Path) -> ResolvedInput:
     return resolve(parse(path), path.resolve().parent, str(path))
 
 
-def parse(path: Path) -> dict[str, Any]:
-    """The raw content of a YAML or JSON file.
-
-    Raises:
-        SettingError: if the file is missing, larger than 5 MB, no mapping, or has a key twice.
-    """
-    where = str(path)
-    if not path.is_file():
-        hint = "give the path of an input file; pfd submit examples/silicon/input.yaml is one to begin with"
-        raise SettingError("no such file", where=where, hint=hint)
-    if path.stat().st_size > MAX_BYTES:
-        raise SettingError("larger than 5 MB: this is no input file", where=where)
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix.lower() == ".json":
-            content = json.loads(text, object_pairs_hook=_unique)
-        else:
-            content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
-    except UnicodeDecodeError as error:
-        raise SettingError("not UTF-8 text", where=where) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{where}, line {mark.line + 1}" if mark is not None else where
-        raise SettingError(f"not readable: {getattr(error, 'problem', None) or error}", where=place) from error
-    if not isinstance(content, dict):
-        raise SettingError("the file holds no keys", where=where, hint="begin with name: and teacher:")
-    return content
-
-
 def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
-    """Validate a raw tree.
+    """Validate a raw tree, and the sections of the plug-ins that it names.
+
+    Args:
+        content: the content of an input file.
+        folder: what relative paths in it are relative to.
+        where: the file, as messages name it.
 
     Raises:
-        SettingError: with one line per mistake.
+        SettingError: with one line per mistake, of the whole file at once.
     """
-    tree = _validated(Input, content, where)
-    teacher = make_family(tree.teacher.family, f"{where}: teacher.family")
-    labeler, campaign, train, tuning = None, CampaignSettings(), TrainSettings(), None
-    if tree.finetune is not None:
-        own, common = _divide(tree.finetune.label, CampaignSettings)
-        campaign = _validated(CampaignSettings, common, where, "finetune.label")
-        labeler = _labeler_settings(own, where, folder)
-        own, common = _divide(tree.finetune.train, TrainSettings)
-        train = _validated(TrainSettings, common, where, "finetune.train")
+    lines: list[str] = []
+    tree = _validated((Input,), content, "", lines)
+    teacher = _family(_section(content, "teacher"), "teacher", lines)
+    labeler, campaign, train, tuning, student, fitting = None, CampaignSettings(), TrainSettings(), None, None, None
+    label = _section(content, "finetune", "label")
+    if label is not None:
+        labeler, found = _labeling(label, folder, lines)
+        campaign = found or campaign
+    training = _section(content, "finetune", "train")
+    if _section(content, "finetune") is not None and teacher is not None:
         if teacher.FineTuneSettings is None:
-            raise SettingError(f"the family {teacher.name!r} cannot be fine-tuned", where=f"{where}: teacher.family")
-        tuning = _validated(teacher.FineTuneSettings, own, where, "finetune.train")
-    student, fitting = None, None
-    if tree.distill is not None:
-        own = dict(tree.distill.student)
-        name = own.pop("family", None)
-        if not isinstance(name, str):
-            raise SettingError(
-                "missing; e.g. student: {family: pod, size: M}", where=f"{where}: distill.student.family"
-            )
-        student = make_family(name, f"{where}: distill.student.family")
-        if student.FitSettings is None:
-            raise SettingError(
-                f"the family {name!r} cannot be a student", where=f"{where}: distill.student.family", hint="use pod"
-            )
-        fitting = _validated(student.FitSettings, own, where, "distill.student")
-    return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting)
+            lines.append(f"teacher.family: the family {teacher.name!r} cannot be fine-tuned; choose another teacher")
+        else:
+            both = _divided((teacher.FineTuneSettings, TrainSettings), training or {}, "finetune.train", lines)
+            tuning, train = (both[0], both[1]) if both is not None else (None, train)
+    fit = _section(content, "distill", "student")
+    if fit is not None:
+        student = _family(fit, "distill.student", lines)
+        if student is not None and student.FitSettings is None:
+            lines.append(f"distill.student.family: the family {student.name!r} cannot be fitted from scratch; use pod")
+        elif student is not None and student.FitSettings is not None:
+            own = {key: value for key, value in fit.items() if key != "family"}
+            fitting = _validated((student.FitSettings,), own, "distill.student", lines)
+    if lines:
+        raise setting_error(lines, where)
+    assert tree is not None
+    assert teacher is not None
+    return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where)
 
 
-def _labeler_settings(own: dict[str, Any], where: str, folder: Path) -> LabelerSettings:
-    method = own.get("method")
-    if not isinstance(method, str):
-        raise SettingError("missing; e.g. method: tblite", where=f"{where}: finetune.label.method")
-    labeler = load_plugin(LABELERS, method, f"{where}: finetune.label.method")
-    settings: LabelerSettings = _validated(labeler.Settings, own, where, "finetune.label")
+def _section(content: Any, *path: str) -> dict[str, Any] | None:
+    """A section of the raw tree; None if it is not there, or no section (of which the whole tree's check tells)."""
+    for part in path:
+        content = content.get(part) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else None
+
+
+def _family(section: dict[str, Any] | None, key: str, lines: list[str]) -> Family | None:
+    """The family that a section names."""
+    plugin = _plugin(FAMILIES, section, f"{key}.family", "family: pod, size: M" if "." in key else "", lines)
+    family: Family | None = None if plugin is None else plugin()
+    return family
+
+
+def _plugin(group: str, section: dict[str, Any] | None, key: str, example: str, lines: list[str]) -> Any:
+    """The class that a section names under the last part of the key; ``example`` is set if no schema asks for it."""
+    if section is None:
+        return None
+    name = section.get(key.rsplit(".", 1)[-1])
+    if not isinstance(name, str):
+        if example:
+            found = "missing" if name is None else f"a name is needed (found {name!r})"
+            lines.append(f"{key}: {found}; write e.g. {{{example}}}")
+        return None
+    try:
+        return load_plugin(group, name, key)
+    except SettingError as error:
+        lines.append(f"{key}: {error.what}; {error.hint}")
+        return None
+
+
+def _labeling(
+    label: dict[str, Any], folder: Path, lines: list[str]
+) -> tuple[LabelerSettings | None, CampaignSettings | None]:
+    """The labeler's settings and those of the campaign, from their common section."""
+    labeler = _plugin(LABELERS, label, "finetune.label.method", "method: tblite", lines)
+    if labeler is None:
+        return None, None
+    both = _divided((labeler.Settings, CampaignSettings), label, "finetune.label", lines)
+    if both is None:
+        return None, None
+    settings: LabelerSettings = both[0]
     folder_of_pseudopotentials = getattr(settings, "pseudo_dir", None)
     if folder_of_pseudopotentials is not None:  # as every path of the input: relative to its folder
         settings = settings.model_copy(update={"pseudo_dir": folder / Path(folder_of_pseudopotentials).expanduser()})
-    return settings
+    return settings, both[1]
 
 
-def _divide(section: dict[str, Any], common: type[Settings]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A section's keys that belong to the plug-in, and those that are common to all plug-ins."""
+def _divided(
+    models: tuple[type[T], type[U]], section: dict[str, Any], key: str, lines: list[str]
+) -> tuple[T, U] | None:
+    """A section shared by a plug-in's settings and those common to all plug-ins, or None if it has mistakes."""
+    plugin, common = models
     names = {info.alias or name for name, info in common.model_fields.items()}
-    return (
-        {key: value for key, value in section.items() if key not in names},
-        {key: value for key, value in section.items() if key in names},
+    own = _validated(
+        (plugin, common), {part: value for part, value in section.items() if part not in names}, key, lines
     )
+    rest = _validated((common,), {part: value for part, value in section.items() if part in names}, key, lines)
+    return None if own is None or rest is None else (own, rest)
 
 
-def _validated(model: type[T], content: Any, where: str, prefix: str = "") -> T:
+def _validated(
+    models: tuple[type[T], *tuple[type[Settings], ...]], content: Any, key: str, lines: list[str]
+) -> T | None:
+    """Settings of the first class; mistakes go to ``lines``, where keys of all the classes are known."""
     try:
-        return model.model_validate(content)
+        settings = models[0].model_validate(content)
     except ValidationError as error:
-        raise setting_error(error, model, where, prefix.split(".") if prefix else ()) from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is an error, not a choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen and key != "<<":
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [key for key, _ in pairs]
-    twice = {key for key in names if names.count(key) > 1}
-    if twice:
-        raise ValueError(f"the key {twice.pop()!r} stands twice")
-    return dict(pairs)
+        lines += mistakes_of(error, models, key)
+        return None
+    found = value_mistakes(content, settings, key)
+    lines += found
+    return None if found else settings
 
 
 def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
@@ -181,5 +184,6 @@ def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     path = Path(file).expanduser()
     path = path if path.is_absolute() else resolved.folder / path
     if not path.exists():
-        raise SettingError(f"no such file: {file}", where=key, hint=f"paths are relative to {resolved.folder}")
+        place = f"{resolved.file}: {key}"
+        raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {resolved.folder}")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,9 @@ from pfd.frames.structures import StructureSettings
 from pfd.select.settings import SelectSettings
 from pfd.settings import Settings
 from pfd.units import seconds
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What names a run: it is also the name of a folder."""
 
 
 class TeacherSettings(Settings):
@@ -180,7 +184,7 @@ class ResourceSettings(Settings):
 class Input(Settings):
     """The whole input file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str = Field(json_schema_extra={"pattern": NAME_PATTERN})
     """Name of the run, and of its folder."""
     seed: int = Field(default=0, ge=0)
     """The one seed; each task's own is derived from it."""
@@ -190,8 +194,6 @@ class Input(Settings):
     """What exploration starts from."""
     data: tuple[DataSettings, ...] = ()
     """Labelled sets brought along."""
-    keep_labels: bool = True
-    """Labels of this run that an edited input no longer asks for stay in the training set."""
     finetune: FineTuneSettings | None = None
     """Fine-tune on first-principles labels; left out, it is not done."""
     distill: DistillSettings | None = None
@@ -200,6 +202,16 @@ class Input(Settings):
     """The test set."""
     resources: ResourceSettings = ResourceSettings()
     """What tasks may use."""
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, value: str) -> str:
+        if not re.fullmatch(NAME_PATTERN, value):
+            raise ValueError(
+                f"{value!r} cannot name a folder; write letters, digits, dots, dashes and underscores (at most 100), "
+                "beginning with a letter or digit"
+            )
+        return value
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Input:

@@ -1,4 +1,4 @@
-"""The raw content of an input file: safe YAML or JSON with each key once, all keys text, and no aliases that explode."""
+"""The raw content of an input file: safe YAML or JSON with each key once, all keys text, aliases harmless."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ def _content(text: str, path: Path) -> Any:
         raise SettingError(f"not readable: {first}", where=where, hint="correct the file at that place") from error
 
 
+_YAML_HINTS = {
+    "\\t": "indent with spaces: YAML takes no tabs",
+    "stands twice": "keep one of the two",
+    "is no text": "put the key in quotes, or correct it",
+    "alias": "write the values out where they are used",
+    "constructor": "write plain values: no tags (!) are known here",
+    "document": "one file is one input; remove the line ---",
+}
+
+
 def _yaml_hint(said: str) -> str:
-    if "\\t" in said or "\t" in said:
-        return "indent with spaces: YAML takes no tabs"
-    if "stands twice" in said:
-        return "keep one of the two"
-    if "no text" in said:
-        return "put the key in quotes, or correct it"
-    if "alias" in said:
-        return "write the values out where they are used"
-    if "constructor" in said:
-        return "write plain values: no tags (!) are known here"
-    if "document" in said:
-        return "one file is one input; remove the line ---"
-    return "look at that line and the one before: indentation, quotes, brackets, a space after each colon"
+    fitting = [hint for sign, hint in _YAML_HINTS.items() if sign in said]
+    usual = "look at that line and the one before: indentation, quotes, brackets, a space after each colon"
+    return fitting[0] if fitting else usual
 
 
 class _InputLoader(yaml.SafeLoader):

@@ -71,7 +71,20 @@ def read_frames(path: Path, keys: dict[str, str] | None = None) -> list[Atoms]:
         ) from error
     except ase.io.extxyz.XYZError as error:  # pragma: no cover - alias of OSError in this ASE
         raise DataError(f"not readable as extended XYZ ({error})", where=str(path)) from error
+    _require_all_read(path, frames)
     return [normalised(frame, keys or {}, where=f"{path}, frame {index}") for index, frame in enumerate(frames)]
+
+
+def _require_all_read(path: Path, frames: Sequence[Atoms]) -> None:
+    """ASE's reader takes a blank line where a frame should begin for the end of the file."""
+    expected, last = sum(len(frame) + 2 for frame in frames), 0
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            last = number if line.strip() else last
+            expected += line.lstrip().startswith(b"VEC")
+    if last > expected or not all(len(frame) for frame in frames):
+        what = f"{len(frames)} frames end at line {expected}, and the file goes on" if last > expected else "no atoms"
+        raise DataError(what, where=str(path), hint="remove blank lines and empty frames from the file")
 
 
 def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
@@ -97,7 +110,7 @@ def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
             if value is not None and not np.isfinite(value).all():
                 raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
     for name, array in frame.arrays.items():
-        if array.dtype.kind == "U":
+        if _is_text(array):
             frame.arrays[name] = np.array([unquote(word) for word in array.flat]).reshape(array.shape)
     frame.constraints = _kept_constraints(frame)
     frame.info["id"] = frame_id(frame)
@@ -152,7 +165,7 @@ def _columns(frame: Atoms) -> list[tuple[str, str, np.ndarray]]:
         columns.append(("forces", "R", labels.forces))
     for name, array in sorted(frame.arrays.items()):
         if name not in {"numbers", "positions", "momenta"}:
-            kind = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}.get(array.dtype.kind)
+            kind = "S" if _is_text(array) else {"f": "R", "i": "I", "u": "I", "b": "L"}.get(array.dtype.kind)
             if kind is None or array.ndim > 2:
                 raise _cannot_keep(frame, f"the array {name!r} of {array.dtype} and shape {array.shape}")
             columns.append((name, kind, array))
@@ -207,6 +220,10 @@ def _movable(frame: Atoms) -> np.ndarray:
                 hint="use FixAtoms or FixCartesian",
             )
     return mask[:, 0] if (mask == mask[:, :1]).all() else mask
+
+
+def _is_text(array: np.ndarray) -> bool:
+    return array.dtype.kind == "U" or (array.dtype.kind == "O" and all(isinstance(word, str) for word in array.flat))
 
 
 def _word(kind: str, value: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from pfd.errors import InputError, LabelRejected
 from pfd.frames import Labels, frame_id
 from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
-from pfd.label.state import asked_of
+from pfd.frames.state import refuse_unhonoured_state
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -76,19 +76,7 @@ def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:
     Raises:
         InputError: naming each of charge, spin, initial_magmoms and partial_pbc that is asked for in vain.
     """
-    first: dict[str, int] = {}
-    for index, frame in enumerate(frames):
-        for name in asked_of(frame):
-            if name not in labeler.honours:
-                first.setdefault(name, index)
-    if first:
-        named = ", ".join(f"{name} (first in frame {frame_id(frames[index])})" for name, index in first.items())
-        can = ", ".join(sorted(labeler.honours)) or "none of charge, spin, initial_magmoms, partial_pbc"
-        raise InputError(
-            f"the labeler {labeler.name!r} cannot honour {named}",
-            where="label.method",
-            hint=f"remove it from the structures, or choose another labeler; this one honours: {can}",
-        )
+    refuse_unhonoured_state(frames, labeler.honours, f"the labeler {labeler.name!r}", "label.method")
 
 
 def _require_convergence(outcome: Outcome, where: str) -> None:

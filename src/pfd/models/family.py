@@ -114,6 +114,9 @@ class Family(ABC):
     """The extra of pfd-kit that installs the packages."""
     shipped: ClassVar[tuple[str, ...]] = ()
     """Names of weights that come inside the package."""
+    honours: ClassVar[frozenset[str]] = frozenset({"initial_magmoms", "partial_pbc"})
+    """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it can live with; a frame that asks for
+    another is refused. Initial moments are a starting guess for the labeler: a model of the ground state needs none."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
     FitSettings: ClassVar[type[Settings] | None] = None

@@ -115,11 +115,11 @@ def _publish(folder: TaskFolder, context: TaskContext) -> dict[str, str]:
 def _fail(folder: TaskFolder, attempt: Path, error: BaseException) -> Result | None:
     """Note why the attempt ended; only what trying again cannot mend becomes a result."""
     failure = failure_of(error)
-    text = failure.message if isinstance(error, PFDError) else "".join(traceback.format_exception(error))
+    text = "" if isinstance(error, PFDError) else "".join(traceback.format_exception(error))
     sys.stdout.flush()
     sys.stderr.flush()
     with (attempt / "log.txt").open("a", encoding="utf-8") as log:
-        log.write(text.rstrip() + "\n")
+        log.write(f"{text}{failure.message}\n")
     folder.end_attempt(attempt, failure.message, counted=failure.kind == "transient")
     if failure.kind == "transient":
         return None

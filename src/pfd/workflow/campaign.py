@@ -9,6 +9,9 @@ from typing import Any
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.errors import DataError
 from pfd.evaluate.decision import Decision
+from pfd.frames import read_frames
+from pfd.models.family import read_model
+from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
@@ -41,6 +44,7 @@ class Campaign:
         """
         pretrained = self.run.one("start/teacher/adopt", self._adopt_spec()).output("model")
         structures = self._structures()
+        self._require_elements(pretrained, structures)
         teacher = pretrained
         if self.input.finetune is not None:
             state = self._fine_tune(pretrained, structures)
@@ -69,6 +73,14 @@ class Campaign:
             inputs[f"file{index}"] = self.run.keep_input(source)
         folder = self.run.one("start/structures/build", TaskSpec("structures", {"structures": entries}, inputs))
         return folder.output("frames.extxyz")
+
+    def _require_elements(self, pretrained: Artifact, structures: Artifact) -> None:
+        """Refuse structures that the teacher does not know before any is explored.
+
+        ``check_input`` has done so already where reading the card is cheap, which it is not if that imports torch.
+        """
+        card = read_model(pretrained.path).card
+        check_elements(card, read_frames(structures.path), where=f"{self.resolved.file}: structures")
 
     def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
         assert self.input.finetune is not None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pfd.errors import InputError
+from pfd.frames.frame import frame_id
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -56,3 +60,30 @@ def asked_of(frame: Atoms) -> list[str]:
         "partial_pbc": bool(frame.pbc.any() and not frame.pbc.all()),
     }
     return [name for name, wanted in asked.items() if wanted]
+
+
+def refuse_unhonoured_state(frames: Sequence[Atoms], honours: Collection[str], who: str, where: str) -> None:
+    """Refuse frames that ask for what a labeler or a family cannot do.
+
+    Args:
+        frames: the frames.
+        honours: which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it can.
+        who: its name in the message.
+        where: the key that chose it.
+
+    Raises:
+        InputError: naming each that is asked for in vain, and the first frame that does.
+    """
+    first: dict[str, int] = {}
+    for index, frame in enumerate(frames):
+        for name in asked_of(frame):
+            if name not in honours:
+                first.setdefault(name, index)
+    if first:
+        named = ", ".join(f"{name} (first in frame {frame_id(frames[index])})" for name, index in first.items())
+        can = ", ".join(sorted(honours)) or "none of charge, spin, initial_magmoms, partial_pbc"
+        raise InputError(
+            f"{who} cannot honour {named}",
+            where=where,
+            hint=f"remove it from the structures, or choose another; this one honours: {can}",
+        )

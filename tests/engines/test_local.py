@@ -1,0 +1,222 @@
+"""The local engine: caps, retries, time limits, interruption, adoption."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+from pfd.engines.local import LocalEngine
+from pfd.errors import TaskFailed
+from pfd.frames import write_frames
+from pfd.frames.frame import with_origin
+from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec, read_json
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Make label tasks of copper cells with the toy labeler: ``labels(3, delay_s=1.0)``."""
+    numbers = itertools.count()
+
+    def make(count, resources=None, **settings):
+        folders = []
+        for number in itertools.islice(numbers, count):
+            atoms = bulk("Cu", cubic=True)
+            atoms.rattle(0.05, seed=number)
+            frame = tmp_path / f"frame-{number}.extxyz"
+            write_frames(frame, [with_origin(atoms)])
+            parameters = {"settings": {"method": "toy"} | settings}
+            spec = TaskSpec("label", parameters, {"frame": Artifact.of(frame)}, resources or Resources())
+            folders.append(TaskFolder.create(tmp_path / "label", number, spec))
+        return folders
+
+    return make
+
+
+def quiet(progress):
+    pass
+
+
+def most_at_once(folders):
+    """The largest number of tasks that ran at the same time, from their results."""
+    spans = [(result.started, result.started + result.seconds) for result in (folder.result() for folder in folders)]
+    return max(sum(begin <= at < end for begin, end in spans) for at, _ in spans)
+
+
+def claim_of(folder):
+    return read_json(folder.attempts()[-1] / "claim.json") if folder.attempts() else None
+
+
+def gone(pid):
+    """True if no process of that group runs."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def started(folder):
+    """A process of its own that works on the folder, as a driver leaves one behind."""
+    command = [sys.executable, "-m", "pfd.tasks", str(folder.path)]
+    process = subprocess.Popen(command, start_new_session=True)
+    while claim_of(folder) is None:
+        time.sleep(0.01)
+    return process
+
+
+def test_all_are_done_and_told_and_none_twice(labels):
+    folders, seen = labels(7), []
+    engine = LocalEngine(cores=2)
+    assert engine.run(folders, seen.append) == {}
+    assert all(folder.done() and len(folder.attempts()) == 1 for folder in folders)
+    assert (seen[-1].done, seen[-1].total, seen[-1].fraction) == (7, 7, 1.0)
+    results = [(folder.path / "result.json").stat().st_mtime_ns for folder in folders]
+    assert engine.run(folders, quiet) == {}
+    assert [(folder.path / "result.json").stat().st_mtime_ns for folder in folders] == results
+    assert not [path for folder in folders for path in folder.path.iterdir() if path.name == "startup.txt"]
+
+
+@pytest.mark.parametrize(
+    ("caps", "resources", "most"),
+    [
+        pytest.param({"cores": 2, "memory_GB": 64}, Resources(cores=1), 2, id="cores"),
+        pytest.param({"cores": 4, "memory_GB": 5}, Resources(cores=1, memory_GB=3), 1, id="memory"),
+        pytest.param({"cores": 3, "memory_GB": 64}, Resources(cores=2), 1, id="cores of each"),
+        pytest.param({"cores": 1, "memory_GB": 1}, Resources(cores=8, memory_GB=16), 1, id="larger than the machine"),
+    ],
+)
+def test_caps_hold(labels, caps, resources, most):
+    folders = labels(6, resources, delay_s=0.1)
+    assert LocalEngine(**caps).run(folders, quiet) == {}
+    assert most_at_once(folders) <= most
+    pids = {claim_of(folder)["pid"] for folder in folders}
+    assert len(pids) == most  # one process each, which pays for its imports once
+
+
+def test_a_task_out_of_time_is_killed_and_given_up_in_the_end(labels):
+    slow, quick = labels(1, Resources(walltime_s=0.6), delay_s=50.0) + labels(1)
+    lost = LocalEngine(cores=2, max_attempts=2).run([slow, quick], quiet)
+    assert list(lost) == [str(slow.path)]
+    assert "2 attempts, the last: out of time" in lost[str(slow.path)]
+    assert len(slow.attempts()) == 2
+    assert all(gone(read_json(attempt / "claim.json")["pid"]) for attempt in slow.attempts())
+    assert quick.done()
+    assert slow.result() is None
+
+
+def test_a_killed_process_is_counted_and_its_tasks_are_done_in_a_new_one(labels):
+    folders = labels(3, delay_s=0.4)
+    killed = []
+
+    def kill_once(progress):
+        claim = claim_of(folders[0])
+        if claim and not killed:
+            killed.append(claim["pid"])
+            os.killpg(claim["pid"], signal.SIGKILL)
+
+    assert LocalEngine(cores=1).run(folders, kill_once) == {}
+    assert all(folder.done() for folder in folders)
+    counted = [message for folder in folders for message in folder.counted_attempts()]
+    assert counted == ["killed by signal 9"]
+
+
+def test_a_fatal_failure_lets_what_runs_finish_and_begins_nothing_more(labels):
+    running, waiting, bad = labels(2, delay_s=1.5) + labels(1, constant_eV="three")
+    with pytest.raises(TaskFailed, match="constant_eV") as caught:
+        # two processes: [running, waiting] and [bad]
+        LocalEngine(cores=2).run([running, bad, waiting], quiet)
+    assert caught.value.exit_code == bad.result().failure.exit_code
+    assert bad.name in str(caught.value)
+    assert running.done()
+    assert waiting.attempts() == []
+
+
+def test_a_failed_task_is_tried_anew_by_the_next_run(labels):
+    (bad,) = labels(1, constant_eV="three")
+    for attempts in (1, 2):
+        with pytest.raises(TaskFailed):
+            LocalEngine(cores=1).run([bad], quiet)
+        assert len(bad.attempts()) == attempts
+
+
+def test_ctrl_c_leaves_no_process_counts_nothing_and_can_go_on(labels):
+    folders = labels(3, delay_s=1.0)
+
+    def interrupt(progress):
+        if claim_of(folders[0]):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(cores=2).run(folders, interrupt)
+    claims = [claim for claim in map(claim_of, folders) if claim]
+    assert claims
+    assert all(gone(claim["pid"]) for claim in claims)
+    assert all(folder.result() is None or folder.done() for folder in folders)
+    assert LocalEngine(cores=2).run(folders, quiet) == {}
+    assert all(folder.done() and folder.counted_attempts() == [] for folder in folders)
+
+
+def test_a_task_that_still_runs_is_adopted_and_not_started_again(labels):
+    (folder,) = labels(1, delay_s=1.5)
+    process = started(folder)
+    assert LocalEngine(cores=1).run([folder], quiet) == {}
+    assert folder.done()
+    assert len(folder.attempts()) == 1
+    assert claim_of(folder)["pid"] == process.pid
+    assert process.wait(20) == 0
+
+
+def test_an_adopted_task_counts_for_the_caps(labels):
+    folders = labels(2, delay_s=1.0)
+    process = started(folders[0])
+    LocalEngine(cores=1).run(folders, quiet)
+    assert most_at_once(folders) == 1
+    process.wait(20)
+
+
+def test_an_adopted_task_that_dies_is_started_again_at_no_cost(labels):
+    (folder,) = labels(1, delay_s=1.0)
+    process = started(folder)
+
+    def kill(progress):
+        process.kill()
+        process.wait()
+
+    assert LocalEngine(cores=1).run([folder], kill) == {}
+    assert folder.done()
+    assert len(folder.attempts()) == 2
+    assert folder.counted_attempts() == []
+
+
+def test_time_limits_hold_for_adopted_tasks(labels):
+    (folder,) = labels(1, Resources(walltime_s=0.5), delay_s=50.0)
+    process = started(folder)
+    lost = LocalEngine(cores=1, max_attempts=1).run([folder], quiet)
+    assert "out of time" in lost[str(folder.path)]
+    assert process.wait(20) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("earlier", [0, 1], ids=["first", "after an attempt"])
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [("echo 'no module named pfd' >&2; exit 1", "no module named pfd"), ("kill -9 $$", "before it began")],
+    ids=["broken", "killed"],
+)
+def test_a_process_that_cannot_begin_ends_the_run(labels, tmp_path, monkeypatch, script, words, earlier):
+    (folder,) = labels(1)
+    for _ in range(earlier):
+        folder.end_attempt(folder.claim(), "killed", counted=True)
+    broken = Path(tmp_path / "python")
+    broken.write_text(f"#!/bin/sh\n{script}\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(TaskFailed, match=words):
+        LocalEngine(cores=1).run([folder], quiet)

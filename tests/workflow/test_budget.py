@@ -1,0 +1,95 @@
+"""The label budget: whatever is asked, the cap is never exceeded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pfd
+from pfd.config.sections import CampaignSettings
+from pfd.errors import TaskFailed
+from pfd.tasks.folder import TaskFolder, write_json
+from pfd.tasks.steps.selecting import share_out
+from pfd.workflow.budget import Budget
+from pfd.workflow.run_folder import task_folders
+
+
+@given(groups=st.lists(st.lists(st.integers(), max_size=5), max_size=5), limit=st.none() | st.integers(0, 12))
+def test_sharing_out_keeps_order_and_limit_and_is_fair(groups, limit):
+    labelled = [[(number, place) for place in range(len(group))] for number, group in enumerate(groups)]
+    everything = [member for group in labelled for member in group]
+    kept = share_out(labelled, limit)
+    assert len(kept) == (len(everything) if limit is None else min(limit, len(everything)))
+    assert kept == sorted(kept)
+    counts = [sum(member[0] == number for member in kept) for number in range(len(groups))]
+    for count, group in zip(counts, groups, strict=True):
+        assert count == len(group) or count >= max(counts) - 1
+
+
+@given(cap=st.integers(1, 30), wishes=st.lists(st.lists(st.integers(0, 60), max_size=12), max_size=8))
+def test_what_is_asked_within_what_is_left_stays_under_the_cap(cap, wishes):
+    budget = Budget(CampaignSettings(max_total=cap))
+    for wish in wishes:
+        budget.ask([str(name) for name in wish[: budget.left()]])
+        assert budget.asked <= cap
+        assert budget.reached() == (budget.asked == cap)
+        assert budget.cap() == budget.left() == cap - budget.asked
+        assert budget.left(reserve=5) == max(0, cap - budget.asked - 5)
+
+
+def test_without_caps_there_is_always_something_left():
+    budget = Budget(CampaignSettings())
+    budget.ask(str(number) for number in range(1000))
+    assert budget.cap() is None
+    assert not budget.reached()
+
+
+def test_core_hours_of_done_tasks_close_the_budget(tmp_path):
+    budget = Budget(CampaignSettings(max_core_hours=1.0))
+    for name, seconds, status in (("a", 1000, "done"), ("b", 9000, "failed"), ("c", 800, "done")):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "result.json", {"status": status, "seconds": seconds, "cores": 2})
+    folders = [TaskFolder(tmp_path / name) for name in ("a", "b")]
+    budget.spend(folders)
+    budget.spend(folders)  # the same work is not paid twice
+    assert budget.core_hours == pytest.approx(2000 / 3600)
+    assert not budget.reached()
+    budget.spend([TaskFolder(tmp_path / "c")])
+    assert budget.cap() == 0
+    assert budget.reached()
+
+
+def labels_of(run):
+    return [folder for folder in task_folders(run) if folder.task()["step"] == "label"]
+
+
+def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_path):
+    del small["distill"]
+    small["structures"][0]["perturb"]["count"] = 6
+    small["finetune"] |= {"initial": "label", "converge": {"force_rmse_relative": 1e-6}}
+    small["finetune"]["label"]["max_total"] = 5
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.exit_code == 3
+    assert run.summary["labels"] == {"asked": 5, "accepted": 5, "rejected": 0}
+    assert len(labels_of(run.path)) == 5
+    counts = next((run.path / "finetune" / "test" / "collect").glob("*/outputs/counts.json"))
+    assert json.loads(counts.read_text(encoding="utf-8"))["accepted"] == small["evaluate"]["test_frames"]
+
+
+def test_a_budget_that_the_test_set_uses_up_says_so(write_input, small, tmp_path):
+    del small["distill"]
+    small["finetune"]["label"]["max_total"] = 1
+    with pytest.raises(TaskFailed, match="max_total"):
+        pfd.submit(write_input(small), tmp_path / "run")
+    assert len(labels_of(tmp_path / "run")) <= 1
+
+
+def test_until_select_pays_for_no_starting_frame_either(write_input, small, tmp_path):
+    del small["distill"]
+    small["finetune"]["initial"] = "label"
+    run = pfd.submit(write_input(small), tmp_path / "run", until="select")
+    assert run.status == "paused"
+    assert labels_of(run.path) == []
