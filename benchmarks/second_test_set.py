@@ -81,15 +81,16 @@ def report(run: Path, frames: list) -> int:
     missed = []
     print(f"{len(frames)} frames; meV/Å (share of RMS label force, slope)")
     for group in ("all", *reports["finetuned"].by_group["temperature_K"]):
+
         def pick(result):
             return result if group == "all" else result.by_group["temperature_K"][group]  # noqa: B023
 
         p, f, d, v = (pick(each) for each in (*reports.values(), versus))
         ratio, student_ratio = (x.force_rmse_meV_per_A / y.force_rmse_meV_per_A for x, y in ((f, p), (d, f)))
-        print(f"{group:>6} K  P {p.force_rmse_meV_per_A:6.1f} ({p.force_rmse_relative:.3f}, {p.force_slope:.3f})  "
-              f"F {f.force_rmse_meV_per_A:6.1f} ({f.force_rmse_relative:.3f}, {f.force_slope:.3f}) F/P {ratio:.3f}  "
-              f"D {d.force_rmse_meV_per_A:6.1f} ({d.force_rmse_relative:.3f}, {d.force_slope:.3f}) D/F {student_ratio:.2f}  "
-              f"D against F {v.force_rmse_relative:.3f}")  # fmt: skip
+        for name, model in (("P", p), ("F", f), ("D", d)):
+            figures = f"{model.force_rmse_meV_per_A:6.1f} ({model.force_rmse_relative:.3f}, {model.force_slope:.3f})"
+            print(f"{group:>6} K  {name} {figures}", end="")
+        print(f"  F/P {ratio:.3f}  D/F {student_ratio:.2f}  D against F {v.force_rmse_relative:.3f}")
         low, high = TARGETS["slope"]
         checks = {
             "F/P": ratio <= TARGETS["ratio"],

@@ -129,6 +129,18 @@ def test_a_plug_ins_traceback_stands_in_the_log_and_not_on_the_screen(perform, f
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_fatal_result_is_written_before_the_claim_is_given_back(perform, folder, monkeypatch):
+    end, seen = TaskFolder.end_attempt, []
+
+    def look(self, *arguments, **options):
+        seen.append(self.result().status)
+        end(self, *arguments, **options)
+
+    monkeypatch.setattr(TaskFolder, "end_attempt", look)
+    perform(raising(DataError("no forces")))
+    assert seen == ["failed"]
+
+
 def test_an_old_failure_does_not_outlive_the_next_attempt(perform, folder):
     perform(raising(DataError("mended since")))
     assert perform(raising(TransientError("node lost"))) is None

@@ -52,7 +52,9 @@ def test_table(change, action, words):
 
 
 def test_no_combination_converges_with_a_failed_test_set():
-    for prospective, finished, md, budget in itertools.product((True, False, None), (True, False), (True, False, None), (True, False)):
+    for prospective, finished, md, budget in itertools.product(
+        (True, False, None), (True, False), (True, False, None), (True, False)
+    ):
         facts = GOOD | {
             "test_passed": False,
             "prospective_passed": prospective,

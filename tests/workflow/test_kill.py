@@ -8,7 +8,6 @@ import signal
 import time
 
 import pytest
-
 from tests.workflow.kill_harness import (
     check_runs_once,
     finish,
@@ -27,7 +26,6 @@ def undisturbed(tmp_path_factory):
     import shutil
 
     import yaml
-
     from tests.workflow.conftest import EXAMPLE, SMALL
 
     folder = tmp_path_factory.mktemp("undisturbed")

@@ -58,7 +58,9 @@ def test_the_same_work_in_two_places_is_done_once(open_run):
     assert engine.ran == [1, 2, 3]
     assert folders["a/iter-000/label"][1].path == folders["b/iter-000/label"][0].path
     again, engine = open_run()
-    assert again.perform({"c/iter-000/label": specs(3)})["c/iter-000/label"][0].path == folders["b/iter-000/label"][1].path
+    assert (
+        again.perform({"c/iter-000/label": specs(3)})["c/iter-000/label"][0].path == folders["b/iter-000/label"][1].path
+    )
     assert engine.ran == []
     assert again.reused == 1
     assert again.superseded() == sorted(str(f.path.relative_to(run.path)) for f in folders["a/iter-000/label"])

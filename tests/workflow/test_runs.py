@@ -22,8 +22,9 @@ def test_a_run_ends_with_models_data_summary_and_report(write_input, small, tmp_
     assert run.status == "converged"
     assert run.exit_code == 0
     summary = run.summary
-    assert summary["models"]["finetuned"]["test"]["force_rmse_meV_per_A"] < 0.2 * (
-        summary["models"]["pretrained"]["test"]["force_rmse_meV_per_A"]
+    assert (
+        summary["models"]["finetuned"]["test"]["force_rmse_meV_per_A"]
+        < 0.2 * (summary["models"]["pretrained"]["test"]["force_rmse_meV_per_A"])
     )
     assert summary["labels"]["asked"] == summary["labels"]["accepted"] + summary["labels"]["rejected"]
     assert set(summary["models"]) == {"pretrained", "finetuned", "student", "scratch"}
@@ -73,7 +74,7 @@ def test_rejected_labels_are_counted_and_named_and_the_run_goes_on(write_input, 
 
 def test_too_many_rejected_labels_stop_the_run_with_their_reason(write_input, small, tmp_path):
     small["finetune"]["label"]["reject_fraction"] = 1.0
-    with pytest.raises(TaskFailed, match="0 of .* labels were accepted") as failure:
+    with pytest.raises(TaskFailed, match=r"0 of .* labels were accepted") as failure:
         pfd.submit(write_input(small), tmp_path / "run")
     assert failure.value.exit_code == 1
     assert json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))["status"] == "failed"
@@ -136,7 +137,10 @@ def test_two_stages_are_run_in_order(write_input, small, tmp_path):
     run = pfd.submit(write_input(small), tmp_path / "run")
     data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
     assert [entry["decision"] for entry in data["iterations"]].count("next_stage") == 1
-    assert {frame.info["temperature_K"] for frame in read_frames(run.path / "data" / "finetune-test.extxyz")} == {400, 700}
+    assert {frame.info["temperature_K"] for frame in read_frames(run.path / "data" / "finetune-test.extxyz")} == {
+        400,
+        700,
+    }
 
 
 def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input, small, tmp_path):

@@ -224,10 +224,10 @@ def _tell_to_stop(group: Group) -> None:
 
 def _enforce_walltime(group: Group) -> None:
     """Kill the process groups whose task is out of time, adopted ones too."""
-    running = [(worker.process.pid, folder) for worker in group.workers for folder in worker.folders]
-    running += [(holder.pid, folder) for folder, holder in group.adopted.values()]
-    for pid, folder in running:
-        limit = _resources(folder).walltime_s
+    running = [(worker.process.pid, folder, worker.resources) for worker in group.workers for folder in worker.folders]
+    running += [(holder.pid, folder, _resources(folder)) for folder, holder in group.adopted.values()]
+    for pid, folder, resources in running:
+        limit = resources.walltime_s
         attempts = folder.attempts() if limit is not None and not folder.done() else []
         if limit is None or not attempts or (attempts[-1] / "ended.json").is_file():
             continue

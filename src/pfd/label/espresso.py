@@ -15,13 +15,13 @@ import numpy as np
 from pfd.digests import json_digest
 from pfd.errors import InputError, LabelRejected, MissingError
 from pfd.frames import frame_id
+from pfd.frames.state import electronic_state
 from pfd.label.espresso_failure import failure_of
 from pfd.label.espresso_output import read_pw_output
 from pfd.label.espresso_settings import EspressoSettings
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
 from pfd.label.running import Finished, run_program
-from pfd.frames.state import electronic_state
 from pfd.units import seconds
 
 if TYPE_CHECKING:

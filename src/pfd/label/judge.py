@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pfd.errors import InputError, LabelRejected
+from pfd.errors import LabelRejected
 from pfd.frames import Labels, frame_id
-from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
 from pfd.frames.state import refuse_unhonoured_state
+from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from pfd.errors import InputError, LabelRejected
 from pfd.frames import Labels, frame_id
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.frames.state import electronic_state
+from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.plugins import require_modules
 from pfd.units import A_PER_BOHR, BOLTZMANN_EV_PER_K, EV_PER_HARTREE
 

@@ -32,7 +32,11 @@ def select_by_condition(
     the conditions get equal shares of it, the coldest first.
 
     Args:
-        candidates, reference, settings, seed, progress: as in ``select_frames``.
+        candidates: frames to choose from.
+        reference: frames already in the data.
+        settings: method, budget, share of each condition, descriptor and gate.
+        seed: used by ``random`` only.
+        progress: called with the fraction done and a text.
     """
     conditions = sorted({condition_of(frame) for frame in candidates}, key=repr)
     share = min(settings.min_per_condition, settings.max_frames // max(1, len(conditions)))
@@ -49,7 +53,9 @@ def select_by_condition(
     known = [*reference, *(candidates[index] for index in indices)]
     rest = [index for index in range(len(candidates)) if index not in set(indices)]
     left = settings.max_frames - len(indices)
-    others = select_frames([candidates[index] for index in rest], known, _limited(settings, max(1, left)), seed, progress)
+    others = select_frames(
+        [candidates[index] for index in rest], known, _limited(settings, max(1, left)), seed, progress
+    )
     chosen = tuple(rest[index] for index in others.indices[:left])
     return Selection(
         indices=(*indices, *chosen),

@@ -120,11 +120,11 @@ def _fail(folder: TaskFolder, attempt: Path, error: BaseException) -> Result | N
     sys.stderr.flush()
     with (attempt / "log.txt").open("a", encoding="utf-8") as log:
         log.write(f"{text}{failure.message}\n")
+    result = None
+    if failure.kind == "fatal":  # before the claim is given back: nobody may start a task that has failed for good
+        result = Result(status="failed", failure=failure, host=socket.gethostname())
+        write_json(folder.path / "result.json", result.model_dump(mode="json"))
     folder.end_attempt(attempt, failure.message, counted=failure.kind == "transient")
-    if failure.kind == "transient":
-        return None
-    result = Result(status="failed", failure=failure, host=socket.gethostname())
-    write_json(folder.path / "result.json", result.model_dump(mode="json"))
     return result
 
 

@@ -52,7 +52,8 @@ class Campaign:
             teacher = state.model
         else:
             state = None
-        distilled = self._distil(teacher, structures) if self.input.distill is not None else None
+        explored = state.explored if state is not None else []
+        distilled = self._distil(teacher, structures, explored) if self.input.distill is not None else None
         self._compare(pretrained, state, distilled)
         self._publish(pretrained, state, distilled)
         return self.outcome
@@ -111,11 +112,13 @@ class Campaign:
             sets.append(self.run.one(f"start/data-{index}/read", spec).output("frames.extxyz"))
         return sets
 
-    def _distil(self, teacher: Artifact, structures: Artifact) -> LoopState:
+    def _distil(self, teacher: Artifact, structures: Artifact, explored: list[Artifact]) -> LoopState:
+        """Distil; the teacher labels what fine-tuning has explored at no cost, and the student needs the wider view."""
         assert self.input.distill is not None
         binding = Distill(self.resolved, self.input.distill, teacher)
         free = Budget(type(self.resolved.campaign)())
-        return Loop(self.run, binding, structures, free, self.until, self.outcome).execute([], label_start=False)
+        loop = Loop(self.run, binding, structures, free, self.until, self.outcome)
+        return loop.execute([], label_start=False, candidates=explored)
 
     def _compare(self, pretrained: Artifact, tuned: LoopState | None, distilled: LoopState | None) -> None:
         """Score every model on the one fixed test set, and time them back to back."""

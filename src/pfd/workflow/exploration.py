@@ -45,7 +45,11 @@ class Exploration:
             purpose: what the trajectories are for; their names begin with it.
             student: drives the groups that say ``with: student``, once there is one.
         """
-        specs = [self._trajectory(stage, entry, model, purpose, student) for entry in self.plan(stage)]
+        plan = self.plan(stage)
+        hotter = getattr(self._binding.settings, "hotter", 1.0)
+        if hotter > 1.0:
+            plan = plan + [entry | {"temperature_K": hotter * entry["temperature_K"]} for entry in plan]
+        specs = [self._trajectory(stage, entry, model, purpose, student) for entry in plan]
         return specs + [self._pool(stage, number, "explore", purpose) for number in self._pools(stage)]
 
     def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:

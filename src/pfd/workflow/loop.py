@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ class LoopState:
     dataset: Dataset = Dataset()
     model: Artifact | None = None
     test: Artifact | None = None
+    explored: list[Artifact] = field(default_factory=list)
+    """All trajectories so far: candidates for whoever comes next, at no further cost."""
     decision: Decision | None = None
 
 
@@ -92,14 +95,17 @@ class Loop:
         self.explorer = Exploration(run, binding, structures)
         self.structures = structures
         self.state = LoopState()
+        self._candidates: list[Artifact] = []
 
-    def execute(self, brought: list[Artifact], label_start: bool) -> LoopState:
+    def execute(self, brought: list[Artifact], label_start: bool, candidates: Sequence[Artifact] = ()) -> LoopState:
         """Run iterations until the decision ends the loop.
 
         Args:
             brought: labelled sets of the user, trained on before exploring.
             label_start: whether the starting frames are labelled and trained on before exploring.
+            candidates: trajectories explored before this loop; the first selection chooses from them as well.
         """
+        self._candidates = list(candidates)
         if brought or label_start:
             self._begin_with(brought, label_start)
         at = Iteration()
@@ -173,10 +179,13 @@ class Loop:
         folders = self.run.perform(groups, min_done=EXPLORE_MIN_DONE)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
         self.outcome.trajectories += [_trajectory(folder) for group in done.values() for folder in group]
+        self.state.explored += [folder.output("trajectory.extxyz") for folder in done[f"{place}/explore"]]
         return done[f"{place}/explore"], done.get(test_place)
 
     def _select(self, place: str, explored: list[TaskFolder]) -> TaskFolder:
-        inputs = _numbered("trajectory", [folder.output("trajectory.extxyz") for folder in explored])
+        own = [folder.output("trajectory.extxyz") for folder in explored]
+        inputs = _numbered("trajectory", own + self._candidates)
+        self._candidates = []
         inputs |= _numbered("reference", list(self.state.dataset.inputs().values()))
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()

@@ -1,0 +1,62 @@
+"""Every condition gets its share, and the budget holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfd.frames import with_origin
+from pfd.select.conditions import condition_of, select_by_condition
+from pfd.select.settings import SelectSettings
+
+
+def pool(counts, seed=0):
+    frames = []
+    for temperature, count in counts.items():
+        for number in range(count):
+            atoms = bulk("Al", cubic=True) * (2, 2, 2)
+            atoms.rattle(0.02 + 0.0002 * temperature, seed=seed + number + int(temperature) * 100)
+            frames.append(with_origin(atoms, temperature_K=temperature))
+    return frames
+
+
+def counts_of(frames, selection):
+    conditions = [condition_of(frames[index])[0] for index in selection.indices]
+    return {condition: conditions.count(condition) for condition in set(conditions)}
+
+
+def test_entropy_alone_starves_the_cold_and_the_share_feeds_it():
+    frames = pool({300: 10, 900: 10})
+    alone = select_by_condition(frames, [], SelectSettings(max_frames=8, min_per_condition=0), 0)
+    shared = select_by_condition(frames, [], SelectSettings(max_frames=8, min_per_condition=3), 0)
+    assert counts_of(frames, alone).get(300, 0) < 3
+    assert counts_of(frames, shared)[300] >= 3
+    assert len(set(shared.indices)) == 8
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    cold=st.integers(0, 5),
+    hot=st.integers(0, 5),
+    budget=st.integers(1, 12),
+    share=st.integers(0, 4),
+    method=st.sampled_from(["entropy", "random", "farthest"]),
+)
+def test_the_budget_holds_whatever_the_shares(cold, hot, budget, share, method):
+    frames = pool({300: cold, 900: hot})
+    chosen = select_by_condition(
+        frames, [], SelectSettings(method=method, max_frames=budget, min_per_condition=share), seed=1
+    )
+    assert len(chosen.indices) == len(set(chosen.indices)) == min(budget, cold + hot)
+    assert chosen.candidates == cold + hot
+
+
+def test_the_same_seed_gives_the_same_choice():
+    frames = pool({300: 4, 900: 6})
+    make = lambda: select_by_condition(frames, frames[:1], SelectSettings(max_frames=5), 3).indices  # noqa: E731
+    assert make() == make()
+    assert np.array(make()).max() < len(frames)
+    assert pytest.approx(len(make())) == 5
