@@ -88,8 +88,13 @@ def test_starting_frames_and_data_are_trained_on_before_exploring(write_input, s
     second = pfd.submit(write_input(small), tmp_path / "second")
     assert second.status == "converged"
     assert second.summary["iterations"] == 1  # the first prospective error already passes
-    train = read_frames(second.path / "data" / "finetune-train.extxyz")
-    assert len(train) > len(read_frames(first.path / "data" / "finetune-train.extxyz"))
+    brought = {frame.info["id"] for frame in read_frames(first.path / "data" / "finetune-train.extxyz")}
+    used = {
+        frame.info["id"]
+        for name in ("train", "valid")
+        for frame in read_frames(second.path / "data" / f"finetune-{name}.extxyz")
+    }
+    assert brought < used
 
 
 def test_data_of_another_level_of_theory_is_refused(write_input, small, tmp_path):
