@@ -11,6 +11,19 @@ _PUBLIC = {
     "load": "pfd.api",
     "open_run": "pfd.api",
     "submit": "pfd.api",
+    "read_frames": "pfd.frames",
+    "write_frames": "pfd.frames",
+    "perturb": "pfd.frames.perturb",
+    "run_md": "pfd.explore.md",
+    "select_frames": "pfd.select.choose",
+    "make_labeler": "pfd.label.labeler",
+    "label_frame": "pfd.label.judge",
+    "make_family": "pfd.models.training",
+    "adopt_model": "pfd.models.training",
+    "fine_tune_model": "pfd.models.training",
+    "fit_model": "pfd.models.training",
+    "predict_frames": "pfd.models.training",
+    "error_report": "pfd.evaluate",
 }
 """Public name -> module; imported when first used, so that ``import pfd`` costs nothing."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pfd.errors import PFDError, RunError
+from pfd.errors import PFDError, RunError, SettingError
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pfd.engines.engine import Progress
     from pfd.workflow.run_folder import RunFolder, Watcher
 
+UNTIL = ("select", "label", "train")
+"""Steps after which a submission may pause."""
 EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "running": 1}
 
 
@@ -76,6 +78,8 @@ def submit(
     from pfd.config.reading import read_input
     from pfd.workflow.run_folder import driver_lock, take_folder
 
+    if until not in {None, *UNTIL}:
+        raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
     resolved = read_input(Path(input_file))
     check_input(resolved)
     path = Path(run) if run is not None else Path(resolved.input.name)

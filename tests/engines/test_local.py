@@ -220,3 +220,15 @@ def test_a_process_that_cannot_begin_ends_the_run(labels, tmp_path, monkeypatch,
     monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(TaskFailed, match=words):
         LocalEngine(cores=1).run([folder], quiet)
+
+
+def test_the_stale_claim_of_a_waiting_task_is_no_time_spent(labels):
+    running, waiting = labels(2, Resources(walltime_s=30), delay_s=0.8)
+    killed = started(waiting)
+    killed.kill()
+    killed.wait()
+    claim = waiting.attempts()[0] / "claim.json"
+    os.utime(claim, (time.time() - 3600, time.time() - 3600))
+    assert LocalEngine(cores=1).run([running, waiting], quiet) == {}
+    assert [folder.counted_attempts() for folder in (running, waiting)] == [[], []]
+    assert len(running.attempts()) == 1

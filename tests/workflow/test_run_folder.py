@@ -73,10 +73,19 @@ def test_few_lost_tasks_are_gone_on_without_now_and_after_a_resume(open_run):
     assert [event["task"] for event in Journal(run.path / "journal.jsonl").read() if event["event"] == "lost"] == [
         str(folders[2].path.relative_to(run.path))
     ]
+    events = len(run.journal.read())
     resumed, engine = open_run()  # nothing would be lost now, but what was built on these four stands
     folders = resumed.perform({"a/iter-000/label": specs(1, 2, 3, 4, 5)}, min_done=0.8)["a/iter-000/label"]
     assert [folder.done() for folder in folders] == [True, True, False, True, True]
     assert engine.ran == []
+    assert len(resumed.journal.read()) == events
+
+
+def test_rounding_loses_no_run(open_run):
+    assert 0.14 * 50 > 7  # in floating point
+    run, _ = open_run(lose=range(43))
+    folders = run.perform({"a/iter-000/label": specs(*range(50))}, min_done=0.14)["a/iter-000/label"]
+    assert sum(folder.done() for folder in folders) == 7
 
 
 def test_too_many_lost_tasks_stop_the_run_and_are_tried_again(open_run):

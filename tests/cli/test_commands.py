@@ -1,0 +1,108 @@
+"""The commands as a user types them: what they print, write, and return."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pfd.frames import read_frames
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
+
+
+def pfd(*arguments, cwd):
+    command = [sys.executable, "-m", "pfd.cli.main", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    ended = pfd("submit", EXAMPLE / "input.yaml", cwd=folder)
+    return folder, ended
+
+
+def test_submit_ends_with_the_table_and_the_report(toy):
+    folder, ended = toy
+    assert ended.returncode == 0, ended.stderr
+    assert "fine-tuned" in ended.stdout
+    assert "report:" in ended.stdout
+    assert (folder / "toy" / "report.html").is_file()
+    assert "1 of 1 done" in ended.stderr  # progress, as plain lines where there is no terminal
+
+
+def test_status_tells_the_same_story_to_people_and_scripts(toy):
+    folder, _ = toy
+    content = json.loads(pfd("status", "toy", "--json", cwd=folder).stdout)
+    assert content["status"] == "converged"
+    assert content["tasks"]["done"] > 0 == content["tasks"]["failed"]
+    text = pfd("status", "toy", cwd=folder).stdout
+    assert "toy: converged" in text
+    assert all(f"{entry['loop']} iteration {entry['iteration']}" in text for entry in content["decisions"])
+
+
+def test_summary_has_its_stable_keys(toy):
+    folder, _ = toy
+    summary = json.loads((folder / "toy" / "summary.json").read_text(encoding="utf-8"))
+    keys = {"status", "models", "speedup_student_over_teacher", "labels", "iterations", "seconds", "versions", "seed"}
+    assert keys <= set(summary)
+    for name in ("pretrained", "finetuned", "student"):
+        model = summary["models"][name]
+        assert {"path", "family", "test", "us_per_atom_step"} <= set(model)
+        assert {"energy_rmse_meV_per_atom", "force_rmse_meV_per_A"} <= set(model["test"])
+        assert (folder / "toy" / model["path"]).is_dir()
+    steps = {"explore", "select", "label", "train", "evaluate", "orchestration", "imports", "wall"}
+    assert steps <= set(summary["seconds"])
+    assert set(summary["labels"]) == {"asked", "accepted", "rejected"}
+
+
+def test_report_writes_the_page_again(toy):
+    folder, _ = toy
+    page = folder / "toy" / "report.html"
+    page.unlink()
+    assert pfd("report", "toy", cwd=folder).returncode == 0
+    assert page.is_file()
+
+
+def test_perturb_writes_beside_where_one_stands(tmp_path):
+    ended = pfd("perturb", EXAMPLE / "Cu.cif", "-n", 3, "-r", 2, 2, 1, "-c", 0.02, "-d", 0.1, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    frames = read_frames(tmp_path / "pert_Cu.extxyz")
+    assert [len(frame) for frame in frames] == [16, 16, 16]
+    again = tmp_path / "again"
+    again.mkdir()
+    pfd("perturb", EXAMPLE / "Cu.cif", "-n", 3, "-r", 2, 2, 1, "-c", 0.02, "-d", 0.1, cwd=again)
+    assert (again / "pert_Cu.extxyz").read_bytes() == (tmp_path / "pert_Cu.extxyz").read_bytes()
+
+
+def test_models_doctor_and_schema_speak_json(tmp_path):
+    models = json.loads(pfd("models", "--json", cwd=tmp_path).stdout)
+    assert {"toy", "chgnet", "sevennet", "pod"} <= {row["family"] for row in models}
+    doctor = json.loads(pfd("doctor", "--json", cwd=tmp_path).stdout)
+    assert all(row["state"] == "yes" or row["mend"] for row in doctor)
+    schema = json.loads(pfd("schema", cwd=tmp_path).stdout)
+    assert {"teacher", "finetune", "distill"} <= set(schema["properties"])
+
+
+MISTAKES = {
+    "no input": ("submit",),
+    "no such command": ("submitt", "x"),
+    "no such run": ("status", "nothing"),
+    "nothing to report": ("report", "nothing"),
+    "no such input": ("submit", "nothing.yaml"),
+    "no such structure": ("perturb", "nothing.cif"),
+    "no such style": ("perturb", EXAMPLE / "Cu.cif", "-s", "wild"),
+    "no such step": ("submit", EXAMPLE / "input.yaml", "--until", "never"),
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_exit_code_2_without_a_traceback(tmp_path, arguments):
+    ended = pfd(*arguments, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.iterdir())
