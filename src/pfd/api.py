@@ -101,10 +101,13 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
     _keep_input(run, resolved, input_file)
     campaign = Campaign(run, resolved, until)
+    campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
     try:
         campaign.execute()
     except Paused as paused:
         run.journal.write("paused", after=str(paused))
+        campaign.outcome.status = "paused"
+        campaign.outcome.write(run)
         return Run(path, "paused")
     except KeyboardInterrupt:
         run.journal.write("interrupted")
@@ -137,7 +140,8 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> No
     earlier = sorted(run.path.glob("resolved-*.yaml"))
     if not earlier or earlier[-1].read_text(encoding="utf-8") != text:
         (run.path / f"resolved-{len(earlier) + 1:03d}.yaml").write_text(text, encoding="utf-8")
-        shutil.copyfile(input_file, run.path / "input.yaml")
+        if input_file.resolve() != (run.path / "input.yaml").resolve():
+            shutil.copyfile(input_file, run.path / "input.yaml")
     run.journal.write("submit", version=version("pfd-kit"), edited=(bool(earlier) and len(earlier)) or 0)
 
 

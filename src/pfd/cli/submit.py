@@ -88,8 +88,9 @@ def _say_end(ended: Run) -> None:
         console.print(f"paused; submit again without --until to go on. Run folder: {ended.path}")
         return
     print_table(ended.path)
-    last = Journal(ended.path / "journal.jsonl").read()[-1]
-    if last.get("reused") or last.get("superseded"):
+    events = Journal(ended.path / "journal.jsonl").read()
+    last = events[-1]
+    if sum(event["event"] == "submit" for event in events) > 1:
         console.print(f"{last['reused']} task results reused, {len(last['superseded'])} of an earlier input superseded")
     words = {"converged": "converged", "not_converged": "finished without converging (exit code 3)"}
     wall = ended.summary.get("seconds", {}).get("wall", 0.0)

@@ -20,6 +20,7 @@ from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.frames import require_labels
 from pfd.frames.outside import read_labelled
 from pfd.frames.split import split_by_trajectory
+from pfd.frames.state import refuse_unhonoured_state
 from pfd.frames.structures import build_structures
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
@@ -47,12 +48,27 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> N
     _require_teacher(resolved)
     frames = _starting_frames(resolved)
     pools = _check_groups(resolved, frames)
+    _check_families(resolved, [*frames, *pools])
+    if resolved.input.data and resolved.input.finetune is None:
+        raise SettingError(
+            "labelled sets are trained on in fine-tuning, and there is none",
+            where=f"{resolved.file}: data",
+            hint="leave it out, or add a section finetune",
+        )
     brought = _check_labelled_sets(resolved)
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pools])
     light = all(module in sys.modules for module in resolved.teacher.modules)
     if light if read_model is None else read_model:
         check_teacher(resolved, {"structures": frames, "explore": pools, "data": brought})
+
+
+def _check_families(resolved: ResolvedInput, frames: list[Atoms]) -> None:
+    """Refuse frames with an electronic state that the teacher or the student could not tell apart."""
+    for key, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
+        if family is not None:
+            with _at(resolved, key):
+                refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", key)
 
 
 def check_teacher(resolved: ResolvedInput, frames: dict[str, list[Atoms]]) -> None:

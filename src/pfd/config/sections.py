@@ -67,7 +67,7 @@ class CampaignSettings(Settings):
 class LoopSettings(Settings):
     """What fine-tuning and distillation share."""
 
-    explore: tuple[tuple[GroupSettings, ...], ...] = ()
+    explore: tuple[tuple[GroupSettings, ...], ...] = Field(default=(), validate_default=True)
     """Stages, each a list of groups; the loop converges on a stage before the next begins."""
     select: SelectSettings = SelectSettings()
     """How frames are chosen from what exploration found."""
@@ -127,8 +127,8 @@ class EvaluateSettings(Settings):
     test_frames: int = Field(default=4, ge=1)
     """Test frames per trajectory condition, from trajectories that never enter training: enough to see a wrong
     condition; raise it where labels are cheap."""
-    pool_test_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
-    """Part of a pool's trajectories kept for the test set; 0 only where ``test_file`` is given."""
+    pool_test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
+    """Part of a pool's trajectories kept for the test set; they are never offered for training."""
     test_file: str | None = None
     """A labelled set of the user's, scored apart."""
     test_labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)

@@ -23,13 +23,14 @@ _READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_
 def frame_id(frame: Atoms) -> str:
     """``f`` and the first 12 hexadecimal digits of the sha256 of what makes this frame a different calculation.
 
-    That is species, positions, cell, periodicity, total charge, spin, initial moments and charges, bit for bit.
+    That is species, positions, cell, periodicity, total charge, spin, initial moments and charges, bit for bit (except
+    that -0 and 0 are one number).
     """
     digest = hashlib.sha256()
     for array in (
         frame.numbers.astype("<i4"),
-        frame.positions.astype("<f8"),
-        frame.cell.array.astype("<f8"),
+        frame.positions.astype("<f8") + 0.0,
+        frame.cell.array.astype("<f8") + 0.0,
         frame.pbc,
     ):
         digest.update(np.ascontiguousarray(array).tobytes())

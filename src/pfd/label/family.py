@@ -33,7 +33,7 @@ class FamilyLabeler(Labeler):
 
     name: ClassVar[str] = "family"
     Settings = FamilyLabelerSettings
-    honours = frozenset({"partial_pbc"})
+    honours = frozenset({"initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)

@@ -165,7 +165,7 @@ class _BestWeights:
 
     def judge(self, step: int, score: Score | None) -> None:
         """Keep a copy of the present weights if they are the best so far; without a score the newest are."""
-        if score is not None and score.loss >= self.loss:
+        if score is not None and not score.loss < self.loss:
             self.stale += 1
             return
         self.loss = math.inf if score is None else score.loss

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pfd.select.choose import Report, Selection, select_frames
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-def condition_of(frame: Atoms) -> Hashable:
-    """The temperature and pressure that a frame was made at (None where it does not say)."""
-    return frame.info.get("temperature_K"), frame.info.get("pressure_GPa")
+def condition_of(frame: Atoms) -> tuple[float, float]:
+    """The temperature (K) and pressure (GPa) that a frame was made at; minus infinity where it does not say."""
+    temperature, pressure = (float(frame.info.get(key, -math.inf)) for key in ("temperature_K", "pressure_GPa"))
+    return temperature, pressure
 
 
 def select_by_condition(
@@ -38,7 +40,7 @@ def select_by_condition(
         seed: used by ``random`` only.
         progress: called with the fraction done and a text.
     """
-    conditions = sorted({condition_of(frame) for frame in candidates}, key=repr)
+    conditions = sorted({condition_of(frame) for frame in candidates})
     share = min(settings.min_per_condition, settings.max_frames // max(1, len(conditions)))
     if len(conditions) < 2 or share == 0:
         return select_frames(candidates, reference, settings, seed, progress)
