@@ -14,7 +14,7 @@ from pfd.errors import DataError
 from pfd.explore.lammps_md import run_md_in_lammps
 from pfd.explore.settings import MDSettings
 from pfd.frames import frame_id
-from pfd.lammps_session import LammpsPotential
+from pfd.lammps.session import LammpsPotential
 
 pytestmark = pytest.mark.lammps
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
-from pfd.lammps_calculator import LammpsCalculator
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.calculator import LammpsCalculator
+from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, model_digest, write_model
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors

@@ -7,7 +7,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
 from pfd.errors import DataError
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.speed import (
     STILLINGER_WEBER,
     TEMPERATURE_K,

@@ -18,7 +18,7 @@ from pfd.frames import without_labels
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pfd.lammps_session import LammpsPotential
+    from pfd.lammps.session import LammpsPotential
 
 _CHECK_EVERY = 10
 
@@ -44,8 +44,8 @@ def run_md_in_lammps(
         DataError: if the structure cannot be run like this (nothing can move; npt with vacuum or constraints).
         ModelError: if the potential does not know an element.
     """
-    from pfd.lammps_calculator import LammpsCalculator
-    from pfd.lammps_md import run_lammps_md
+    from pfd.lammps.calculator import LammpsCalculator
+    from pfd.lammps.md import run_lammps_md
 
     atoms = without_labels(start)
     atoms.arrays.pop("momenta", None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-    from pfd.lammps_session import LammpsPotential
+    from pfd.lammps.session import LammpsPotential
 
 MODEL_FILE = "model.json"
 

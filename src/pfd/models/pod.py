@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-    from pfd.lammps_session import LammpsPotential
+    from pfd.lammps.session import LammpsPotential
 
 FILES = (POTENTIAL_FILE, PARAMETER_FILE, COEFFICIENT_FILE)
 CITATION = "Nguyen and Rohskopf, J. Comput. Phys. 480, 112030 (2023); Nguyen, Phys. Rev. B 107, 144103 (2023)"
@@ -51,7 +51,7 @@ class POD(Family):
 
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator that keeps one LAMMPS instance; it runs on the CPU, whatever the device."""
-        from pfd.lammps_calculator import LammpsCalculator
+        from pfd.lammps.calculator import LammpsCalculator
 
         return LammpsCalculator(self.lammps_potential(folder))
 

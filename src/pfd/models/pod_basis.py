@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from pfd.errors import ModelError
-from pfd.lammps_session import LammpsPotential
+from pfd.lammps.session import LammpsPotential
 from pfd.models.least_squares import Coefficients
 from pfd.models.pod_basis import PODBasis
 from pfd.settings import Settings

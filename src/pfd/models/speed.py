@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfd.errors import DataError
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential, LammpsSession
 
 if TYPE_CHECKING:
     from ase import Atoms

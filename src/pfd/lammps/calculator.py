@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase.calculators.calculator import Calculator, all_changes
 
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential, LammpsSession
 
 if TYPE_CHECKING:
     from ase import Atoms

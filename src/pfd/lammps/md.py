@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from pfd.errors import DataError, SettingError
-from pfd.lammps_session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential, LammpsSession
 
 if TYPE_CHECKING:
     from ase import Atoms

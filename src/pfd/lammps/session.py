@@ -12,7 +12,7 @@ import numpy as np
 
 from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
-from pfd.lammps_box import LammpsBox, Rotation, box_of
+from pfd.lammps.box import LammpsBox, Rotation, box_of
 from pfd.units import BAR_PER_EV_PER_A3
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
-from pfd.lammps_box import box_of
-from pfd.lammps_calculator import LammpsCalculator
-from pfd.lammps_session import LammpsPotential, LammpsSession, load_mpi
+from pfd.lammps.box import box_of
+from pfd.lammps.calculator import LammpsCalculator
+from pfd.lammps.session import LammpsPotential, LammpsSession, load_mpi
 
 LENNARD_JONES = LammpsPotential("lj/cut 5.0", ("1 1 0.3 2.1", "1 2 0.2 2.3", "2 2 0.1 2.0"), ("Si", "C"))
 STRAINS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -56,7 +56,7 @@ def test_missing_mpi_library_names_the_command(monkeypatch, tmp_path):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.files", nothing)
-    monkeypatch.setattr("pfd.lammps_session.MPI_LIBRARY", "libmpi-of-nobody.so")
+    monkeypatch.setattr("pfd.lammps.session.MPI_LIBRARY", "libmpi-of-nobody.so")
     with pytest.raises(MissingError, match="pip install"):
         load_mpi()
 

@@ -5,8 +5,8 @@ from ase.constraints import FixAtoms, FixedLine
 from ase.md.velocitydistribution import thermalize_momenta
 
 from pfd.errors import DataError, SettingError
-from pfd.lammps_md import run_lammps_md
-from pfd.lammps_session import LammpsPotential
+from pfd.lammps.md import run_lammps_md
+from pfd.lammps.session import LammpsPotential
 
 ARGON_LIKE = LammpsPotential("lj/cut 6.0", ("1 1 0.1 2.6",), ("Cu",))
 

