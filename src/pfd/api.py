@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
 
     from pfd.config.reading import ResolvedInput
     from pfd.engines.engine import Progress
+    from pfd.workflow.campaign import Campaign
     from pfd.workflow.run_folder import RunFolder, Watcher
 
 UNTIL = ("select", "label", "train")
 """Steps after which a submission may pause."""
-EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "running": 1}
+EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "interrupted": 130, "running": 1}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Run:
 
     Attributes:
         path: the folder.
-        status: ``converged``, ``not_converged``, ``paused`` or ``failed``.
+        status: ``converged``, ``not_converged``, ``failed``; on the way there ``running``, ``paused`` (by ``until``) or
+            ``interrupted`` (the driver was told to end, or died).
     """
 
     path: Path
@@ -35,7 +39,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 converged (or paused where asked), 3 finished without converging, 1 failed."""
+        """0 converged (or paused where asked), 3 finished without converging, 1 failed, 130 interrupted."""
         return EXIT_CODES[self.status]
 
     @property
@@ -91,9 +95,7 @@ def submit(
 
 def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:
     from pfd.engines.local import LocalEngine
-    from pfd.report.page import write_report
     from pfd.workflow.campaign import Campaign
-    from pfd.workflow.loop import Paused
     from pfd.workflow.run_folder import RunFolder
 
     caps = resolved.input.resources
@@ -102,27 +104,39 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     _keep_input(run, resolved, input_file)
     campaign = Campaign(run, resolved, until)
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
-    try:
+    with _honest_end(run, campaign):
         campaign.execute()
+        run.journal.write("end", status=campaign.outcome.status, superseded=run.superseded(), reused=run.reused)
+    return Run(path, campaign.outcome.status)
+
+
+@contextmanager
+def _honest_end(run: RunFolder, campaign: Campaign) -> Iterator[None]:
+    """However the campaign ends, the summary, the journal and the report say how."""
+    from pfd.report.page import write_report
+    from pfd.workflow.loop import Paused
+
+    outcome, ended = campaign.outcome, False
+    try:
+        yield
+        ended = True
     except Paused as paused:
+        outcome.status, ended = "paused", True
         run.journal.write("paused", after=str(paused))
-        campaign.outcome.status = "paused"
-        campaign.outcome.write(run)
-        return Run(path, "paused")
     except KeyboardInterrupt:
+        outcome.status, ended = "interrupted", True
         run.journal.write("interrupted")
         raise
     except PFDError as error:
-        campaign.outcome.status = "failed"
+        outcome.status, ended = "failed", True
         run.journal.write("end", status="failed", error=str(error))
-        campaign.outcome.write(run)
-        write_report(path)
         raise
-    old = run.superseded()
-    run.journal.write("end", status=campaign.outcome.status, superseded=old, reused=run.reused)
-    campaign.outcome.write(run)
-    write_report(path)
-    return Run(path, campaign.outcome.status)
+    finally:
+        if not ended:  # a defect of ours, or a full disk: the traceback is on its way to the user
+            outcome.status = "failed"
+            run.journal.write("end", status="failed", error="an unexpected error; see what the command printed")
+        outcome.write(run)
+        write_report(run.path)
 
 
 def _silent(_place: str, _progress: Progress) -> None:
@@ -167,9 +181,13 @@ def open_run(path: str | Path) -> Run:
     Raises:
         RunError: if there is none.
     """
+    from pfd.workflow.run_folder import driver_of
+
     folder = Path(path)
     if not (folder / "run.json").is_file():
         raise RunError("no run in this folder", where=str(folder), hint="give the folder that pfd submit made")
     summary = folder / "summary.json"
     status = json.loads(summary.read_text(encoding="utf-8"))["status"] if summary.is_file() else "running"
+    if status == "running" and driver_of(folder) is None:
+        status = "interrupted"
     return Run(folder.resolve(), status)

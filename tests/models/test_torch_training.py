@@ -10,6 +10,7 @@ from ase import Atoms
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
+from pfd.models.torch_loss import Batch, loss_of, prepare
 from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator, voigt
 from pfd.models.torch_training import FineTuneSettings, learning_rate_factor, train_torch
 
@@ -196,3 +197,28 @@ def test_the_calculator_speaks_ase():
 
 def test_voigt_order():
     np.testing.assert_array_equal(voigt(np.array([[1.0, 6, 5], [6, 2, 4], [5, 4, 3]])), [1, 2, 3, 4, 5, 6])
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_batch(monkeypatch):
+    settings = SETTINGS.model_copy(update={"steps": 30, "batch_size": 3})
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.append(train(settings))
+    assert found[0] == found[1]
+
+
+def test_a_batch_is_divided_without_changing_its_loss():
+    frames = [*labelled(trimers(3, pbc=True)), *labelled(trimers(2, seed=5), stress=False)]
+    settings = SETTINGS.model_copy(update={"stress_weight": 1.0})
+    potential = Springs(1.0, 1.0)
+    examples = prepare(potential, frames, settings, "here")
+    batch = Batch.of(examples)
+
+    def part(some):
+        return loss_of(potential, some, batch, settings, differentiable=True)
+
+    whole, pieces = part(examples), [part([example]) for example in examples]
+    assert sum(piece.loss.item() for piece in pieces) == pytest.approx(whole.loss.item(), rel=1e-6)
+    assert sum(piece.components for piece in pieces) == whole.components
+    assert sum(piece.squared_force_error for piece in pieces) == pytest.approx(whole.squared_force_error)

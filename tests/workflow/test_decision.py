@@ -18,7 +18,7 @@ GOOD = {
     "prospective_passed": True,
     "test_passed": True,
     "exploration_finished": True,
-    "gate_fraction": 1.0,
+    "sane_fraction": 1.0,
 }
 NOTHING_NEW = {"new_frames": 0, "candidates_selected": 0, "prospective_passed": None}
 
@@ -38,11 +38,12 @@ NOTHING_NEW = {"new_frames": 0, "candidates_selected": 0, "prospective_passed": 
         ({"student_md_finished": False}, "again", "stop checks"),
         (NOTHING_NEW, "converged", "nothing new"),
         (NOTHING_NEW | {"exploration_finished": False}, "again", "stopped early"),
-        (NOTHING_NEW | {"gate_fraction": 0.4}, "again", "gate"),
+        (NOTHING_NEW | {"sane_fraction": 0.4}, "again", "sane"),
         (NOTHING_NEW | {"test_passed": False}, "again", "fixed test set"),
         (NOTHING_NEW | {"budget_reached": True}, "give_up", "no label was left"),
         ({"new_frames": 0, "prospective_passed": None}, "again", "no new frame was labelled"),
-        ({"exploration_finished": False}, "converged", ""),
+        ({"exploration_finished": False}, "again", "stopped early"),
+        ({"exploration_finished": False, "student_md_finished": True}, "converged", ""),
     ],
 )
 def test_table(change, action, words):

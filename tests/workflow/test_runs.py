@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import ase.build
+import ase.io
 import pytest
+from tests.workflow.conftest import MD
 
 import pfd
 from pfd.errors import DataError, RunError, TaskFailed
@@ -142,10 +145,93 @@ def test_two_stages_are_run_in_order(write_input, small, tmp_path):
     run = pfd.submit(write_input(small), tmp_path / "run")
     data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
     assert [entry["decision"] for entry in data["iterations"]].count("next_stage") == 1
-    assert {frame.info["temperature_K"] for frame in read_frames(run.path / "data" / "finetune-test.extxyz")} == {
-        400,
-        700,
-    }
+    test = read_frames(run.path / "data" / "finetune-test.extxyz")
+    assert {frame.info["temperature_K"] for frame in test} == {400, 700}
+    groups = [{verdict["group"] for verdict in entry["verdicts"]} for entry in data["iterations"]]
+    assert "temperature_K=700" not in groups[0]  # a stage is not judged by what only a later one explores
+    assert {"temperature_K=400", "temperature_K=700"} <= groups[-1]  # but the last one by all
+
+
+def test_a_stage_that_could_not_pass_at_later_conditions_is_passed(write_input, small, tmp_path):
+    del small["distill"]
+    small["evaluate"]["test_frames"] = 3
+    beyond = small["finetune"]["explore"][0][0] | {"temperatures_K": [2500], "steps": 60}
+    small["finetune"]["explore"].append([beyond])
+    small["finetune"]["converge"]["force_rmse_relative"] = 0.02
+    small["finetune"]["max_iterations"] = 3
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
+    passed = next(entry for entry in data["iterations"] if entry["decision"] == "next_stage")
+    hot = passed["test"]["by_group"]["temperature_K"]["2500"]
+    assert hot["force_rmse_relative"] > 0.02, "the case shows nothing: the hot condition passes by itself"
+
+
+def test_every_starting_structure_has_its_own_part_in_the_test_set(write_input, small, tmp_path):
+    del small["distill"]
+    path = write_input(small)
+    bcc = ase.build.bulk("Cu", "bcc", a=2.87, cubic=True).repeat(3)
+    ase.io.write(tmp_path / "bcc.cif", bcc)
+    small["structures"].append({"file": "bcc.cif", "perturb": {"count": 1, "displacement_A": 0.05}})
+    path = write_input(small)
+    run = pfd.submit(path, tmp_path / "run", until="label")
+    test = next((run.path / "finetune" / "test" / "collect").glob("*/outputs/new.extxyz"))
+    assert sorted(len(frame) for frame in read_frames(test)) == [32, 54]
+
+
+def test_a_condition_without_a_test_frame_stops_the_run_before_labels_are_paid_for(write_input, small, tmp_path):
+    small["finetune"]["explore"][0][0] |= {"temperatures_K": [400, 90000]}
+    with pytest.raises(TaskFailed, match=r"no test frame at temperature_K=90000 \(.* at step"):
+        pfd.submit(write_input(small), tmp_path / "run")
+    assert "label" not in steps_of(tmp_path / "run")
+
+
+def test_distilling_from_a_pool_alone_can_converge(write_input, small, tmp_path):
+    small["finetune"]["explore"][0][0] |= {"steps": 400, "replicas": 2}
+    first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
+    frames = [
+        f for path in first.path.glob("finetune/iter-*/explore/*/outputs/trajectory.extxyz") for f in read_frames(path)
+    ]
+    ase.io.write(tmp_path / "pool.extxyz", frames)
+    small |= {"name": "second", "structures": []}
+    del small["finetune"]
+    small["distill"] |= {"explore": {"method": "pool", "file": "pool.extxyz"}, "max_iterations": 4}
+    run = pfd.submit(write_input(small), tmp_path / "second")
+    assert run.status == "converged"
+    data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
+    assert data["iterations"][0]["decision"] == "again"
+    assert data["iterations"][-1]["prospective"] is not None
+
+
+def test_what_was_fine_tuned_is_there_even_if_distilling_fails(write_input, small, tmp_path):
+    small["distill"]["explore"] = [[MD | {"stop": {"max_temperature_factor": 1.001}}]]
+    with pytest.raises(TaskFailed):
+        pfd.submit(write_input(small), tmp_path / "run")
+    run = pfd.open_run(tmp_path / "run")
+    assert run.status == "failed"
+    assert set(run.summary["models"]) == {"pretrained", "finetuned"}
+    pfd.load(run.finetuned)
+
+
+def test_models_of_an_earlier_input_do_not_stay(write_input, small, tmp_path):
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.student.is_dir()
+    run = pfd.submit(write_input(small | {"distill": None}), tmp_path / "run")
+    assert not run.student.exists()
+    assert sorted(path.name for path in (run.path / "data").iterdir()) == [
+        "finetune-test.extxyz",
+        "finetune-train.extxyz",
+        "finetune-valid.extxyz",
+    ]
+
+
+def test_candidates_that_are_all_known_are_nothing_new_rather_than_insane(write_input, small, tmp_path):
+    del small["distill"]
+    small["finetune"]["select"] |= {"max_frames": 40, "gate": {"near_duplicate": 5.0}}
+    small["finetune"]["max_iterations"] = 3
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))
+    assert data["iterations"][-1]["reason"] == "nothing new to select"
+    assert run.status == "converged"
 
 
 def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input, small, tmp_path):

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pfd.settings import Settings
 
-MIN_GATE_FRACTION = 0.5
-"""'Nothing new' is believed only if the sanity gate let at least this part of the candidates through."""
+MIN_SANE_FRACTION = 0.5
+"""'Nothing new' is believed only if at least this part of the candidates were physical frames."""
 
 
 class IterationFacts(Settings):
@@ -31,10 +31,11 @@ class IterationFacts(Settings):
     """Did the errors on the fixed test set pass?"""
     exploration_finished: bool
     """Did every trajectory run to its end?"""
-    gate_fraction: float
-    """Part of the candidates that passed the sanity gate."""
+    sane_fraction: float
+    """Part of the candidates that are physical frames, new or not."""
     student_md_finished: bool | None = None
-    """Distillation: did the student's own MD pass the stop checks at every condition? None in fine-tuning."""
+    """Distillation: did the student's own MD pass the stop checks at every condition, and visit no frame that the
+    sanity gate refuses? None in fine-tuning, and where only pools are explored."""
     budget_reached: bool = False
     """Was a cap on labels or core hours reached?"""
 
@@ -49,8 +50,9 @@ class Decision(Settings):
 def decide(facts: IterationFacts) -> Decision:
     """The decision after one iteration.
 
-    An iteration passes if the fixed-test errors pass and either the prospective errors pass, or exploration ran to
-    its end and found nothing new; in distillation the student's own MD must have finished as well.
+    An iteration passes if the fixed-test errors pass, the dynamics of the model at hand ran to its end (in distillation
+    the student's own MD, else the exploration), and either the prospective errors pass or nothing new was found among
+    candidates that were mostly sane.
     """
     lacks = _lacks(facts)
     if not lacks:
@@ -74,6 +76,8 @@ def _lacks(facts: IterationFacts) -> list[str]:
         lacks.append("the error on the fixed test set is above its limit")
     if facts.student_md_finished is False:
         lacks.append("the student's own MD did not pass the stop checks")
+    if facts.student_md_finished is None and not facts.exploration_finished:
+        lacks.append("trajectories stopped early")
     if facts.prospective_passed is False:
         lacks.append("the prospective error on new frames is above its limit")
     if facts.budget_reached and not facts.candidates_selected:
@@ -81,8 +85,6 @@ def _lacks(facts: IterationFacts) -> list[str]:
     elif facts.prospective_passed is None:
         if facts.candidates_selected:
             lacks.append("no new frame was labelled to judge the model by")
-        if not facts.exploration_finished:
-            lacks.append("nothing new was found, but trajectories stopped early")
-        if facts.gate_fraction < MIN_GATE_FRACTION:
-            lacks.append("nothing new was found, but the sanity gate refused most candidates")
+        if facts.sane_fraction < MIN_SANE_FRACTION:
+            lacks.append("nothing new was found, but most candidates are no sane frames")
     return lacks

@@ -96,7 +96,9 @@ class TrajectoryResult(Settings):
     name: str
     """Its name within the run."""
     temperature_K: float | None = None
-    """The temperature asked for."""
+    """The temperature asked for, K."""
+    pressure_GPa: float | None = None
+    """The pressure asked for, GPa; None unless the cell moved."""
     finished: bool
     """False if a stop check ended it."""
     stop_reason: str | None = None

@@ -32,6 +32,7 @@ class Selection:
         rejected: reason -> number of candidates that the gate turned away.
         candidates: how many there were.
         passed: how many the gate let through.
+        insane: how many it turned away as no physical frames (the others that it turned away are not new).
     """
 
     indices: tuple[int, ...]
@@ -39,6 +40,7 @@ class Selection:
     rejected: dict[str, int] = field(default_factory=dict)
     candidates: int = 0
     passed: int = 0
+    insane: int = 0
 
 
 def select_frames(
@@ -75,7 +77,7 @@ def select_frames(
         else:
             positions = farthest_points(groups, len(pool), settings.max_frames)
     indices = tuple(pool[position] for position in positions)
-    return Selection(indices, tuple(gains), gate.rejected, len(candidates), len(pool))
+    return Selection(indices, tuple(gains), gate.rejected, len(candidates), len(pool), gate.insane)
 
 
 def farthest_points(groups: dict[int, Environments], pool: int, max_frames: int) -> list[int]:

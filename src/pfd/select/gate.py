@@ -28,10 +28,12 @@ class Passed:
     Attributes:
         indices: of the candidates that passed, in their order.
         rejected: reason -> how many candidates were turned away for it (the first that applies).
+        insane: how many of those are no physical frames; the others are merely not new.
     """
 
     indices: tuple[int, ...]
     rejected: dict[str, int]
+    insane: int = 0
 
 
 def pass_gate(candidates: Sequence[Atoms], reference: Sequence[Atoms], settings: GateSettings) -> Passed:
@@ -48,8 +50,9 @@ def pass_gate(candidates: Sequence[Atoms], reference: Sequence[Atoms], settings:
             reasons[reason] += 1
         else:
             sane.append(index)
+    insane = reasons.total()
     kept = _without_twins(candidates, sane, reference, settings.near_duplicate, reasons)
-    return Passed(tuple(kept), dict(sorted(reasons.items())))
+    return Passed(tuple(kept), dict(sorted(reasons.items())), insane)
 
 
 def defect(frame: Atoms, settings: GateSettings) -> str | None:

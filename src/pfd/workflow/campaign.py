@@ -8,16 +8,16 @@ from typing import Any
 
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.errors import DataError
-from pfd.evaluate.decision import Decision
 from pfd.frames import read_frames
 from pfd.models.family import read_model
 from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
-from pfd.workflow.loop import Loop, LoopState
+from pfd.workflow.loop import Loop
 from pfd.workflow.outcome import Compared, Outcome
 from pfd.workflow.run_folder import RunFolder
+from pfd.workflow.turn import LoopState
 
 
 class Campaign:
@@ -34,6 +34,8 @@ class Campaign:
         self.input = resolved.input
         self.budget = Budget(resolved.campaign)
         self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
+        self.models: dict[str, Artifact] = {}
+        self._published: set[str] = set()
 
     def execute(self) -> Outcome:
         """Run everything that the input asks for.
@@ -45,17 +47,30 @@ class Campaign:
         pretrained = self.run.one("start/teacher/adopt", self._adopt_spec()).output("model")
         structures = self._structures()
         self._require_elements(pretrained, structures)
-        teacher = pretrained
+        tuned = distilled = None
+        self.models["pretrained"] = pretrained
         if self.input.finetune is not None:
-            state = self._fine_tune(pretrained, structures)
-            assert state.model is not None
-            teacher = state.model
-        else:
-            state = None
-        explored = state.explored if state is not None else []
-        distilled = self._distil(teacher, structures, explored) if self.input.distill is not None else None
-        self._compare(pretrained, state, distilled)
-        self._publish(pretrained, state, distilled)
+            tuned = self._fine_tune(pretrained, structures)
+            self._publish("finetune", "finetuned", tuned)
+            self._score_on_test(tuned, tuned)
+        if self.input.distill is not None:
+            teacher = self.models.get("finetuned", pretrained)
+            distilled = self._distil(teacher, structures, tuned.explored if tuned is not None else [])
+            self._publish("distill", "student", distilled)
+            if tuned is not None and self.input.evaluate.scratch_student:
+                self.models["scratch"] = self._scratch_student(tuned)
+            self._score_on_test(tuned or distilled, tuned)
+            self.outcome.student_vs_teacher = self.outcome.iterations[-1]["test"]
+        reference = tuned or distilled
+        assert reference is not None
+        assert reference.test is not None
+        if self.input.evaluate.speed_atoms:
+            self._time(reference.test)
+        if self.input.evaluate.test_file is not None:
+            self._score_user_set(tuned)
+        self._remove_unpublished()
+        decisions = [state.decision for state in (tuned, distilled) if state is not None and state.decision is not None]
+        self.outcome.end([decision.action == "converged" for decision in decisions])
         return self.outcome
 
     def _adopt_spec(self) -> TaskSpec:
@@ -120,32 +135,25 @@ class Campaign:
         loop = Loop(self.run, binding, structures, free, self.until, self.outcome)
         return loop.execute([], label_start=False, candidates=explored)
 
-    def _compare(self, pretrained: Artifact, tuned: LoopState | None, distilled: LoopState | None) -> None:
-        """Score every model on the one fixed test set, and time them back to back."""
-        reference = tuned or distilled
-        assert reference is not None
+    def _scratch_student(self, tuned: LoopState) -> Artifact:
+        """The same student on the first-principles labels alone: what distillation is compared with."""
+        assert tuned.dataset.train is not None
+        assert tuned.dataset.valid is not None
+        spec = fit_student(self.resolved, tuned.dataset.train, tuned.dataset.valid)
+        return self.run.one("evaluate/scratch/train", spec).output("model")
+
+    def _score_on_test(self, reference: LoopState, tuned: LoopState | None) -> None:
+        """Score every model that has not been yet on the one fixed test set, and say so in the summary."""
         assert reference.test is not None
-        models: dict[str, Artifact | None] = {"pretrained": pretrained}
-        if tuned is not None:
-            models["finetuned"] = tuned.model
-        if distilled is not None:
-            models["student"] = distilled.model
-            if tuned is not None and self.input.evaluate.scratch_student:
-                assert tuned.dataset.train is not None
-                assert tuned.dataset.valid is not None
-                spec = fit_student(self.resolved, tuned.dataset.train, tuned.dataset.valid)
-                models["scratch"] = self.run.one("evaluate/scratch/train", spec).output("model")
-        there = {key: model for key, model in models.items() if model is not None}
-        for key, model in there.items():
-            shift = reference.dataset.train if key == "pretrained" and tuned is not None else None
-            errors = self._score(key, model, reference.test, shift)
-            self.outcome.add(key, Compared.of(model, errors))
-        if self.input.evaluate.test_file is not None:
-            self._score_user_set(there, tuned)
-        if distilled is not None:
-            self.outcome.student_vs_teacher = self.outcome.iterations[-1]["test"]
-        if self.input.evaluate.speed_atoms:
-            self._time(there, reference.test)
+        for key, model in self.models.items():
+            if key not in self.outcome.models:
+                errors = self._score(key, model, reference.test, self._shift_frames(key, tuned))
+                self.outcome.add(key, Compared.of(model, errors))
+        self.outcome.write(self.run)
+
+    def _shift_frames(self, key: str, tuned: LoopState | None) -> Artifact | None:
+        """What the pre-trained model's energy shift is fitted on; other models have theirs in their weights."""
+        return tuned.dataset.train if key == "pretrained" and tuned is not None else None
 
     def _score(
         self, key: str, model: Artifact, frames: Artifact, shift: Artifact | None, name: str = "test"
@@ -164,21 +172,21 @@ class Campaign:
         spec = TaskSpec("predict", {}, {"model": model, "frames": frames}, resources)
         return self.run.one(f"{place}/predict", spec).output("predictions.extxyz")
 
-    def _score_user_set(self, models: dict[str, Artifact], tuned: LoopState | None) -> None:
+    def _score_user_set(self, tuned: LoopState | None) -> None:
         settings = self.input.evaluate
         assert settings.test_file is not None
         source = source_path(self.resolved, settings.test_file, "evaluate.test_file")
         parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": "user"}
         spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
         frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
-        for key, model in models.items():
-            shift = tuned.dataset.train if key == "pretrained" and tuned is not None else None
-            self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
+        for key, model in self.models.items():
+            errors = self._score(key, model, frames, self._shift_frames(key, tuned), "user-test")
+            self.outcome.add_user_errors(key, errors)
 
-    def _time(self, models: dict[str, Artifact], frames: Artifact) -> None:
+    def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
-        for key, model in models.items():
-            if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in models):
+        for key, model in self.models.items():
+            if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in self.models):
                 continue
             parameters = {"atoms": self.input.evaluate.speed_atoms}
             spec = TaskSpec("time", parameters, {"model": model, "frames": frames}, Resources(cores=1, memory_GB=4.0))
@@ -186,26 +194,27 @@ class Campaign:
             assert result is not None
             self.outcome.add_speed(key, result.measured)
 
-    def _publish(self, pretrained: Artifact, tuned: LoopState | None, distilled: LoopState | None) -> None:
-        """Copy data and models to where a user looks for them."""
-        data: dict[str, Artifact | None] = {}
-        models: dict[str, Artifact | None] = {"pretrained": pretrained}
-        for name, state in (("finetune", tuned), ("distill", distilled)):
-            if state is not None:
-                data |= {f"{name}-train": state.dataset.train, f"{name}-valid": state.dataset.valid}
-                data |= {f"{name}-test": state.test}
-        if tuned is not None:
-            models["finetuned"] = tuned.model
-        if distilled is not None:
-            models["student"] = distilled.model
-        for name, artifact in data.items():
+    def _publish(self, loop: str, name: str, state: LoopState) -> None:
+        """Copy a loop's data and model to where a user looks for them, as soon as the loop has ended."""
+        assert state.model is not None
+        self.models[name] = state.model
+        parts = {"train": state.dataset.train, "valid": state.dataset.valid, "test": state.test}
+        for part, artifact in parts.items():
             if artifact is not None:
-                _copy(artifact.path, self.run.path / "data" / f"{name}.extxyz")
-        for name, artifact in models.items():
-            if artifact is not None:
-                _copy(artifact.path, self.run.path / "models" / name)
-        decisions: list[Decision] = [state.decision for state in (tuned, distilled) if state and state.decision]
-        self.outcome.end([decision.action == "converged" for decision in decisions])
+                self._copy_out(artifact, f"data/{loop}-{part}.extxyz")
+        for model in ("pretrained", name):
+            self._copy_out(self.models[model], f"models/{model}")
+
+    def _copy_out(self, artifact: Artifact, place: str) -> None:
+        self._published.add(place)
+        _copy(artifact.path, self.run.path / place)
+
+    def _remove_unpublished(self) -> None:
+        """Take away what an earlier submission published and this one does not have; the tasks' own outputs stay."""
+        for folder in ("data", "models"):
+            for path in (self.run.path / folder).iterdir():
+                if f"{folder}/{path.name}" not in self._published:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pfd.config.reading import source_path
 from pfd.explore.plan import TrajectoryPlan
 from pfd.explore.settings import MDSettings, PoolSettings
+from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.run_folder import RunFolder
@@ -61,30 +63,44 @@ class Exploration:
         return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in self.plan(stage)]
 
     def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
-        """One trajectory for every condition of every stage, of which only the test set is made."""
-        specs = [self._trajectory(stage, entry, model, purpose, None) for stage, entry in self._test_entries()]
-        stages = range(len(self._binding.settings.explore))
-        return specs + [self._pool(s, number, "test", purpose) for s in stages for number in self._pools(s)]
+        """One trajectory for every structure and condition of every stage, of which only the test set is made."""
+        specs = [self._trajectory(stage, entry, model, purpose, None) for stage, entry, _ in self._test_entries()]
+        return specs + [self._pool(stage, number, "test", purpose) for stage, number in self._test_pools()]
+
+    def test_counts(self) -> list[int]:
+        """How many frames of each of the ``test_specs`` the test set asks for at most.
+
+        The frames of a condition are shared out among the structures it is explored with, at least one each.
+        """
+        wanted = self._binding.resolved.input.evaluate.test_frames
+        return [max(1, wanted // shared) for *_, shared in self._test_entries()] + [wanted for _ in self._test_pools()]
 
     def test_frames(self) -> int:
         """How many frames the test set will ask for at most."""
-        pools = sum(len(self._pools(stage)) for stage in range(len(self._binding.settings.explore)))
-        return (len(self._test_entries()) + pools) * self._binding.resolved.input.evaluate.test_frames
+        return sum(self.test_counts())
 
-    def conditions(self, stage: int | None) -> dict[str, list[float]]:
-        """Temperatures and pressures of a stage (None: of all stages) that errors must be known for."""
-        stages = range(len(self._binding.settings.explore)) if stage is None else [stage]
+    def conditions(self, stages: Sequence[int] | None = None) -> dict[str, list[float]]:
+        """Temperatures and pressures of some stages (None: of all) that errors must be known for."""
+        stages = range(len(self._binding.settings.explore)) if stages is None else stages
         entries = [entry for number in stages for entry in self.plan(number)]
         return {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
 
-    def _test_entries(self) -> list[tuple[int, dict[str, Any]]]:
-        """The last starting structure of each condition: where copies are perturbed, that is a perturbed one."""
-        chosen: dict[tuple[Any, ...], tuple[int, dict[str, Any]]] = {}
+    def _test_entries(self) -> list[tuple[int, dict[str, Any], int]]:
+        """Stage, entry of its plan, and how many share the condition: one trajectory per structure and condition.
+
+        A structure stands for itself and its perturbed copies, of which the last is taken.
+        """
+        sources = [str(frame.info["parent"]) for frame in read_frames(self._structures.path)]
+        chosen: dict[tuple[Any, ...], dict[str, tuple[int, dict[str, Any]]]] = {}
         for stage in range(len(self._binding.settings.explore)):
             for entry in self.plan(stage):
                 condition = (stage, entry["group"], entry["temperature_K"], entry["pressure_GPa"])
-                chosen[condition] = (stage, entry)
-        return list(chosen.values())
+                chosen.setdefault(condition, {})[sources[entry["structure"]]] = (stage, entry)
+        return [(*entry, len(by_source)) for by_source in chosen.values() for entry in by_source.values()]
+
+    def _test_pools(self) -> list[tuple[int, int]]:
+        stages = range(len(self._binding.settings.explore))
+        return [(stage, number) for stage in stages for number in self._pools(stage)]
 
     def _groups(self, stage: int) -> tuple[MDSettings | PoolSettings, ...]:
         return self._binding.settings.explore[stage]

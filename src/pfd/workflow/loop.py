@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from pfd.errors import TaskFailed
 from pfd.evaluate.decision import Decision
+from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.run_folder import ROUNDING, RunFolder
+from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, turn_record
 
 
 class Paused(Exception):
     """The run reached the step after which ``--until`` stops it."""
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Labelled frames so far; None before the first collection."""
-
-    train: Artifact | None = None
-    valid: Artifact | None = None
-
-    def inputs(self) -> dict[str, Artifact]:
-        """The parts that exist, by name."""
-        return {name: part for name, part in (("train", self.train), ("valid", self.valid)) if part is not None}
-
-
-@dataclass
-class LoopState:
-    """What a loop has reached."""
-
-    dataset: Dataset = Dataset()
-    model: Artifact | None = None
-    test: Artifact | None = None
-    explored: list[Artifact] = field(default_factory=list)
-    """All trajectories so far: candidates for whoever comes next, at no further cost."""
-    decision: Decision | None = None
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """Where in the loop we are: ``number`` counts all iterations, ``round`` those of this stage."""
-
-    number: int = 0
-    stage: int = 0
-    round: int = 0
-
-
-@dataclass
-class Turn:
-    """The tasks of one iteration, filled in as they are done."""
-
-    at: Iteration
-    place: str
-    explored: list[TaskFolder] = field(default_factory=list)
-    select: TaskFolder | None = None
-    collect: TaskFolder | None = None
-    prospective: TaskFolder | None = None
-    train: TaskFolder | None = None
-    test: TaskFolder | None = None
-    own_md: list[TaskFolder] = field(default_factory=list)
 
 
 class Loop:
@@ -126,7 +78,7 @@ class Loop:
         labels: list[TaskFolder] = []
         selected: dict[str, Artifact] = {}
         if label_start:
-            chosen = self._sample(f"{place}/select", [self.structures], 10**6, self.explorer.test_frames())
+            chosen = self._sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
             labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
             self._pause_after("label")
@@ -143,15 +95,18 @@ class Loop:
         self._pause_after("select")
         to_label = {f"{turn.place}/label": turn.select}
         if test_explored is not None:
-            to_label[f"{self.binding.name}/test/label"] = self._sample_test(test_explored)
+            test = self._sample_test(test_explored)
+            done = [folder for folder in test_explored if folder.done()]
+            self._require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
+            to_label[f"{self.binding.name}/test/label"] = test
         labels = self._label(to_label)
         if test_explored is not None:
             self._fix_test_set(to_label, labels)
         self._pause_after("label")
-        before = self.state.model or self.binding.teacher
+        before = self._model_before()
         selected = {"selected": turn.select.output("selected.extxyz")}
         turn.collect = self._collect(f"{turn.place}/collect", labels[f"{turn.place}/label"], selected)
-        if not self.binding.student and _content(turn.collect, "counts.json")["accepted"]:
+        if before is not None and content_of(turn.collect, "counts.json")["accepted"]:
             turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
         turn.train = self._train(turn.place)
         self._pause_after("train")
@@ -161,8 +116,19 @@ class Loop:
         if self.binding.student:
             self._student_md(turn, self.state.model)
         decision = self._decide(turn)
-        self._record(turn, decision)
+        self.outcome.iterations.append(turn_record(self.binding.name, turn, decision, self.budget.asked))
+        self.outcome.write(self.run)
         return decision
+
+    def _model_before(self) -> Artifact | None:
+        """The model that new frames are predicted with before it trains on them.
+
+        A student is judged by its own MD instead, where there is any; without, by its predecessor on new frames.
+        """
+        if not self.binding.student:
+            return self.state.model or self.binding.teacher
+        dynamics = any(self.explorer.plan(stage) for stage in range(len(self.binding.settings.explore)))
+        return None if dynamics else self.state.model
 
     def _pause_after(self, step: str) -> None:
         if self.until == step:
@@ -180,7 +146,7 @@ class Loop:
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
         self.outcome.trajectories += [_trajectory(folder) for group in done.values() for folder in group]
         self.state.explored += [folder.output("trajectory.extxyz") for folder in done[f"{place}/explore"]]
-        return done[f"{place}/explore"], done.get(test_place)
+        return done[f"{place}/explore"], folders.get(test_place)
 
     def _select(self, place: str, explored: list[TaskFolder]) -> TaskFolder:
         own = [folder.output("trajectory.extxyz") for folder in explored]
@@ -195,17 +161,38 @@ class Loop:
         return self.run.one(f"{place}/select", spec)
 
     def _sample_test(self, explored: list[TaskFolder]) -> TaskFolder:
-        trajectories = [folder.output("trajectory.extxyz") for folder in explored]
-        return self._sample(f"{self.binding.name}/test/select", trajectories)
+        wanted = [count for folder, count in zip(explored, self.explorer.test_counts(), strict=True) if folder.done()]
+        trajectories = [folder.output("trajectory.extxyz") for folder in explored if folder.done()]
+        return self._sample(f"{self.binding.name}/test/select", trajectories, wanted)
 
-    def _sample(
-        self, place: str, trajectories: list[Artifact], count: int | None = None, reserve: int = 0
-    ) -> TaskFolder:
-        """Frames from each trajectory (a test set's number if no count is given), within the budget but a reserve."""
+    def _sample(self, place: str, trajectories: list[Artifact], counts: list[int], reserve: int = 0) -> TaskFolder:
+        """So many frames from each trajectory, within the budget but a reserve."""
         cap = self.budget.cap(reserve)
-        parameters = {"per_trajectory": count or self.binding.resolved.input.evaluate.test_frames}
+        gate = self.binding.settings.select.gate.model_dump(mode="json")
+        parameters: dict[str, Any] = {"per_trajectory": counts, "gate": gate}
         parameters |= {"limit": cap} if cap is not None else {}
         return self.run.one(place, TaskSpec("sample", parameters, _numbered("trajectory", trajectories)))
+
+    def _require_conditions(self, test: Artifact, what: str, explored: Sequence[TaskFolder] = ()) -> None:
+        """Refuse to pay for labels if a temperature or pressure that was asked for could never be judged.
+
+        Raises:
+            TaskFailed: naming the condition, and why trajectories ended early.
+        """
+        frames = read_frames(test.path)
+        for key, asked in self.explorer.conditions(None).items():
+            there = {frame.info.get(key) for frame in frames}
+            for value in asked:
+                if value not in there:
+                    reports = [_trajectory(folder) for folder in explored]
+                    stops = [each["stop_reason"] for each in reports if each[key] == value and each["stop_reason"]]
+                    why = f" ({stops[0].splitlines()[0]})" if stops else ""
+                    raise TaskFailed(
+                        f"{what} no test frame at {key}={value:g}{why}",
+                        where=f"{self.binding.name}/test",
+                        hint="give the trajectories more steps or a shorter timestep_fs, perturb the starting "
+                        "structures less, loosen explore.stop, or leave the condition out",
+                    )
 
     def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
         """Label all chosen frames in one go; too few accepted ones end the run with their reasons."""
@@ -219,7 +206,7 @@ class Loop:
         folders = self.run.perform(groups, min_done=self.binding.min_success)
         self.budget.spend(folder for group in folders.values() for folder in group)
         done = {place: [folder for folder in group if folder.done()] for place, group in folders.items()}
-        notes = [_content(folder, "label/label.json") for group in done.values() for folder in group]
+        notes = [content_of(folder, "label/label.json") for group in done.values() for folder in group]
         asked = sum(len(group) for group in groups.values())
         bad = [note for note in notes if not note["accepted"]]
         self.budget.accept(note["id"] for note in notes if note["accepted"])
@@ -240,9 +227,8 @@ class Loop:
         inputs = _numbered("label", [folder.output("label") for folder in labels[f"{place}/label"]])
         inputs["selected"] = chosen[f"{place}/label"].output("selected.extxyz")
         collected = self.run.one(f"{place}/collect", TaskSpec("collect", {"valid_fraction": 0.0}, inputs))
-        if not _content(collected, "counts.json")["accepted"]:
-            raise TaskFailed("no test frame was accepted", where=place, hint="raise explore steps or loosen the stops")
         self.state.test = collected.output("new.extxyz")
+        self._require_conditions(self.state.test, "the labeler accepted")
 
     def _collect(self, place: str, labels: list[TaskFolder], inputs: dict[str, Artifact]) -> TaskFolder:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
@@ -252,7 +238,7 @@ class Loop:
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
-        if not _content(collected, "counts.json")["train"]:
+        if not content_of(collected, "counts.json")["train"]:
             hint = "look at the trajectories' stop reasons; raise finetune.label.max_total if the test set takes it all"
             raise TaskFailed("no frame was found to train on", where=place, hint=hint)
         return collected
@@ -266,13 +252,20 @@ class Loop:
         return training
 
     def _errors(self, turn: Turn, name: str, model: Artifact, frames: Artifact) -> TaskFolder:
-        """Predict a labelled set, compare, and judge: the test set at all conditions, others at those of the stage."""
+        """Predict a labelled set, compare, and judge: the test set by all stages so far, other sets by this one.
+
+        A later stage's conditions are no concern of an earlier one: it may not even be able to reach them.
+        """
         spec = TaskSpec(
             "predict", {}, {"model": model, "frames": frames}, resources_of(self.binding.resolved, "predict")
         )
         predicted = self.run.one(f"{turn.place}/predict-{name}", spec).output("predictions.extxyz")
-        asked = self.explorer.conditions(None if name == "test" else turn.at.stage)
-        parameters = {"converge": self.binding.settings.converge.model_dump(mode="json"), "asked": asked}
+        stages = range(turn.at.stage + 1) if name == "test" else [turn.at.stage]
+        parameters = {
+            "converge": self.binding.settings.converge.model_dump(mode="json"),
+            "asked": self.explorer.conditions(stages),
+            "up_to_stage": turn.at.stage,
+        }
         inputs = {"labelled": frames, "predicted": predicted}
         return self.run.one(f"{turn.place}/evaluate-{name}", TaskSpec("evaluate", parameters, inputs))
 
@@ -292,7 +285,8 @@ class Loop:
         turn.own_md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
         self.outcome.trajectories += [_trajectory(folder) for folder in turn.own_md]
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
-        sample = self._sample(f"{turn.place}/student-select", trajectories)
+        wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
+        sample = turn.own_frames = self._sample(f"{turn.place}/student-select", trajectories, wanted)
         labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}
@@ -312,6 +306,8 @@ class Loop:
         }
         if turn.prospective is not None:
             inputs["prospective"] = turn.prospective.output("errors.json")
+        if turn.own_frames is not None:
+            inputs["own"] = turn.own_frames.output("selection.json")
         parameters = {
             "iteration": turn.at.round,
             "stage": turn.at.stage,
@@ -320,37 +316,8 @@ class Loop:
             "budget_reached": self.budget.reached(),
         }
         folder = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
-        content = _content(folder, "decision.json")
+        content = content_of(folder, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])
-
-    def _record(self, turn: Turn, decision: Decision) -> None:
-        assert turn.select is not None
-        assert turn.collect is not None
-        assert turn.train is not None
-        assert turn.test is not None
-        selection = _content(turn.select, "selection.json")
-        collected = _content(turn.collect, "counts.json")
-        test = _content(turn.test, "errors.json")
-        prospective = _content(turn.prospective, "errors.json") if turn.prospective is not None else None
-        verdicts = test["verdicts"] + (prospective["verdicts"] if prospective is not None else [])
-        self.outcome.iterations.append(
-            {
-                "loop": self.binding.name,
-                "iteration": turn.at.number,
-                "stage": turn.at.stage,
-                "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")}
-                | {"total": self.budget.asked},
-                "selected": selection["selected"],
-                "gains": selection["gains"],
-                "prospective": prospective["report"] if prospective is not None else None,
-                "test": test["report"],
-                "curve": _content(turn.train, "training.json")["curve"],
-                "verdicts": verdicts,
-                "decision": decision.action,
-                "reason": decision.reason,
-            }
-        )
-        self.outcome.write(self.run)
 
 
 EXPLORE_MIN_DONE = 0.8
@@ -358,16 +325,10 @@ EXPLORE_MIN_DONE = 0.8
 
 
 def _trajectory(folder: TaskFolder) -> dict[str, Any]:
-    report = _content(folder, "report.json")
-    keys = ("name", "temperature_K", "finished", "stop_reason", "steps", "mean_temperature_K")
+    report = content_of(folder, "report.json")
+    keys = ("name", "temperature_K", "pressure_GPa", "finished", "stop_reason", "steps", "mean_temperature_K")
     return {key: report[key] for key in keys}
 
 
 def _numbered(name: str, artifacts: list[Artifact]) -> dict[str, Artifact]:
     return {f"{name}{index}": artifact for index, artifact in enumerate(artifacts)}
-
-
-def _content(folder: TaskFolder, name: str) -> dict[str, Any]:
-    path: Path = folder.path / "outputs" / name
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(task: TaskContext) -> None:
-    """Parameters converge (or null), asked, seed; inputs labelled, predicted, and shift_labelled, shift_predicted.
+    """Parameters converge (or null), asked, up_to_stage, seed; inputs labelled, predicted, and those of a shift.
 
-    With the last two, the energy shift is fitted on them (never on what is scored). Output: errors.json.
+    With shift_labelled and shift_predicted, the energy shift is fitted on them (never on what is scored). The report is
+    on all frames, the verdicts on those of stages up to the given one. Output: errors.json.
     """
     from pfd.evaluate import ConvergeSettings, converged, error_report, judge_errors, parity_points
 
@@ -31,7 +32,12 @@ def evaluate(task: TaskContext) -> None:
     settings = task.parameters["converge"]
     verdicts = []
     if settings is not None:
-        verdicts = judge_errors(report, ConvergeSettings.model_validate(settings), task.parameters["asked"])
+        last = task.parameters["up_to_stage"]
+        judged = [pair for pair in zip(labelled, predicted, strict=True) if pair[0].info.get("stage", last) <= last]
+        part = report
+        if len(judged) < len(labelled):
+            part = error_report([frame for frame, _ in judged], [labels for _, labels in judged], shift, task.seed)
+        verdicts = judge_errors(part, ConvergeSettings.model_validate(settings), task.parameters["asked"])
     task.write(
         "errors.json",
         {
@@ -52,7 +58,8 @@ def decide_next(task: TaskContext) -> None:
     """Parameters iteration, stage, stages, max_iterations, budget_reached.
 
     Inputs: test (errors.json), prospective (errors.json, if there were new frames), counts (of collect),
-    selection (of select), report0... (of exploration), md0... (of the student's own MD). Output: decision.json.
+    selection (of select), report0... (of exploration), md0... and own (of the student's own MD, and of the frames
+    sampled from it). Output: decision.json.
     """
     from pfd.evaluate.decision import IterationFacts, decide
 
@@ -61,10 +68,12 @@ def decide_next(task: TaskContext) -> None:
         return read
 
     selection = content(task.input("selection"))
-    candidates, passed = selection["candidates"], selection["passed"]
+    candidates, insane = selection["candidates"], selection["insane"]
     assert isinstance(candidates, int)
-    assert isinstance(passed, int)
+    assert isinstance(insane, int)
     student_md = [content(path)["finished"] for path in task.inputs("md")]
+    if task.has("own"):
+        student_md.append(content(task.input("own"))["insane"] == 0)
     facts = IterationFacts.model_validate(
         {
             **task.parameters,
@@ -73,7 +82,7 @@ def decide_next(task: TaskContext) -> None:
             "prospective_passed": content(task.input("prospective"))["passed"] if task.has("prospective") else None,
             "test_passed": content(task.input("test"))["passed"],
             "exploration_finished": all(content(path)["finished"] for path in task.inputs("report")),
-            "gate_fraction": passed / candidates if candidates else 0.0,
+            "sane_fraction": (candidates - insane) / candidates if candidates else 0.0,
             "student_md_finished": all(student_md) if student_md else None,
         }
     )

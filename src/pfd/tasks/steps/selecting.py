@@ -38,33 +38,34 @@ def select(task: TaskContext) -> None:
             "gains": list(chosen.gains[: len(indices)]),
             "candidates": chosen.candidates,
             "passed": chosen.passed,
+            "insane": chosen.insane,
             "refused": dict(chosen.rejected),
         },
     )
 
 
 def sample(task: TaskContext) -> None:
-    """Parameters per_trajectory, limit (if there is one), inputs trajectory0... Outputs as in ``select``.
+    """Parameters per_trajectory (a number each), gate, limit (if there is one), inputs trajectory0...
 
-    Frames are taken evenly from the end of each trajectory backwards, among those that pass the sanity gate; a limit
-    is shared out in turn.
+    Outputs as in ``select``. Frames are taken evenly from the end of each trajectory backwards, among those that pass
+    the sanity gate; a limit is shared out in turn.
     """
     from pfd.select.gate import pass_gate
     from pfd.select.settings import GateSettings
 
-    count = task.parameters["per_trajectory"]
+    settings = GateSettings.model_validate(task.parameters["gate"])
     taken: list[list[Atoms]] = []
-    refused = 0
-    for path in task.inputs("trajectory"):
+    insane = 0
+    for path, count in zip(task.inputs("trajectory"), task.parameters["per_trajectory"], strict=True):
         frames = read_frames(path)
-        gate = pass_gate(frames, [], GateSettings())
+        gate = pass_gate(frames, [], settings)
         good = [frames[index] for index in gate.indices]
-        refused += len(frames) - len(good)
+        insane += gate.insane
         stride = max(1, len(good) // count) if good else 1
         taken.append(good[::-1][::stride][:count][::-1])
     chosen = share_out(taken, task.parameters.get("limit"))
     write_chosen(task, chosen)
-    task.write("selection.json", {"selected": len(chosen), "refused": refused})
+    task.write("selection.json", {"selected": len(chosen), "insane": insane})
 
 
 def share_out(groups: Sequence[Sequence[T]], limit: int | None) -> list[T]:

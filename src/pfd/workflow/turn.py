@@ -1,0 +1,101 @@
+"""One turn of the loop: where it stands, the tasks that it consists of, and what the report says of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pfd.evaluate.decision import Decision
+from pfd.tasks.folder import Artifact, TaskFolder
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled frames so far; None before the first collection."""
+
+    train: Artifact | None = None
+    valid: Artifact | None = None
+
+    def inputs(self) -> dict[str, Artifact]:
+        """The parts that exist, by name."""
+        return {name: part for name, part in (("train", self.train), ("valid", self.valid)) if part is not None}
+
+
+@dataclass
+class LoopState:
+    """What a loop has reached."""
+
+    dataset: Dataset = Dataset()
+    model: Artifact | None = None
+    test: Artifact | None = None
+    explored: list[Artifact] = field(default_factory=list)
+    """All trajectories so far: candidates for whoever comes next, at no further cost."""
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """Where in the loop we are: ``number`` counts all iterations, ``round`` those of this stage."""
+
+    number: int = 0
+    stage: int = 0
+    round: int = 0
+
+
+@dataclass
+class Turn:
+    """The tasks of one iteration, filled in as they are done."""
+
+    at: Iteration
+    place: str
+    explored: list[TaskFolder] = field(default_factory=list)
+    select: TaskFolder | None = None
+    collect: TaskFolder | None = None
+    prospective: TaskFolder | None = None
+    train: TaskFolder | None = None
+    test: TaskFolder | None = None
+    own_md: list[TaskFolder] = field(default_factory=list)
+    own_frames: TaskFolder | None = None
+    """The frames sampled from the student's own MD."""
+
+
+def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[str, Any]:
+    """What the report says of a finished turn.
+
+    Args:
+        loop: ``finetune`` or ``distill``.
+        turn: with all of its tasks done.
+        decision: what was decided after it.
+        asked: labels asked for in the whole run so far.
+    """
+    assert turn.select is not None
+    assert turn.collect is not None
+    assert turn.train is not None
+    assert turn.test is not None
+    selection = content_of(turn.select, "selection.json")
+    collected = content_of(turn.collect, "counts.json")
+    test = content_of(turn.test, "errors.json")
+    prospective = content_of(turn.prospective, "errors.json") if turn.prospective is not None else None
+    return {
+        "loop": loop,
+        "iteration": turn.at.number,
+        "stage": turn.at.stage,
+        "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")} | {"total": asked},
+        "selected": selection["selected"],
+        "gains": selection["gains"],
+        "prospective": prospective["report"] if prospective is not None else None,
+        "test": test["report"],
+        "curve": content_of(turn.train, "training.json")["curve"],
+        "verdicts": test["verdicts"] + (prospective["verdicts"] if prospective is not None else []),
+        "decision": decision.action,
+        "reason": decision.reason,
+    }
+
+
+def content_of(folder: TaskFolder, name: str) -> dict[str, Any]:
+    """A JSON output of a finished task."""
+    path: Path = folder.path / "outputs" / name
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
