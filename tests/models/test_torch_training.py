@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
 from pfd.models.torch_loss import Batch, loss_of, prepare
 from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator, voigt
-from pfd.models.torch_training import FineTuneSettings, learning_rate_factor, train_torch
+from pfd.models.torch_training import FineTuneSettings, Score, learning_rate_factor, train_torch
 
 torch = pytest.importorskip("torch")
 
@@ -222,3 +223,30 @@ def test_a_batch_is_divided_without_changing_its_loss():
     assert sum(piece.loss.item() for piece in pieces) == pytest.approx(whole.loss.item(), rel=1e-6)
     assert sum(piece.components for piece in pieces) == whole.components
     assert sum(piece.squared_force_error for piece in pieces) == pytest.approx(whole.squared_force_error)
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "worse"),
+    [
+        ((2.0, 1.0), (1.0, 1.9), False),  # one frame up, one down: nothing is clear
+        ((2.0, 2.0, 2.1), (1.0, 1.0, 1.0), True),
+        ((1.0,), (0.9,), False),
+        ((math.nan,), (0.9,), True),
+        ((1.0, 1.0), (1.0, 1.0), False),
+    ],
+)
+def test_the_last_weights_give_way_only_to_clearly_better_ones(last, best, worse):
+    assert Score(last, 0.0, 0.0).clearly_worse_than(Score(best, 0.0, 0.0)) is worse
+
+
+def test_a_noisy_validation_does_not_throw_the_end_of_a_training_away():
+    frames = labelled(trimers(6))
+    scales = (0.7, 1.3, 1.0, 1.0, 1.0, 1.0)
+    noisy = [
+        with_labels(frame, Labels(labels_of(frame).energy, labels_of(frame).forces * scale))
+        for frame, scale in zip(frames, scales, strict=True)
+    ]
+    potential = Springs(1.0, 1.0)
+    settings = SETTINGS.model_copy(update={"validations": 40})
+    report = train_torch(potential, noisy[2:], noisy[:2], settings, seed=0)
+    assert report.best_step == SETTINGS.steps

@@ -85,7 +85,7 @@ class TrainingReport(Settings):
     curve: tuple[EpochRecord, ...] = ()
     """The learning curve, oldest first."""
     best_step: int = 0
-    """The step whose weights were kept (lowest validation loss)."""
+    """The step whose weights were kept: the last, or that of the lowest validation loss if it is clearly lower."""
     stopped_early: bool = False
     """True if validation stopped the training before its last step."""
 

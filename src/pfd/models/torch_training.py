@@ -42,17 +42,38 @@ class FineTuneSettings(LossSettings):
     validations: int = Field(default=20, gt=0)
     """How often, over the whole training, the validation frames are predicted."""
     patience: int = Field(default=12, gt=0)
-    """Training stops after this many validations in a row without a new best; while the learning rate is large the
-    error goes up and down, and much of the gain comes in the last third: less patience would stop before it."""
+    """Training stops after this many validations in a row that are clearly worse than the best; while the learning rate
+    is large the error goes up and down, and much of the gain comes in the last third: less patience would stop before
+    it."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Errors over a set of frames: loss, force RMSE (eV/Å, by component) and energy RMSE (eV per atom)."""
+    """Errors over a set of frames: loss of each, force RMSE (eV/Å, by component) and energy RMSE (eV per atom)."""
 
-    loss: float
+    losses: tuple[float, ...]
     force_rmse: float
     energy_rmse: float
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        return float(np.mean(self.losses))
+
+    def clearly_worse_than(self, other: Score) -> bool:
+        """True if the mean loss is above the other's by more than the standard error of the frames' differences.
+
+        With one frame no difference is clear, unless this loss is no number.
+
+        Source: the one-standard-error rule, Hastie, Tibshirani and Friedman, The Elements of Statistical Learning,
+        2nd ed., section 7.10, with the differences paired by frame.
+        """
+        differences = np.subtract(self.losses, other.losses)
+        if not np.isfinite(differences).all():
+            return True
+        if len(differences) < 2:
+            return False
+        return bool(differences.mean() > differences.std(ddof=1) / math.sqrt(len(differences)))
 
 
 @dataclass(frozen=True)
@@ -75,9 +96,12 @@ def train_torch(
 ) -> TrainingReport:
     """Train a potential's module in place and leave in it the weights that were best on the validation frames.
 
-    Without validation frames the last weights stay. The same seed, frames, and number of threads give the same weights;
-    with a ``batch_size`` above 1 the number of threads does not matter on a CPU, since frames are then evaluated one by
-    one, on one thread each, and summed in their order.
+    The last weights count as the best unless they are clearly worse: a few frames of validation cannot tell much, and
+    at the end of the cosine the weights have come to rest. Without validation frames they stay in any case.
+
+    The same seed, frames, and number of threads give the same weights; with a ``batch_size`` above 1 the number of
+    threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
+    their order.
 
     Raises:
         DataError: if a frame lacks a label that the loss needs, or the loss becomes infinite or NaN.
@@ -109,6 +133,8 @@ def train_torch(
                 with keeper.averaged():
                     score = evaluate(potential, checks, settings, team)
                     keeper.judge(step, score)
+                    if step == steps:
+                        keeper.settle(step, score)
                 curve.append(_record(step, seen, score))
                 seen = []
                 progress(step / steps, _text(curve[-1], steps))
@@ -126,7 +152,7 @@ class _BestWeights:
         self.decay = settings.average
         self.average = self._copy()
         self.best = self._copy()
-        self.loss = math.inf
+        self.score: Score | None = None
         self.step = 0
         self.stale = 0
 
@@ -145,11 +171,16 @@ class _BestWeights:
 
     def judge(self, step: int, score: Score | None) -> None:
         """Keep a copy of the present weights if they are the best so far; without a score the newest are."""
-        if score is not None and not score.loss < self.loss:
-            self.stale += 1
+        if score is not None and self.score is not None and not score.loss < self.score.loss:
+            self.stale = self.stale + 1 if score.clearly_worse_than(self.score) else 0
             return
-        self.loss = math.inf if score is None else score.loss
+        self.score = score
         self.step, self.stale, self.best = step, 0, self._copy()
+
+    def settle(self, step: int, score: Score | None) -> None:
+        """Prefer the present weights, the last ones, unless they are clearly worse than the best."""
+        if score is not None and self.score is not None and not score.clearly_worse_than(self.score):
+            self.step, self.best = step, self._copy()
 
     def restore(self) -> None:
         """Put the best weights into the module."""
@@ -175,7 +206,7 @@ def evaluate(
 
     parts = list(team(part_of, examples))
     return Score(
-        loss=float(np.mean([float(part.loss.detach()) for part in parts])),
+        losses=tuple(float(part.loss.detach()) for part in parts),
         force_rmse=math.sqrt(sum(part.squared_force_error for part in parts) / sum(part.components for part in parts)),
         energy_rmse=math.sqrt(sum(part.squared_energy_error for part in parts) / len(parts)),
     )
