@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ORIGIN_KEYS = ("parent", "trajectory", "step")
 """Where a frame came from: the id of the frame its trajectory started from, the trajectory's name, the MD step."""
-CONDITION_KEYS = ("stage", "group", "temperature_K", "pressure_GPa")
+CONDITION_KEYS = ("stage", "group", "structure", "temperature_K", "pressure_GPa")
 """The conditions that a frame was made at; errors are reported by them."""
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pfd.config.reading import source_path
-from pfd.explore.plan import TrajectoryPlan
+from pfd.explore.plan import TrajectoryPlan, group_name
 from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
@@ -71,11 +71,16 @@ class Exploration:
         pools = sum(len(self._pools(stage)) for stage in range(len(self._binding.settings.explore)))
         return (len(self._test_entries()) + pools) * self._binding.resolved.input.evaluate.test_frames
 
-    def conditions(self, stage: int | None) -> dict[str, list[float]]:
-        """Temperatures and pressures of a stage (None: of all stages) that errors must be known for."""
+    def conditions(self, stage: int | None) -> dict[str, list[Any]]:
+        """Temperatures, pressures and groups of a stage (None: of all stages) that errors must be known for.
+
+        A single group is the whole set, and is not asked for.
+        """
         stages = range(len(self._binding.settings.explore)) if stage is None else [stage]
         entries = [entry for number in stages for entry in self.plan(number)]
-        return {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
+        asked = {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
+        groups = sorted({group_name(number, entry["group"]) for number in stages for entry in self.plan(number)})
+        return asked | {"group": groups if len(groups) > 1 else []}
 
     def _test_entries(self) -> list[tuple[int, dict[str, Any]]]:
         """The last starting structure of each condition: where copies are perturbed, that is a perturbed one."""
@@ -122,6 +127,7 @@ class Exploration:
         parameters = {
             "group": group.model_dump(mode="json") | {"file": source.name},
             "part": part,
+            "number": number,
             "split_seed": self._binding.resolved.input.seed,
             "test_fraction": self._binding.resolved.input.evaluate.pool_test_fraction,
             "stage": stage,

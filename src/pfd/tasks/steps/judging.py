@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(task: TaskContext) -> None:
-    """Parameters converge (or null), asked, seed; inputs labelled, predicted, and shift_labelled, shift_predicted.
+    """Parameters converge (or null), asked; inputs labelled, predicted, and shift_labelled, shift_predicted.
 
     With the last two, the energy shift is fitted on them (never on what is scored). Output: errors.json.
     """
@@ -27,7 +27,7 @@ def evaluate(task: TaskContext) -> None:
     shift = None
     if task.has("shift_labelled"):
         shift = fit_energy_shift(*read_pair(task.input("shift_labelled"), task.input("shift_predicted")))
-    report = error_report(labelled, predicted, shift, task.seed)
+    report = error_report(labelled, predicted, shift)
     settings = task.parameters["converge"]
     verdicts = []
     if settings is not None:
