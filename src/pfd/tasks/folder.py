@@ -197,6 +197,12 @@ class TaskFolder:
         result = Result(status="failed", failure=Failure(kind="transient", message=message))
         write_json(self.path / "result.json", result.model_dump(mode="json"))
 
+    def forget_failure(self) -> None:
+        """Remove a result that says ``failed``: what an earlier submission met says nothing about this one."""
+        result = self.result()
+        if result is not None and result.status == "failed":
+            (self.path / "result.json").unlink(missing_ok=True)
+
     def output(self, name: str) -> Artifact:
         """One output of a finished task, with the digest that its result states.
 
