@@ -295,10 +295,8 @@ def test_a_task_that_takes_far_more_memory_than_it_asked_for_is_ended_and_says_w
 
 
 def test_memory_is_that_of_all_processes_of_a_group():
-    script = "import subprocess, sys, time; b = bytearray(200_000_000); " + (
-        "subprocess.run([sys.executable, '-c', 'import time; b = bytearray(300_000_000); print(1, flush=True); "
-        "time.sleep(60)'])"
-    )
+    child = "import time; b = bytearray(300_000_000); print(1, flush=True); time.sleep(60)"
+    script = f"import subprocess, sys; b = bytearray(200_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
     process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"1\n"

@@ -1,4 +1,4 @@
-"""The interval covers the truth about as often as it says, for independent frames and for frames of few trajectories."""
+"""The interval covers the truth about as often as it says: over frames, and over few trajectories."""
 
 from __future__ import annotations
 

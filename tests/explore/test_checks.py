@@ -91,7 +91,9 @@ def slab_with_adsorbate(height: float, periodic: bool) -> Atoms:
 def test_atoms_that_wander_along_a_surface_are_no_lost_volume(periodic: bool) -> None:
     start = slab_with_adsorbate(1.2, periodic)
     wandered = start.copy()
-    wandered.positions[::2] += 7 * start.cell.array[0] - 12 * start.cell.array[1]  # whole lattice vectors: nothing moved
+    wandered.positions[::2] += (
+        7 * start.cell.array[0] - 12 * start.cell.array[1]
+    )  # whole lattice vectors: nothing moved
     wandered.positions[-1] += [1.3, 0.8, 0.2]
     assert heard(start, state(wandered)) == []
 

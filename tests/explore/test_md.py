@@ -18,9 +18,8 @@ from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.explore import md
 from pfd.explore.md import run_md
 from pfd.explore.settings import MDSettings
-from pfd.explore.trajectory import MODEL_FORCE_KEY
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
-from pfd.frames import frame_id
+from pfd.frames import MODEL_FORCE_KEY, frame_id
 from pfd.units import GPA_PER_EV_PER_A3
 
 
@@ -33,6 +32,9 @@ def settings(**changes: Any) -> MDSettings:
 
 
 FAILURES: dict[str, Exception] = {
+    "raise": ZeroDivisionError("no neighbours"),
+    "memory": RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "lacks": NotImplementedError("stress"),
     "torch": RuntimeError("shape '[0]' is invalid\nmore of it"),
     "vesin": ValueError("cutoff is too large"),
     "index": IndexError("index 7 is out of bounds"),
@@ -66,17 +68,11 @@ class FailsLater(Calculator):
                 towards = self.atoms.get_distance(0, 1, mic=True, vector=True)
                 forces[0] += 40.0 * towards
                 forces[1] -= 40.0 * towards
-            elif self.how == "raise":
-                raise ZeroDivisionError("no neighbours")
-            elif self.how in FAILURES:
-                raise FAILURES[self.how]
-            elif self.how == "memory":
-                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
             elif self.how == "memory of a wreck":
                 atoms.positions[0] = atoms.positions[1]
-                raise RuntimeError("Failed to allocate")
-            elif self.how == "lacks":
-                raise NotImplementedError("stress")
+                raise FAILURES["memory"]
+            elif self.how in FAILURES:
+                raise FAILURES[self.how]
         self.results = {"energy": energy, "forces": forces}
 
 
@@ -279,12 +275,6 @@ def test_velocities_have_the_temperature_and_no_momentum() -> None:
     set_velocities(atoms, 450.0, 3 * len(atoms) - 3, np.random.default_rng(0))
     assert 2 * atoms.get_kinetic_energy() / (3 * len(atoms) - 3) / units.kB == pytest.approx(450.0)
     np.testing.assert_allclose(atoms.get_momenta().sum(axis=0), 0.0, atol=1e-10)
-
-
-def test_the_gate_reads_the_force_that_md_writes() -> None:
-    from pfd.select import gate
-
-    assert gate.MODEL_FORCE_KEY == MODEL_FORCE_KEY
 
 
 def test_progress_ends_at_one() -> None:

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
-from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator, voigt
+from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, learning_rate_factor, train_torch
 
 torch = pytest.importorskip("torch")
@@ -192,7 +192,3 @@ def test_the_calculator_speaks_ase():
     np.testing.assert_array_equal(frame.get_stress(), expected.stress)
     np.testing.assert_array_equal(frame.get_forces(), expected.forces)
     assert frame.get_potential_energy() == expected.energy
-
-
-def test_voigt_order():
-    np.testing.assert_array_equal(voigt(np.array([[1.0, 6, 5], [6, 2, 4], [5, 4, 3]])), [1, 2, 3, 4, 5, 6])

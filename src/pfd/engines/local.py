@@ -65,7 +65,8 @@ class LocalEngine:
 
     Args:
         cores: most cores in use at once (default: all that this process may use).
-        memory_GB: most memory that the running tasks may have asked for; each is held to its own (see ``memory_watch``).
+        memory_GB: most memory that the running tasks may have asked for; each is held to its own
+            (see ``memory_watch``).
         max_attempts: how often one task may end for transient reasons.
     """
 

@@ -30,8 +30,8 @@ class ConvergeSettings(Settings):
     """Largest RMSE of a stress component, GPa; judged on bulk frames only, and on groups that hold some."""
     confident: bool = False
     """If true, the upper end of the 95 % interval must meet the limit, not the estimate. Default false: groups of a few
-    trajectories have wide intervals, and a limit is usually meant as the figure that will be quoted. The frames of a group
-    that comes from one trajectory are taken as independent, and its verdicts say so."""
+    trajectories have wide intervals, and a limit is usually meant as the figure that will be quoted. The frames of a
+    group that comes from one trajectory are taken as independent, and its verdicts say so."""
 
     @model_validator(mode="after")
     def _some_limit(self) -> ConvergeSettings:

@@ -92,8 +92,9 @@ class ErrorReport(Errors):
     by_element: dict[str, ElementErrors] = Field(default_factory=dict)
     """Chemical symbol -> errors on its atoms."""
     by_group: dict[str, dict[str, Errors]] = Field(default_factory=dict)
-    """``temperature_K``, ``pressure_GPa``, ``group`` or ``structure`` -> value as text -> errors of those frames; a condition that no
-    frame states is absent, and frames that lack one which others state are grouped as ``not stated``."""
+    """``temperature_K``, ``pressure_GPa``, ``group`` or ``structure`` -> value as text -> errors of those frames; a
+    condition that no frame states is absent, and frames that lack one which others state are grouped as
+    ``not stated``."""
     shift_eV: dict[str, float] | None = None
     """The energy shift that was added to the predictions, eV per atom of each element; None if none was given."""
 

@@ -48,10 +48,7 @@ def error_report(
         values = [condition_text(frame.info.get(key)) for frame in labelled]
         stated = sorted(set(values), key=_order)
         if stated and stated != [NOT_STATED]:
-            by_group[key] = {
-                value: _errors(sums, np.array([own == value for own in values]))
-                for value in stated
-            }
+            by_group[key] = {value: _errors(sums, np.array([own == value for own in values])) for value in stated}
     overall = _errors(sums, everything)
     return ErrorReport(
         **overall.model_dump(),

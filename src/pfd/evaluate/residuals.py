@@ -54,7 +54,9 @@ class Residuals:
         finite = labelled & np.isfinite(sums).all(axis=1)
         sums[~finite] = 0.0
         names = np.arange(len(pairs)) if trajectories is None else np.array(trajectories, dtype=str)
-        return cls(labelled, finite, *sums.T, np.unique(names, return_inverse=True)[1])
+        components, squared, absolute, label_squared, cross = sums.T
+        numbers = np.unique(names, return_inverse=True)[1]
+        return cls(labelled, finite, components, squared, absolute, label_squared, cross, numbers)
 
     def where(self, chosen: Mask) -> Residuals:
         """The residuals of some of the frames."""
@@ -125,9 +127,11 @@ def root_ratio_interval(numerators: PerFrame, denominators: PerFrame) -> tuple[f
     The units must be independent: whole trajectories where there are two or more, because frames of one trajectory
     share its structure and its slow motion. The variance is that of a ratio estimator, linearised; the interval is
     symmetric in the logarithm, which keeps it positive and follows the skewness of squared errors; Student's t of
-    (units - 1) degrees makes it as wide as few units deserve (two: a factor of 13). On simulated trajectories it holds the
-    truth in 93 to 95 % of the cases for 2 to 40 of them; a percentile bootstrap over trajectories, 48 % for two, 82 %
-    for five, 90 % for twenty; one over frames, about 60 % throughout (``tests/evaluate/test_residuals.py``).
+    (units - 1) degrees makes it as wide as few units deserve (from two, its ends are a factor of 13 apart).
+
+    On simulated trajectories it holds the truth in 93 to 95 % of the cases for 2 to 40 of them; a percentile bootstrap
+    over trajectories in 48 % for two, 82 % for five and 90 % for twenty; one over frames in about 60 % throughout
+    (``tests/evaluate/test_residuals.py``).
 
     None if there are fewer than two units or nothing to divide by.
 

@@ -10,13 +10,10 @@ import numpy as np
 
 from pfd.explore.checks import Check, State
 from pfd.explore.settings import MDSettings
-from pfd.frames import frame_id, with_origin, without_labels
+from pfd.frames import MODEL_FORCE_KEY, frame_id, with_origin, without_labels
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-MODEL_FORCE_KEY = "model_max_force_eV_per_A"
-"""In a kept frame's info: largest force on any atom that the exploring model gave, eV/Å; the gate reads it."""
 
 _REPORTS = 50
 

@@ -16,6 +16,7 @@ from pfd.frames import labels_of, require_labels, trainable_stress
 from pfd.models.family import EpochRecord, Progress, TrainingReport, no_progress
 from pfd.models.torch_potential import TorchPotential
 from pfd.settings import Settings
+from pfd.voigt import from_voigt
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,6 @@ FORCE_UNIT_EV_PER_A = 0.1
 """A force error that counts as 1 in the loss, eV/Å."""
 STRESS_UNIT_EV_PER_A3 = 0.005
 """A stress error that counts as 1 in the loss, eV/Å^3 (0.8 GPa)."""
-FULL = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
 """Where the six components xx yy zz yz xz xy stand in a 3 x 3 matrix."""
 
 
@@ -198,7 +198,7 @@ def prepare(
     examples = []
     for frame in frames:
         labels, stress = labels_of(frame), trainable_stress(frame)
-        matrix = np.full((3, 3), np.nan) if stress is None else stress[np.array(FULL)]
+        matrix = np.full((3, 3), np.nan) if stress is None else from_voigt(stress)
         forces = np.zeros((len(frame), 3)) if labels.forces is None else labels.forces
         examples.append(
             Example(
@@ -242,10 +242,11 @@ def _loss(
     import torch
 
     prediction = potential.predict([example.graph for example in batch], differentiable=differentiable)
-    atoms = torch.tensor([example.atoms for example in batch], dtype=torch.float64)
-    energy_error = (prediction.energies - torch.stack([example.energy for example in batch])) / atoms
-    force_error = prediction.forces - torch.cat([example.forces for example in batch])
-    stress = torch.stack([example.stress for example in batch])
+    device = prediction.energies.device
+    atoms = torch.tensor([example.atoms for example in batch], dtype=torch.float64, device=device)
+    energy_error = (prediction.energies - torch.stack([example.energy for example in batch]).to(device)) / atoms
+    force_error = prediction.forces - torch.cat([example.forces for example in batch]).to(device)
+    stress = torch.stack([example.stress for example in batch]).to(device)
     known = ~torch.isnan(stress[:, 0, 0])
     loss = settings.energy_weight * _penalty((energy_error / ENERGY_UNIT_EV).float(), settings.loss)
     loss = loss + settings.force_weight * _penalty(force_error / FORCE_UNIT_EV_PER_A, settings.loss)

@@ -27,6 +27,7 @@ class Resources(Settings):
     cores: int = Field(default=1, ge=1)
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def explore(task: TaskContext) -> None:
 
 
 def pool(task: TaskContext) -> None:
-    """Parameters group, number (of the group), part (explore | test), split_seed, test_fraction, stage, name; input pool.
+    """Parameters group, number (its own), part (explore | test), split_seed, test_fraction, stage, name; input pool.
 
     The pool's trajectories are divided once: what may be tested on is never offered for training.
     Outputs as of ``explore``.
@@ -85,6 +85,7 @@ def _write(task: TaskContext, frames: list[Atoms]) -> None:
 def _run(task: TaskContext, group: MDSettings) -> Trajectory:
     """MD in LAMMPS if the model has a pair style there, else in ASE."""
     from pfd.explore.plan import group_name
+    from pfd.models.device import device_for
     from pfd.models.family import read_model
     from pfd.models.training import check_elements, make_family
 
@@ -101,6 +102,7 @@ def _run(task: TaskContext, group: MDSettings) -> Trajectory:
         "name": task.parameters["name"],
         "group": group_name(task.parameters["stage"], entry["group"]),
     }
+    device = device_for(family, task.device)
     potential = family.lammps_potential(folder)
     if potential is not None:
         from pfd.explore.lammps_md import run_md_in_lammps
@@ -108,4 +110,4 @@ def _run(task: TaskContext, group: MDSettings) -> Trajectory:
         return run_md_in_lammps(start, potential, group, **conditions, **how)
     from pfd.explore.md import run_md
 
-    return run_md(start, family.calculator(folder), group, **conditions, **how)
+    return run_md(start, family.calculator(folder, device), group, **conditions, **how)
