@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ import pytest
 from ase.build import bulk
 
 from pfd.engines.local import LocalEngine
+from pfd.engines.memory_watch import group_memory_GB, memory_problem
 from pfd.errors import TaskFailed
 from pfd.frames import write_frames
 from pfd.frames.frame import with_origin
-from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec, read_json
+from pfd.tasks.folder import Artifact, Failure, Resources, Result, TaskFolder, TaskSpec, read_json, write_json
 
 
 @pytest.fixture
@@ -232,3 +234,77 @@ def test_the_stale_claim_of_a_waiting_task_is_no_time_spent(labels):
     assert LocalEngine(cores=1).run([running, waiting], quiet) == {}
     assert [folder.counted_attempts() for folder in (running, waiting)] == [[], []]
     assert len(running.attempts()) == 1
+
+
+def test_a_failure_of_an_earlier_submission_is_not_this_ones(labels):
+    first, bad = labels(1, delay_s=0.8) + labels(1)
+    failure = Failure(kind="fatal", message="an old error, mended since")
+    write_json(bad.path / "result.json", Result(status="failed", failure=failure).model_dump(mode="json"))
+    killed = []
+
+    def kill_once(progress):  # before the worker reaches the second folder of its batch
+        claim = claim_of(first)
+        if claim and not killed:
+            killed.append(claim["pid"])
+            os.killpg(claim["pid"], signal.SIGKILL)
+
+    assert LocalEngine(cores=1).run([first, bad], kill_once) == {}
+    assert killed
+    assert first.done()
+    assert bad.done()
+
+
+def test_an_adopted_process_holds_its_cores_until_it_ends(labels):
+    """It goes on with folders of its own batch that this group knows nothing of."""
+    adopted, unknown, waiting = labels(3, delay_s=0.8)
+    command = [sys.executable, "-m", "pfd.tasks", str(adopted.path), str(unknown.path)]
+    process = subprocess.Popen(command, start_new_session=True)
+    while claim_of(adopted) is None:
+        time.sleep(0.01)
+    assert LocalEngine(cores=1).run([adopted, waiting], quiet) == {}
+    assert process.wait(20) == 0
+    assert most_at_once([adopted, unknown, waiting]) == 1
+
+
+def test_the_other_folders_of_an_adopted_process_are_left_to_it(labels):
+    first, second = labels(2, delay_s=0.8)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pfd.tasks", str(first.path), str(second.path)], start_new_session=True
+    )
+    while claim_of(first) is None:
+        time.sleep(0.01)
+    assert LocalEngine(cores=1).run([first, second], quiet) == {}
+    assert {claim_of(folder)["pid"] for folder in (first, second)} == {process.pid}
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("adopt", [False, True], ids=["own", "adopted"])
+def test_a_task_that_takes_far_more_memory_than_it_asked_for_is_ended_and_says_what_to_raise(labels, adopt):
+    greedy, modest = labels(1, Resources(memory_GB=0.01), delay_s=50.0) + labels(1)  # Python alone takes more
+    process = started(greedy) if adopt else None
+    lost = LocalEngine(cores=2, max_attempts=1).run([greedy, modest], quiet)
+    assert list(lost) == [str(greedy.path)]
+    assert re.search(
+        r"out of memory: used 0\.\d of 0\.01 GB \(ended above 0\.0\); raise resources\.label\.memory_GB",
+        lost[str(greedy.path)],
+    )
+    assert gone(claim_of(greedy)["pid"]) or process is not None
+    assert modest.done()
+    if process is not None:
+        assert process.wait(20) == -signal.SIGKILL
+
+
+def test_memory_is_that_of_all_processes_of_a_group():
+    child = "import time; b = bytearray(300_000_000); print(1, flush=True); time.sleep(60)"
+    script = f"import subprocess, sys; b = bytearray(200_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"1\n"
+        assert 0.5 < group_memory_GB(process.pid) < 0.7
+        assert memory_problem(process.pid, Resources(memory_GB=0.4), "label") is None  # within the margin
+        assert "resources.train.memory_GB" in memory_problem(process.pid, Resources(memory_GB=0.3), "train")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert group_memory_GB(process.pid) == 0.0

@@ -105,3 +105,32 @@ def test_every_criterion_reads_its_own_figure_in_its_own_unit():
 def test_settings_refuse_what_makes_no_sense(bad):
     with pytest.raises(ValidationError):
         ConvergeSettings(**bad)
+
+
+def grouped(key, groups):
+    return ErrorReport(**errors(50.0).model_dump(), by_group={key: {name: errors(e) for name, e in groups.items()}})
+
+
+def test_every_group_is_judged_and_one_that_fails_is_seen():
+    limits = ConvergeSettings(force_rmse_eV_per_A=0.1)
+    verdicts = judge_errors(grouped("group", {"s0-g0": 40.0, "s0-g1": 300.0}), limits, {"group": ["s0-g0", "s0-g1"]})
+    assert {verdict.group: verdict.passed for verdict in verdicts} == {
+        "all": True,
+        "group=s0-g0": True,
+        "group=s0-g1": False,
+    }
+    missing = judge_errors(grouped("group", {"s0-g0": 40.0}), limits, {"group": ["s0-g0", "s0-g1"]})
+    assert [(v.group, v.passed) for v in missing[1:]] == [("group=s0-g0", True), ("group=s0-g1", False)]
+
+
+def test_a_single_group_has_no_verdict_of_its_own_and_structures_have_none():
+    limits = ConvergeSettings(force_rmse_eV_per_A=0.1)
+    for asked in (None, {}, {"group": []}):
+        assert [v.group for v in judge_errors(grouped("group", {"s0-g0": 40.0}), limits, asked)] == ["all"]
+    assert [v.group for v in judge_errors(grouped("structure", {"0": 40.0, "1": 999.0}), limits)] == ["all"]
+
+
+def test_a_confident_verdict_says_when_its_interval_is_too_narrow():
+    limits = ConvergeSettings(force_rmse_eV_per_A=0.1, confident=True)
+    told = report(90.0, force_rmse_interval=(80.0, 99.0), interval_note="of one trajectory")
+    assert [(v.passed, v.note) for v in judge_errors(told, limits)] == [(True, "of one trajectory")]

@@ -152,16 +152,35 @@ def test_what_does_not_fit_is_refused():
 
 
 def test_report_survives_json():
-    report = error_report(*random_set(6, 0), EnergyShift({"Si": 0.1}), seed=3)
+    report = error_report(*random_set(6, 0), EnergyShift({"Si": 0.1}))
     assert ErrorReport.model_validate_json(report.model_dump_json()) == report
 
 
-def test_same_seed_same_intervals_and_another_seed_others():
+def test_intervals_are_over_trajectories_and_say_where_there_is_only_one():
     labelled, predicted = random_set(9, 1)
-    first, again, other = (error_report(labelled, predicted, seed=seed) for seed in (5, 5, 6))
-    assert first == again
-    assert first.force_rmse_interval != other.force_rmse_interval
-    assert first.force_rmse_meV_per_A == other.force_rmse_meV_per_A
+    alone = error_report(labelled, predicted)
+    assert alone.trajectories == 1  # of unknown origin
+    assert "too narrow" in alone.interval_note
+    for index, labels_frame in enumerate(labelled):
+        labels_frame.info["trajectory"] = f"run {index // 3}"
+        labels_frame.info["temperature_K"] = 300.0 if index < 3 else 600.0
+    three = error_report(labelled, predicted)
+    assert (three.trajectories, three.interval_note) == (3, "")
+    assert three.force_rmse_meV_per_A == alone.force_rmse_meV_per_A
+    assert three.force_rmse_interval != alone.force_rmse_interval
+    cold, hot = (three.by_group["temperature_K"][key] for key in ("300", "600"))
+    assert (cold.trajectories, hot.trajectories) == (1, 2)
+    assert "too narrow" in cold.interval_note
+    assert hot.interval_note == ""
+
+
+def test_errors_are_told_by_group_and_by_structure():
+    labelled, predicted = random_set(4, 1)
+    for index, labels_frame in enumerate(labelled):
+        labels_frame.info |= {"group": f"s0-g{index % 2}", "structure": index // 3}
+    report = error_report(labelled, predicted)
+    assert {key: errors.frames for key, errors in report.by_group["group"].items()} == {"s0-g0": 2, "s0-g1": 2}
+    assert {key: errors.frames for key, errors in report.by_group["structure"].items()} == {"0": 3, "1": 1}
 
 
 @settings(max_examples=25, deadline=None)

@@ -14,13 +14,12 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 
-from pfd.errors import DataError, ModelError
+from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.explore import md
 from pfd.explore.md import run_md
 from pfd.explore.settings import MDSettings
-from pfd.explore.trajectory import MODEL_FORCE_KEY
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
-from pfd.frames import frame_id
+from pfd.frames import MODEL_FORCE_KEY, frame_id
 from pfd.units import GPA_PER_EV_PER_A3
 
 
@@ -30,6 +29,18 @@ def copper(repeat: int = 2) -> Atoms:
 
 def settings(**changes: Any) -> MDSettings:
     return MDSettings(**{"temperatures_K": (300.0,), "steps": 100, "every": 10, **changes})
+
+
+FAILURES: dict[str, Exception] = {
+    "raise": ZeroDivisionError("no neighbours"),
+    "memory": RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "lacks": NotImplementedError("stress"),
+    "torch": RuntimeError("shape '[0]' is invalid\nmore of it"),
+    "vesin": ValueError("cutoff is too large"),
+    "index": IndexError("index 7 is out of bounds"),
+    "lammps": TaskFailed("LAMMPS: Lost atoms"),
+}
+"""What models and their neighbour lists have been seen to raise on frames that make no sense."""
 
 
 class FailsLater(Calculator):
@@ -57,8 +68,11 @@ class FailsLater(Calculator):
                 towards = self.atoms.get_distance(0, 1, mic=True, vector=True)
                 forces[0] += 40.0 * towards
                 forces[1] -= 40.0 * towards
-            elif self.how == "raise":
-                raise ZeroDivisionError("no neighbours")
+            elif self.how == "memory of a wreck":
+                atoms.positions[0] = atoms.positions[1]
+                raise FAILURES["memory"]
+            elif self.how in FAILURES:
+                raise FAILURES[self.how]
         self.results = {"energy": energy, "forces": forces}
 
 
@@ -195,6 +209,10 @@ def test_one_atom_alone_has_nothing_to_move() -> None:
         ("kick", "temperature spike|too close"),
         ("attract", "too close|temperature spike"),
         ("raise", "the model failed"),
+        ("torch", r"the model failed after step \d+: shape '\[0\]' is invalid$"),
+        ("vesin", "the model failed"),
+        ("index", "the model failed"),
+        ("lammps", "the model failed"),
     ],
 )
 def test_a_failing_model_ends_the_run_and_keeps_the_good_part(how: str, says: str) -> None:
@@ -209,6 +227,21 @@ def test_a_failing_model_ends_the_run_and_keeps_the_good_part(how: str, says: st
     assert found.suspicious >= 2
     good = run_md(copper(), FailsLater("never", 10**6), wanted, temperature_K=300, seed=1)
     assert [frame.info["id"] for frame in found.frames] == [frame.info["id"] for frame in good.frames][: len(steps)]
+
+
+def test_memory_that_ran_out_is_the_machines_fault_unless_the_frame_is_a_wreck() -> None:
+    with pytest.raises(RuntimeError, match="CUDA out of memory"):
+        run_md(copper(), FailsLater("memory", after=20), settings(), temperature_K=300, seed=1)
+    wreck = run_md(copper(), FailsLater("memory of a wreck", after=52), settings(), temperature_K=300, seed=1)
+    assert "the model failed" in str(wreck.stop_reason)
+    assert wreck.frames
+
+
+def test_a_model_that_lacks_something_or_never_answered_is_no_trajectory() -> None:
+    with pytest.raises(NotImplementedError):
+        run_md(copper(), FailsLater("lacks", after=20), settings(), temperature_K=300, seed=1)
+    with pytest.raises(ValueError, match="cutoff"):
+        run_md(copper(), FailsLater("vesin", after=0), settings(), temperature_K=300, seed=1)
 
 
 def test_a_start_that_is_already_broken_stops_at_once() -> None:
@@ -244,12 +277,6 @@ def test_velocities_have_the_temperature_and_no_momentum() -> None:
     np.testing.assert_allclose(atoms.get_momenta().sum(axis=0), 0.0, atol=1e-10)
 
 
-def test_the_gate_reads_the_force_that_md_writes() -> None:
-    from pfd.select import gate
-
-    assert gate.MODEL_FORCE_KEY == MODEL_FORCE_KEY
-
-
 def test_progress_ends_at_one() -> None:
     seen: list[float] = []
     run_md(
@@ -257,3 +284,13 @@ def test_progress_ends_at_one() -> None:
     )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_frames_name_their_group_and_the_structure_they_began_from() -> None:
+    start = copper()
+    start.info["structure"] = 2
+    wanted = settings(steps=10, every=5, equilibrate_steps=0)
+    for frame in run_md(start, EMT(), wanted, temperature_K=300, group="s0-g1").frames:
+        assert (frame.info["group"], frame.info["structure"]) == ("s0-g1", 2)
+    for frame in run_md(copper(), EMT(), wanted, temperature_K=300).frames:
+        assert not {"group", "structure"} & set(frame.info)

@@ -38,6 +38,7 @@ def test_a_seed_does_not_depend_on_what_stands_beside(silicon: Path) -> None:
     alone = [frame.info["id"] for frame in build_structures([one], silicon, 5)]
     assert [frame.info["id"] for frame in build_structures([other, one], silicon, 5)][3:] == alone
     assert [frame.info["id"] for frame in build_structures([one], silicon, 6)][1:] != alone[1:]
+    assert [frame.info["structure"] for frame in build_structures([other, one], silicon, 5)] == [0, 0, 0, 1, 1, 1]
 
 
 def test_every_structure_of_a_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ase import Atoms
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
 from pfd.models.torch_loss import Batch, loss_of, prepare
-from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator, voigt
+from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, Score, learning_rate_factor, train_torch
 
 torch = pytest.importorskip("torch")
@@ -194,10 +194,6 @@ def test_the_calculator_speaks_ase():
     np.testing.assert_array_equal(frame.get_stress(), expected.stress)
     np.testing.assert_array_equal(frame.get_forces(), expected.forces)
     assert frame.get_potential_energy() == expected.energy
-
-
-def test_voigt_order():
-    np.testing.assert_array_equal(voigt(np.array([[1.0, 6, 5], [6, 2, 4], [5, 4, 3]])), [1, 2, 3, 4, 5, 6])
 
 
 def test_the_number_of_threads_changes_no_bit_of_a_batch(monkeypatch):

@@ -10,7 +10,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from pfd.select.gate import MODEL_FORCE_KEY, pass_gate
+from pfd.frames import MODEL_FORCE_KEY
+from pfd.select.gate import pass_gate
 from pfd.select.settings import GateSettings
 
 

@@ -87,7 +87,15 @@ def test_outputs_without_a_result_are_discarded(perform, folder):
 
 @pytest.mark.parametrize(
     "error",
-    [TransientError("node lost"), MemoryError(), OSError(errno.ENOSPC, "disk full"), OSError(errno.ESTALE, "stale")],
+    [
+        TransientError("node lost"),
+        MemoryError(),
+        OSError(errno.ENOSPC, "disk full"),
+        OSError(errno.ESTALE, "stale"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("Failed to allocate"),
+    ],
     ids=repr,
 )
 def test_what_lies_outside_the_task_is_tried_again(perform, folder, error):
@@ -108,6 +116,8 @@ def test_what_lies_outside_the_task_is_tried_again(perform, folder, error):
         (MissingError("no pw.x"), 2),
         (LabelRejected("scf"), 1),
         (RuntimeError("a plug-in's own"), 1),
+        (KeyError("Failed to allocate"), 1),
+        (DataError("the frame named 'out of memory' lacks forces"), 2),
         (OSError(errno.ENOENT, "no such file"), 1),
         (SystemExit(7), 1),
     ],

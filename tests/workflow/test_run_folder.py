@@ -12,7 +12,7 @@ from pfd.engines.engine import Progress
 from pfd.errors import RunError, TaskFailed
 from pfd.tasks.folder import Artifact, TaskSpec, write_json
 from pfd.tasks.process import this_process
-from pfd.workflow.journal import Journal
+from pfd.workflow.journal import Journal, union_seconds
 from pfd.workflow.run_folder import RunFolder, driver_lock, driver_of, take_folder
 
 
@@ -166,7 +166,7 @@ def test_the_journal_counts_the_time_of_drivers_only(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "journal.jsonl")
     for event in ("submit", "interrupted", "submit", "end"):
         journal.write(event)
-    assert journal.wall_seconds() == 13.0
+    assert union_seconds(journal.sessions()) == 13.0
 
 
 def test_any_torn_last_line_is_left_out_and_closed(tmp_path):

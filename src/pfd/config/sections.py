@@ -151,6 +151,10 @@ class StepResources(Settings):
     walltime: str | float | None = None
     """Longest time of one attempt, such as ``2h``; default none on this machine."""
 
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where a model runs in this step. Default auto: cuda if the model's family can use it and torch sees one; cuda by
+    name ends the run where there is none. Outside the task's identity: what is done stays done."""
+
     @field_validator("walltime")
     @classmethod
     def _duration(cls, value: str | float | None) -> str | float | None:

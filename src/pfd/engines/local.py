@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pfd.engines.engine import Observer, Progress
+from pfd.engines.memory_watch import memory_problem
 from pfd.errors import TaskFailed
 from pfd.tasks.folder import Resources, TaskFolder, read_json
 from pfd.tasks.process import ProcessName
@@ -41,6 +42,9 @@ class Group:
     queue: list[list[TaskFolder]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     adopted: dict[str, tuple[TaskFolder, ProcessName]] = field(default_factory=dict)
+    """Folders that a process of an earlier driver works on, by path."""
+    strangers: list[tuple[ProcessName, Resources]] = field(default_factory=list)
+    """Those processes: each holds its cores and memory until it ends, whichever of its folders it is at."""
     given_up: dict[str, str] = field(default_factory=dict)
     fatal: list[TaskFolder] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
@@ -49,13 +53,20 @@ class Group:
     told_to_stop: bool = False
     looked: float = 0.0
 
+    def adopt(self, folder: TaskFolder, holder: ProcessName) -> None:
+        """Wait for a folder that a process we did not start works on."""
+        self.adopted[str(folder.path)] = (folder, holder)
+        if holder not in [process for process, _ in self.strangers]:
+            self.strangers.append((holder, _resources(folder)))
+
 
 class LocalEngine:
     """Runs tasks as processes in process groups of their own.
 
     Args:
         cores: most cores in use at once (default: all that this process may use).
-        memory_GB: most memory that the running tasks may have asked for.
+        memory_GB: most memory that the running tasks may have asked for; each is held to its own
+            (see ``memory_watch``).
         max_attempts: how often one task may end for transient reasons.
     """
 
@@ -71,7 +82,9 @@ class LocalEngine:
         for folder in pending:
             holder = folder.claimed_by()
             if holder is not None:
-                group.adopted[str(folder.path)] = (folder, holder)
+                group.adopt(folder, holder)
+            else:
+                folder.forget_failure()
         group.queue = self._batches([folder for folder in pending if str(folder.path) not in group.adopted])
         try:
             while group.workers or group.adopted or (group.queue and not group.fatal):
@@ -80,7 +93,7 @@ class LocalEngine:
                 elif not group.told_to_stop:
                     _tell_to_stop(group)
                 if time.monotonic() - group.looked > OBSERVE_SECONDS:
-                    _enforce_walltime(group)
+                    _enforce_limits(group)
                     observe(_progress(folders, group))
                     group.looked = time.monotonic()
                 time.sleep(POLL_SECONDS)
@@ -108,12 +121,14 @@ class LocalEngine:
         while group.queue:
             resources = _resources(group.queue[0][0])
             running = [worker.resources for worker in group.workers]
-            running += [_resources(folder) for folder, _ in group.adopted.values()]
+            running += [resources for _, resources in group.strangers]
             cores = sum(min(each.cores, self.cores) for each in running) + min(resources.cores, self.cores)
             memory = sum(each.memory_GB for each in running) + resources.memory_GB
             if running and (cores > self.cores or memory > self.memory_GB):
                 return
-            batch = group.queue.pop(0)
+            batch = _open_folders(group, group.queue.pop(0))
+            if not batch:
+                continue
             threads = str(min(resources.cores, self.cores))
             environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0"}
             with _startup(batch[0]).open("wb") as stream:
@@ -133,6 +148,7 @@ class LocalEngine:
             if code is not None:
                 group.workers.remove(worker)
                 self._settle(group, worker, code)
+        group.strangers = [(holder, resources) for holder, resources in group.strangers if holder.alive()]
         for key, (folder, holder) in list(group.adopted.items()):
             if folder.done():
                 del group.adopted[key]
@@ -169,7 +185,7 @@ class LocalEngine:
             ended = folder.counted_attempts()
             holder = folder.claimed_by()
             if holder is not None:
-                group.adopted[str(folder.path)] = (folder, holder)
+                group.adopt(folder, holder)
             elif result is not None and result.status == "failed":
                 group.fatal.append(folder)
             elif len(ended) >= self.max_attempts:
@@ -181,13 +197,13 @@ class LocalEngine:
     def _stop(self, group: Group) -> None:
         """Ask what runs to end, wait a little, end it; nothing of it counts as a failure."""
         leaders = [worker.process.pid for worker in group.workers]
-        leaders += [holder.pid for _, holder in group.adopted.values() if holder.alive()]
+        leaders += [holder.pid for holder, _ in group.strangers if holder.alive()]
         for pid in leaders:
             _signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline and (
             any(worker.process.poll() is None for worker in group.workers)
-            or any(holder.alive() for _, holder in group.adopted.values())
+            or any(holder.alive() for holder, _ in group.strangers)
         ):
             time.sleep(POLL_SECONDS)
         for pid in leaders:
@@ -215,27 +231,46 @@ def _count_attempts(folders: Sequence[TaskFolder]) -> int:
 def _tell_to_stop(group: Group) -> None:
     """Ask the running processes to begin no further task of theirs."""
     group.told_to_stop = True
-    for pid in {holder.pid for _, holder in group.adopted.values() if holder.alive()}:
+    for pid in {holder.pid for holder, _ in group.strangers if holder.alive()}:
         _signal(pid, signal.SIGUSR1)
     for worker in group.workers:
         if worker.process.poll() is None:
             _signal(worker.process.pid, signal.SIGUSR1)
 
 
-def _enforce_walltime(group: Group) -> None:
-    """Kill the process groups whose task is out of time, adopted ones too."""
+def _open_folders(group: Group, batch: list[TaskFolder]) -> list[TaskFolder]:
+    """Those of a batch that are still to be done; an adopted process may have come to some while they waited."""
+    still = []
+    for folder in batch:
+        holder = folder.claimed_by()
+        if holder is not None:
+            group.adopt(folder, holder)
+        elif not folder.done():
+            still.append(folder)
+    return still
+
+
+def _enforce_limits(group: Group) -> None:
+    """Kill the process groups whose task is out of time or holds too much memory, adopted ones too."""
     running = [(worker.process.pid, folder, worker.resources) for worker in group.workers for folder in worker.folders]
     running += [(holder.pid, folder, _resources(folder)) for folder, holder in group.adopted.values()]
     for pid, folder, resources in running:
-        limit = resources.walltime_s
-        attempts = folder.attempts() if limit is not None and not folder.done() else []
-        if limit is None or not attempts or (attempts[-1] / "ended.json").is_file():
+        attempts = folder.attempts() if not folder.done() else []
+        if not attempts or (attempts[-1] / "ended.json").is_file():
             continue
         claim = read_json(attempts[-1] / "claim.json") or {}
-        elapsed = time.time() - (attempts[-1] / "claim.json").stat().st_mtime
-        if elapsed > limit and claim.get("pid") == pid:
-            folder.end_attempt(attempts[-1], f"out of time after {elapsed:.0f} s", counted=True)
+        if claim.get("pid") != pid:
+            continue
+        problem = _time_problem(attempts[-1], resources) or memory_problem(pid, resources, folder.task()["step"])
+        if problem:
+            folder.end_attempt(attempts[-1], problem, counted=True)
             _signal_group(pid, signal.SIGKILL)
+
+
+def _time_problem(attempt: Path, resources: Resources) -> str | None:
+    elapsed = time.time() - (attempt / "claim.json").stat().st_mtime
+    limit = resources.walltime_s
+    return f"out of time after {elapsed:.0f} s" if limit is not None and elapsed > limit else None
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

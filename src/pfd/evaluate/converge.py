@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from pfd.evaluate.error_report import ErrorReport, Errors, Interval, condition_text
 from pfd.settings import Settings
 
+JUDGED_KEYS = ("temperature_K", "pressure_GPa", "group")
+"""The conditions that limits must hold for; other keys of ``ErrorReport.by_group`` inform."""
 ALL = "all"
 """The group of a verdict over the whole set."""
 
@@ -27,8 +29,9 @@ class ConvergeSettings(Settings):
     stress_rmse_GPa: float | None = Field(default=None, gt=0)
     """Largest RMSE of a stress component, GPa; judged on bulk frames only, and on groups that hold some."""
     confident: bool = False
-    """If true, the upper end of the 95 % bootstrap interval must meet the limit, not the estimate. Default false:
-    groups of a few frames have wide intervals, and a limit is usually meant as the figure that will be quoted."""
+    """If true, the upper end of the 95 % interval must meet the limit, not the estimate. Default false: groups of a few
+    trajectories have wide intervals, and a limit is usually meant as the figure that will be quoted. The frames of a
+    group that comes from one trajectory are taken as independent, and its verdicts say so."""
 
     @model_validator(mode="after")
     def _some_limit(self) -> ConvergeSettings:
@@ -75,15 +78,17 @@ class Verdict(Settings):
     passed: bool
     """Whether it does not."""
     interval: Interval | None = None
-    """95 % bootstrap interval of the error."""
+    """95 % interval of the error."""
     note: str = ""
-    """Why there is no value, or why it was not judged."""
+    """Why there is no value, why it was not judged, or what its interval lacks."""
 
 
 def judge_errors(
     report: ErrorReport, settings: ConvergeSettings, asked: Mapping[str, Collection[float | str]] | None = None
 ) -> list[Verdict]:
     """Hold every limit against the whole set and against each temperature, pressure and group in it.
+
+    A single group of exploration that nobody asked for has no verdict of its own: it is the whole set.
 
     Args:
         report: the errors.
@@ -95,9 +100,12 @@ def judge_errors(
         Verdicts, criterion by criterion, the whole set first. Converged means that all of them passed (``converged``).
     """
     groups: dict[str, Errors] = {ALL: report}
-    for key, values in report.by_group.items():
-        groups |= {f"{key}={value}": errors for value, errors in values.items()}
-    for key, wanted in (asked or {}).items():
+    asked = asked or {}
+    for key in JUDGED_KEYS:
+        values = report.by_group.get(key, {})
+        if key != "group" or len(values) > 1 or asked.get(key):  # a single group is the whole set
+            groups |= {f"{key}={value}": errors for value, errors in values.items()}
+    for key, wanted in asked.items():
         for value in wanted:
             groups.setdefault(f"{key}={condition_text(value)}", Errors(frames=0))
     return [
@@ -121,8 +129,8 @@ def _judge(criterion: str, group: str, errors: Errors, limit: float, confident: 
     note, passed = "", False
     if value is not None:
         passed = value <= limit if not confident else interval is not None and interval[1] <= limit
-        if confident and interval is None:
-            note = "too few frames for an interval"
+        if confident:
+            note = errors.interval_note if interval is not None else "too few frames for an interval"
     elif bad := getattr(errors, place.bad):
         note = f"{bad} of {errors.frames} frames have no finite prediction"
     elif errors.frames == 0:

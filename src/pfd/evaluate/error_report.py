@@ -10,7 +10,7 @@ from pydantic import Field
 from pfd.settings import Settings
 
 Interval = tuple[float, float]
-"""Lower and upper end of a 95 % bootstrap interval (frames resampled)."""
+"""Lower and upper end of a 95 % interval over trajectories (see ``residuals.root_ratio_interval``)."""
 
 NOT_STATED = "not stated"
 """The group of frames that lack a condition which other frames of the set state."""
@@ -38,6 +38,10 @@ class Errors(Settings):
 
     frames: int
     """Frames in the set, whatever they carry."""
+    trajectories: int = 0
+    """Trajectories that the labelled frames are of (frames of unknown origin count as one)."""
+    interval_note: str = ""
+    """What the intervals of this set lack, if anything: frames of a single trajectory are not independent."""
     energy_frames: int = 0
     """Frames with an energy label."""
     force_frames: int = 0
@@ -88,8 +92,9 @@ class ErrorReport(Errors):
     by_element: dict[str, ElementErrors] = Field(default_factory=dict)
     """Chemical symbol -> errors on its atoms."""
     by_group: dict[str, dict[str, Errors]] = Field(default_factory=dict)
-    """``temperature_K``, ``pressure_GPa`` or ``group`` -> value as text -> errors of those frames; a condition that no
-    frame states is absent, and frames that lack one which others state are grouped as ``not stated``."""
+    """``temperature_K``, ``pressure_GPa``, ``group`` or ``structure`` -> value as text -> errors of those frames; a
+    condition that no frame states is absent, and frames that lack one which others state are grouped as
+    ``not stated``."""
     shift_eV: dict[str, float] | None = None
     """The energy shift that was added to the predictions, eV per atom of each element; None if none was given."""
 

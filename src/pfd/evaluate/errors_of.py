@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfd.arrays import Mask
-from pfd.digests import derive_seed
 from pfd.errors import DataError
 from pfd.evaluate.error_report import NOT_STATED, ElementErrors, ErrorReport, Errors, condition_text
 from pfd.evaluate.residuals import Pair, Residuals
 from pfd.frames import EnergyShift, Labels, labels_of, trainable_stress
+from pfd.frames.split import trajectory_of
 from pfd.units import GPA_PER_EV_PER_A3
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-GROUP_KEYS = ("temperature_K", "pressure_GPa", "group")
-"""The conditions in a frame's ``info`` that errors are reported by."""
+GROUP_KEYS = ("temperature_K", "pressure_GPa", "group", "structure")
+"""The conditions in a frame's ``info`` that errors are reported by; a structure is reported, never judged."""
 
 
 def error_report(
-    labelled: Sequence[Atoms], predicted: Sequence[Labels], shift: EnergyShift | None = None, seed: int = 0
+    labelled: Sequence[Atoms], predicted: Sequence[Labels], shift: EnergyShift | None = None
 ) -> ErrorReport:
     """Compare predictions with the labels that the frames carry.
 
@@ -34,25 +34,22 @@ def error_report(
         predicted: one per frame, in the same order: energy eV, forces eV/Å, stress eV/Å^3.
         shift: what is added to the predicted energies before the comparison, None for nothing; the errors without
             it are given beside.
-        seed: of the bootstrap; the figures themselves do not depend on it.
 
     Raises:
         DataError: if the numbers of frames or atoms differ, a frame is empty, or a *label* is not finite. A prediction
             that is missing or not finite is no exception but a result: counted, and the figure is None.
     """
     compared = pair_up(labelled, predicted, shift)
-    sums = Quantities(*(Residuals.of(getattr(compared, field.name)) for field in fields(compared)))
+    trajectories = [trajectory_of(frame) for frame in labelled]
+    sums = Quantities(*(Residuals.of(getattr(compared, field.name), trajectories) for field in fields(compared)))
     everything = np.ones(len(labelled), dtype=bool)
     by_group: dict[str, dict[str, Errors]] = {}
     for key in GROUP_KEYS:
         values = [condition_text(frame.info.get(key)) for frame in labelled]
         stated = sorted(set(values), key=_order)
         if stated and stated != [NOT_STATED]:
-            by_group[key] = {
-                value: _errors(sums, np.array([own == value for own in values]), derive_seed(seed, key, value))
-                for value in stated
-            }
-    overall = _errors(sums, everything, derive_seed(seed, "all"))
+            by_group[key] = {value: _errors(sums, np.array([own == value for own in values])) for value in stated}
+    overall = _errors(sums, everything)
     return ErrorReport(
         **overall.model_dump(),
         by_element=_by_element(labelled, compared.forces),
@@ -128,10 +125,12 @@ def _pair(label: Any, predicted: Any, factor: float, where: str) -> Pair | None:
     return ours, theirs
 
 
-def _errors(sums: Quantities, chosen: Mask, seed: int) -> Errors:
+def _errors(sums: Quantities, chosen: Mask) -> Errors:
     energy, raw, force, stress = (getattr(sums, field.name).where(chosen) for field in fields(sums))
     return Errors(
         frames=int(chosen.sum()),
+        trajectories=max(quantity.trajectories for quantity in (energy, force, stress)),
+        interval_note=_interval_note(energy, force, stress),
         energy_frames=int(energy.labelled.sum()),
         force_frames=int(force.labelled.sum()),
         stress_frames=int(stress.labelled.sum()),
@@ -149,11 +148,18 @@ def _errors(sums: Quantities, chosen: Mask, seed: int) -> Errors:
         force_slope=force.slope(),
         stress_rmse_GPa=stress.rmse(),
         stress_mae_GPa=stress.mae(),
-        energy_rmse_interval=energy.rmse_interval(seed),
-        force_rmse_interval=force.rmse_interval(seed),
-        force_relative_interval=force.relative_interval(seed),
-        stress_rmse_interval=stress.rmse_interval(seed),
+        energy_rmse_interval=energy.rmse_interval(),
+        force_rmse_interval=force.rmse_interval(),
+        force_relative_interval=force.relative_interval(),
+        stress_rmse_interval=stress.rmse_interval(),
     )
+
+
+def _interval_note(*quantities: Residuals) -> str:
+    """Says so if intervals had to be made of frames that are not independent."""
+    if any(each.trajectories == 1 and each.labelled.sum() > 1 for each in quantities):
+        return "of one trajectory, whose frames are taken as independent: the interval is too narrow"
+    return ""
 
 
 def _by_element(labelled: Sequence[Atoms], force_pairs: Sequence[Pair | None]) -> dict[str, ElementErrors]:

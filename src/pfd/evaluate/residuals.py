@@ -1,4 +1,4 @@
-"""Per-frame sums of one quantity's residuals, from which every error and its bootstrap interval are made."""
+"""Per-frame sums of one quantity's residuals, from which every error and its interval are made."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Int
 
 from pfd.arrays import Mask, PerFrame
 
+Numbers = Int[np.ndarray, " frames"]
+"""One whole number per frame."""
 Pair = tuple[np.ndarray, np.ndarray | None]
 """A label and its prediction (None if the model gave none), of equal shape and in the same unit."""
-
-RESAMPLES = 1000
-"""Bootstrap resamples: the ends of a 95 % interval then wobble by a few per cent of its width."""
-BATCH = 100
-"""Resamples drawn at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,7 @@ class Residuals:
         absolute: sum of the magnitude of (predicted - label), unit.
         label_squared: sum of label^2, squared unit.
         cross: sum of label x predicted, squared unit.
+        trajectory: number of the trajectory that the frame is of.
     """
 
     labelled: Mask
@@ -40,15 +39,24 @@ class Residuals:
     absolute: PerFrame
     label_squared: PerFrame
     cross: PerFrame
+    trajectory: Numbers
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair | None]) -> Residuals:
-        """Sums of each frame's pair; None where the frame carries no such label."""
+    def of(cls, pairs: Sequence[Pair | None], trajectories: Sequence[str] | None = None) -> Residuals:
+        """Sums of each frame's pair; None where the frame carries no such label.
+
+        Args:
+            pairs: label and prediction of each frame.
+            trajectories: name of each frame's trajectory; None if every frame stands for itself.
+        """
         labelled = np.array([pair is not None for pair in pairs], dtype=bool)
         sums = np.array([_sums(pair) for pair in pairs], dtype=float).reshape(len(pairs), 5)
         finite = labelled & np.isfinite(sums).all(axis=1)
         sums[~finite] = 0.0
-        return cls(labelled, finite, *sums.T)
+        names = np.arange(len(pairs)) if trajectories is None else np.array(trajectories, dtype=str)
+        components, squared, absolute, label_squared, cross = sums.T
+        numbers = np.unique(names, return_inverse=True)[1]
+        return cls(labelled, finite, components, squared, absolute, label_squared, cross, numbers)
 
     def where(self, chosen: Mask) -> Residuals:
         """The residuals of some of the frames."""
@@ -88,41 +96,60 @@ class Residuals:
             return None
         return float(self.cross.sum() / self.label_squared.sum())
 
-    def rmse_interval(self, seed: int) -> tuple[float, float] | None:
-        """95 % bootstrap interval of ``rmse``; None if that is None or below two frames."""
-        return self._interval(self.components, seed)
+    @property
+    def trajectories(self) -> int:
+        """How many trajectories the labelled frames are of."""
+        return len(np.unique(self.trajectory[self.labelled]))
 
-    def relative_interval(self, seed: int) -> tuple[float, float] | None:
-        """95 % bootstrap interval of ``relative``; None if that is None or below two frames."""
-        return self._interval(self.label_squared, seed)
+    def rmse_interval(self) -> tuple[float, float] | None:
+        """95 % interval of ``rmse``; None if that is None or below two frames."""
+        return self._interval(self.components)
 
-    def _interval(self, weights: PerFrame, seed: int) -> tuple[float, float] | None:
+    def relative_interval(self) -> tuple[float, float] | None:
+        """95 % interval of ``relative``; None if that is None or below two frames."""
+        return self._interval(self.label_squared)
+
+    def _interval(self, weights: PerFrame) -> tuple[float, float] | None:
         if not self.usable:
             return None
-        return bootstrap_interval(self.squared[self.finite], weights[self.finite], seed)
+        squared, weights = self.squared[self.finite], weights[self.finite]
+        if self.trajectories > 1:
+            numbers = self.trajectory[self.finite]
+            squared, weights = np.bincount(numbers, squared), np.bincount(numbers, weights)
+            there = np.isin(np.arange(len(squared)), numbers)
+            squared, weights = squared[there], weights[there]
+        return root_ratio_interval(squared, weights)
 
 
-def bootstrap_interval(numerators: PerFrame, denominators: PerFrame, seed: int) -> tuple[float, float] | None:
-    """95 % percentile interval of sqrt(sum of numerators / sum of denominators), with frames drawn with replacement.
+def root_ratio_interval(numerators: PerFrame, denominators: PerFrame) -> tuple[float, float] | None:
+    """95 % interval of sqrt(sum of numerators / sum of denominators) over independent units.
 
-    Frames are taken as independent; those of one trajectory seldom are, and the interval is then too narrow.
-    None if there are fewer than two frames, or if a resample has nothing to divide by.
+    The units must be independent: whole trajectories where there are two or more, because frames of one trajectory
+    share its structure and its slow motion. The variance is that of a ratio estimator, linearised; the interval is
+    symmetric in the logarithm, which keeps it positive and follows the skewness of squared errors; Student's t of
+    (units - 1) degrees makes it as wide as few units deserve (from two, its ends are a factor of 13 apart).
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
+    On simulated trajectories it holds the truth in 93 to 95 % of the cases for 2 to 40 of them; a percentile bootstrap
+    over trajectories in 48 % for two, 82 % for five and 90 % for twenty; one over frames in about 60 % throughout
+    (``tests/evaluate/test_residuals.py``).
+
+    None if there are fewer than two units or nothing to divide by.
+
+    Sources: Cochran, Sampling Techniques (1977), chapter 6 (ratio estimators); Cameron and Miller, J. Hum. Resour. 50,
+    317 (2015) (few clusters: Student's t).
     """
-    count = len(numerators)
-    if count < 2:
+    from scipy.special import stdtrit
+
+    count, total, below = len(numerators), float(numerators.sum()), float(denominators.sum())
+    if count < 2 or below <= 0.0:
         return None
-    random = np.random.default_rng(seed)
-    squares = []
-    for _ in range(RESAMPLES // BATCH):
-        drawn = random.integers(count, size=(BATCH, count))
-        below = denominators[drawn].sum(axis=1)
-        if (below == 0.0).any():
-            return None
-        squares.append(numerators[drawn].sum(axis=1) / below)
-    low, high = np.sqrt(np.percentile(squares, (2.5, 97.5)))
-    return float(low), float(high)
+    ratio = total / below
+    if ratio == 0.0:
+        return 0.0, 0.0
+    off = (numerators - ratio * denominators) / total
+    spread = math.sqrt(count / (count - 1) * float((off**2).sum()))
+    half = 0.5 * float(stdtrit(count - 1, 0.975)) * spread
+    return math.sqrt(ratio) * math.exp(-half), math.sqrt(ratio) * math.exp(half)
 
 
 def _sums(pair: Pair | None) -> tuple[float, float, float, float, float]:

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pfd.explore.settings import StopSettings
-from pfd.frames.neighbours import closest_contact
+from pfd.frames import is_bulk
+from pfd.frames.neighbours import closest_contact, pairs_within
 from pfd.units import BOLTZMANN_EV_PER_K
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+LINK_A = 8.0
+"""Fragments further apart than this do not feel each other in a model of local environments (cutoffs of 5 to 6 Å), and
+no dispersion worth the name draws them together again."""
+MOVED_A = 0.5
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,12 @@ class EnergySpike(Check):
 
 
 class LostVolume(Check):
-    """A cell that collapsed or blew up; without three periodic directions, atoms that flew apart or fell together."""
+    """A cell that collapsed or blew up; only a structure that is periodic in all directions has a volume."""
 
     name = "lost volume"
 
     def __init__(self, start: Atoms, smallest: float, largest: float) -> None:
-        self.start = _extent(start)
+        self.start = abs(float(start.cell.volume)) if start.pbc.all() else 0.0
         self.smallest = smallest
         self.largest = largest
 
@@ -131,9 +137,42 @@ class LostVolume(Check):
         """Say by which factor the volume changed."""
         if self.start <= 0.0:
             return None
-        ratio = _extent(state.frame) / self.start
+        ratio = abs(float(state.frame.cell.volume)) / self.start
         if not self.smallest <= ratio <= self.largest:
             return f"the volume became {ratio:.2f} times that of the start"
+        return None
+
+
+class FragmentLeft(Check):
+    """Where there is vacuum: atoms that left the rest for good.
+
+    Atoms closer than ``LINK_A`` belong to one fragment, through periodic boundaries too, and there must be no more
+    fragments than at the start. So atoms may move through the cell as far as they like (a liquid film, an adsorbate
+    that wanders) and a chain may fold and unfold; what ends the run is a molecule or a layer that flew off.
+    Fragments are counted anew once an atom has moved by ``MOVED_A``.
+    """
+
+    name = "fragment left"
+
+    def __init__(self, start: Atoms) -> None:
+        self.bulk = is_bulk(start)
+        self.counted = np.full_like(start.positions, np.inf)
+        self.start = 0 if self.bulk else _fragments(start)
+        self.extent = _free_extent(start)
+
+    def problem(self, state: State) -> str | None:
+        """Say how many fragments there are."""
+        positions = state.frame.positions
+        if self.bulk or np.abs(positions - self.counted).max() < MOVED_A:
+            return None
+        if _free_extent(state.frame) > self.extent + LINK_A * len(positions):  # no chain of linked atoms is as long
+            return "the atoms flew apart"
+        fragments = _fragments(state.frame)
+        if fragments > self.start:
+            return (
+                f"the atoms fell into {fragments} fragments more than {LINK_A:g} Å apart (at the start: {self.start})"
+            )
+        self.counted = positions.copy()
         return None
 
 
@@ -157,19 +196,32 @@ class Baseline:
 
 
 def standard_checks(stop: StopSettings, start: Baseline) -> tuple[Check, ...]:
-    """The checks of a trajectory, in the order they are asked."""
+    """The checks of a trajectory, in the order they are asked: what looks for neighbours comes last."""
     return (
         NotFinite(),
-        TooClose(stop.min_distance),
         TemperatureSpike(stop.max_temperature_factor, start.reference_K, start.degrees),
         EnergySpike(start.energy, len(start.frame), stop.max_energy_rise_eV_per_atom, start.temperature_K),
         LostVolume(start.frame, stop.min_volume_factor, stop.max_volume_factor),
+        FragmentLeft(start.frame),
+        TooClose(stop.min_distance),
     )
 
 
-def _extent(frame: Atoms) -> float:
-    """Volume of a bulk cell; else the cube of the root mean square distance from the centre, Å^3."""
-    if frame.pbc.all():
-        return abs(float(frame.cell.volume))
-    centred = frame.positions - frame.positions.mean(axis=0)
-    return float(np.sqrt((centred**2).sum(axis=1).mean()) ** 3)
+def _free_extent(frame: Atoms) -> float:
+    """The longest of the three Cartesian extents of the atoms, Å; 0 if a direction is periodic."""
+    return 0.0 if frame.pbc.any() else float(np.ptp(frame.positions, axis=0).max())
+
+
+def _fragments(frame: Atoms) -> int:
+    """How many groups of atoms there are that stand further apart than ``LINK_A``."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    if frame.pbc.any():
+        pairs = pairs_within(frame, LINK_A)
+        first, second = pairs.first, pairs.second
+    else:  # a tree, unlike a list of cells, is as small for atoms that are far apart
+        first, second = cKDTree(frame.positions).query_pairs(LINK_A, output_type="ndarray").T
+    links = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(len(frame), len(frame)))
+    return int(connected_components(links, directed=False, return_labels=False))

@@ -33,6 +33,7 @@ def run_md_in_lammps(
     seed: int = 0,
     progress: Callable[[float, str], None] | None = None,
     name: str = "",
+    group: str | None = None,
 ) -> Trajectory:
     """Run one trajectory in LAMMPS and keep its good part; arguments and result as in ``run_md``.
 
@@ -58,7 +59,7 @@ def run_md_in_lammps(
     reference = max(temperature_K, 0.5 * (hot + (stored or 0.0)))
     baseline = Baseline(atoms, float(atoms.get_potential_energy()), temperature_K, reference, degrees)
     name = name or trajectory_name(start, settings, temperature_K, pressure_GPa, seed)
-    conditions = Conditions(name, temperature_K, pressure_GPa or 0.0)
+    conditions = Conditions(name, temperature_K, pressure_GPa or 0.0, group)
     recorder = Recorder(start, settings, conditions, standard_checks(settings.stop, baseline), progress)
     run = run_lammps_md(
         potential,

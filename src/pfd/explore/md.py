@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfd.errors import DataError, ModelError
+from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.explore.checks import Baseline, State, standard_checks
 from pfd.explore.settings import MDSettings
 from pfd.explore.trajectory import Conditions, Recorder, Trajectory
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
 from pfd.frames import frame_id, is_bulk, without_labels
+from pfd.memory import out_of_memory
 from pfd.units import BOLTZMANN_EV_PER_K, pressure_from_GPa
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def run_md(
     seed: int = 0,
     progress: Callable[[float, str], None] | None = None,
     name: str = "",
+    group: str | None = None,
 ) -> Trajectory:
     """Run one trajectory and keep its good part.
 
     Velocities start at twice the temperature for a relaxed crystal, and lower by what a displaced one already
     stores (see ``velocities``), without net momentum. The centre of mass rests, its three degrees of freedom are
-    not counted; with fixed atoms neither holds. A failing check, or a model that fails to answer, ends the run; the
+    not counted; with fixed atoms neither holds. A failing check, or a model that no longer answers, ends the run; the
     frames before remain, without those of the last ``stop.suspect_fs``.
 
     Args:
@@ -47,6 +49,7 @@ def run_md(
         seed: of velocities and thermostat; the same seed gives the same trajectory.
         progress: called with the fraction done and a text.
         name: the trajectory's name in its frames; made from the start, the conditions and the seed if empty.
+        group: name of the group of exploration that the run belongs to; written into its frames.
 
     Raises:
         DataError: if the structure cannot be run like this (nothing can move; npt with vacuum or constraints).
@@ -73,7 +76,7 @@ def run_md(
         reference = max(temperature_K, 0.5 * (hot + (stored or 0.0)))
         baseline = Baseline(atoms, energy, temperature_K, reference, degrees)
         checks = standard_checks(settings.stop, baseline)
-        conditions = Conditions(name, temperature_K, pressure_GPa or 0.0)
+        conditions = Conditions(name, temperature_K, pressure_GPa or 0.0, group)
         recorder = Recorder(start, settings, conditions, checks, progress)
         dynamics = _dynamics(atoms, settings, temperature_K, pressure_GPa or 0.0, generator)
         _run(dynamics, atoms, degrees, settings.steps, recorder)
@@ -158,6 +161,18 @@ def _dynamics(
     return Langevin(atoms, step, temperature_K=temperature_K, friction=1.0 / coupling, fixcm=False, rng=generator)
 
 
+MODEL_FAILURES = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    ValueError,
+    TaskFailed,
+)
+"""What a model, or the search for neighbours, raises on a frame that makes no sense; torch raises RuntimeError for
+almost everything, ASE's CalculatorError is one too, numpy's LinAlgError is a ValueError."""
+
+
 def _run(
     dynamics: Any,
     atoms: Atoms,
@@ -165,14 +180,34 @@ def _run(
     steps: int,
     recorder: Recorder,
 ) -> None:
-    from ase.calculators.calculator import CalculatorError
+    """Let the recorder see each step; a model that answered at the start and fails later ends the run.
 
+    Raises:
+        RuntimeError, MemoryError: if memory ran out with a sane frame: that is the machine's fault.
+        NotImplementedError: if the model lacks what the dynamics asks of it.
+    """
+    answered = False
     try:
         for _ in dynamics.irun(steps):
             if not recorder.see(_state(dynamics.nsteps, atoms, degrees)):
                 return
-    except (ArithmeticError, np.linalg.LinAlgError, CalculatorError) as error:
-        recorder.stop(f"the model failed after step {dynamics.nsteps}: {error}")
+            answered = True
+    except NotImplementedError:
+        raise
+    except MODEL_FAILURES as error:
+        if not answered or (out_of_memory(error) and _sane(recorder, atoms, dynamics.nsteps, degrees)):
+            raise
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        recorder.stop(f"the model failed after step {dynamics.nsteps}: {reason}")
+
+
+def _sane(recorder: Recorder, atoms: Atoms, step: int, degrees: int) -> bool:
+    """Whether the checks find nothing wrong with positions and velocities (there are no forces to look at)."""
+    temperature = 2.0 * float(atoms.get_kinetic_energy()) / (degrees * BOLTZMANN_EV_PER_K)
+    try:
+        return recorder.problem(State(step, atoms, recorder.energy, temperature)) is None
+    except MODEL_FAILURES:
+        return False
 
 
 def _state(step: int, atoms: Atoms, degrees: int) -> State:

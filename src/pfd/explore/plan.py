@@ -34,6 +34,15 @@ class TrajectoryPlan(Settings):
         return "-".join([*parts, f"r{self.replica}"])
 
 
+def group_name(stage: int, group: int) -> str:
+    """How a frame's ``info`` names the group it was made by.
+
+    >>> group_name(0, 1)
+    's0-g1'
+    """
+    return f"s{stage}-g{group}"
+
+
 def plan_trajectories(stage: Sequence[MDSettings | PoolSettings], structures: int) -> list[TrajectoryPlan]:
     """All trajectories of a stage: by group, structure, temperature, pressure, replica; a pool is one entry.
 

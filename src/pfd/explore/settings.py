@@ -29,9 +29,10 @@ class StopSettings(Settings):
     """How far the potential energy may leave that of the start, beyond the 3/2 kT that heat stores, up or down:
     1 eV per atom is more than melting or any phase transition takes."""
     min_volume_factor: float = Field(default=0.5, gt=0, le=1)
-    """Smallest volume, as a fraction of the start's: half is beyond any equation of state asked for here."""
+    """Smallest volume of a structure that is periodic in all directions, as a fraction of the start's: half is beyond
+    any equation of state asked for here. Where there is vacuum, a run ends when a fragment has left the rest."""
     max_volume_factor: float = Field(default=2.0, ge=1)
-    """Largest volume, as a multiple of the start's: twice as large is a gas, or an exploded crystal."""
+    """Largest volume, likewise, as a multiple of the start's: twice as large is a gas, or an exploded crystal."""
     suspect_fs: float = Field(default=20.0, ge=0)
     """Frames of this last time before a stop are dropped too, fs: a few vibrations, the failure was on its way."""
 

@@ -10,13 +10,10 @@ import numpy as np
 
 from pfd.explore.checks import Check, State
 from pfd.explore.settings import MDSettings
-from pfd.frames import frame_id, with_origin, without_labels
+from pfd.frames import MODEL_FORCE_KEY, frame_id, with_origin, without_labels
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-MODEL_FORCE_KEY = "model_max_force_eV_per_A"
-"""In a kept frame's info: largest force on any atom that the exploring model gave, eV/Å; the gate reads it."""
 
 _REPORTS = 50
 
@@ -52,11 +49,13 @@ class Conditions:
         trajectory: the run's name.
         temperature_K: temperature asked for, K.
         pressure_GPa: pressure asked for, GPa; written for npt only.
+        group: name of the group of exploration, None if there is none.
     """
 
     trajectory: str
     temperature_K: float
     pressure_GPa: float = 0.0
+    group: str | None = None
 
 
 class Recorder:
@@ -86,6 +85,8 @@ class Recorder:
             "trajectory": conditions.trajectory,
             "temperature_K": conditions.temperature_K,
             "pressure_GPa": conditions.pressure_GPa if settings.ensemble == "npt" else None,
+            "group": conditions.group,
+            "structure": start.info.get("structure"),
         }
         self._progress = progress
         self._report_every = max(1, settings.steps // _REPORTS)
@@ -95,14 +96,16 @@ class Recorder:
         self._discarded = 0
         self._last = 0
         self.stop_reason: str | None = None
+        self.energy = 0.0
+        """Potential energy of the last good step, eV."""
 
     def see(self, state: State) -> bool:
         """Take one step into account; False if the run must stop here."""
         self._last = state.step
-        for check in self._checks:
-            problem = check.problem(state)
-            if problem:
-                return self.stop(f"{check.name} at step {state.step}: {problem}")
+        problem = self.problem(state)
+        if problem:
+            return self.stop(problem)
+        self.energy = state.energy
         self._temperatures.append((state.step, state.temperature_K))
         steps = self._settings.steps
         if self._progress and state.step % self._report_every == 0:
@@ -113,6 +116,14 @@ class Recorder:
             else:
                 self._discarded += 1
         return True
+
+    def problem(self, state: State) -> str | None:
+        """What the first check that objects says of a state."""
+        for check in self._checks:
+            problem = check.problem(state)
+            if problem:
+                return f"{check.name} at step {state.step}: {problem}"
+        return None
 
     def stop(self, reason: str) -> bool:
         """End the run early; False, for the caller's loop."""

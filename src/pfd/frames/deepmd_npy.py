@@ -10,6 +10,7 @@ import numpy as np
 
 from pfd.errors import DataError
 from pfd.frames.labels import Labels, with_labels
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -84,9 +85,7 @@ def frames_from_arrays(
 def _stress(virials: np.ndarray | None, index: int, frame: Atoms) -> np.ndarray | None:
     if virials is None or not frame.pbc.all():
         return None
-    matrix: np.ndarray = -np.asarray(virials[index], dtype=float).reshape(3, 3) / frame.get_volume()
-    matrix = (matrix + matrix.T) / 2.0
-    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return to_voigt(-np.asarray(virials[index], dtype=float).reshape(3, 3) / frame.get_volume())
 
 
 def _read_system(system: Path) -> list[Atoms]:

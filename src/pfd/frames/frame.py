@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 ORIGIN_KEYS = ("parent", "trajectory", "step")
 """Where a frame came from: the id of the frame its trajectory started from, the trajectory's name, the MD step."""
-CONDITION_KEYS = ("stage", "group", "temperature_K", "pressure_GPa")
+CONDITION_KEYS = ("stage", "group", "structure", "temperature_K", "pressure_GPa")
 """The conditions that a frame was made at; errors are reported by them."""
+MODEL_FORCE_KEY = "model_max_force_eV_per_A"
+"""In the ``info`` of a frame of MD: largest force on any atom that the exploring model gave, eV/Å; the gate
+reads it."""
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
 _READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")

@@ -11,6 +11,7 @@ import numpy as np
 from pfd.arrays import Forces, Stress
 from pfd.errors import DataError
 from pfd.frames.frame import is_bulk
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -105,5 +106,4 @@ def require_labels(frames: Sequence[Atoms], *, where: str, needs: Sequence[str] 
 def _voigt(stress: np.ndarray) -> np.ndarray:
     if stress.shape == (6,):
         return stress
-    matrix = stress.reshape(3, 3)
-    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return to_voigt(stress.reshape(3, 3))

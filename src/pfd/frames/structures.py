@@ -53,6 +53,8 @@ class StructureSettings(Settings):
 def build_structures(structures: Sequence[StructureSettings], base: Path, seed: int) -> list[Atoms]:
     """All starting frames: of each structure of each file the supercell, followed by its perturbed copies.
 
+    Each carries the number of the entry it came from as ``info["structure"]``, and hands it down to its trajectories.
+
     Args:
         structures: what the input says.
         base: the folder that relative paths start from.
@@ -63,7 +65,7 @@ def build_structures(structures: Sequence[StructureSettings], base: Path, seed: 
         SettingError: if a supercell does not fit the periodicity of a structure.
     """
     frames: list[Atoms] = []
-    for entry in structures:
+    for number, entry in enumerate(structures):
         for index, structure in enumerate(read_starting(base / entry.file, entry.format)):
             try:
                 large = repeated(structure, entry.supercell)
@@ -81,6 +83,7 @@ def build_structures(structures: Sequence[StructureSettings], base: Path, seed: 
             )
             for frame in (large, *copies):
                 frame.info["parent"] = frame_id(structure)
+                frame.info["structure"] = number
             frames += [large, *copies]
     return frames
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pfd.frames import Labels
 from pfd.units import A_PER_BOHR, EV_PER_RYDBERG
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -96,8 +97,7 @@ def _stress(text: str) -> np.ndarray | None:
     rows = [_DECIMAL.findall(line)[:3] for line in rest.splitlines()[1:4]]
     if not header or len(rows) != 3 or any(len(row) != 3 for row in rows):
         return None
-    matrix = -np.array(rows, dtype=float) * EV_PER_RYDBERG / A_PER_BOHR**3
-    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return to_voigt(-np.array(rows, dtype=float) * EV_PER_RYDBERG / A_PER_BOHR**3)
 
 
 def _geometry(text: str) -> Atoms | None:

@@ -15,6 +15,7 @@ from pfd.frames.state import electronic_state
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.plugins import require_modules
 from pfd.units import A_PER_BOHR, BOLTZMANN_EV_PER_K, EV_PER_HARTREE
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -101,8 +102,7 @@ class TBLite(Labeler):
             raise self._explained(str(error), f"frame {frame_id(frame)}") from error
         stress = None
         if frame.pbc.all():
-            virial = np.array(result.get("virial")) * EV_PER_HARTREE / frame.get_volume()
-            stress = virial[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+            stress = to_voigt(np.array(result.get("virial")) * EV_PER_HARTREE / frame.get_volume())
         labels = Labels(
             energy=float(result.get("energy")) * EV_PER_HARTREE,
             forces=-np.array(result.get("gradient")) * EV_PER_HARTREE / A_PER_BOHR,

@@ -14,6 +14,7 @@ from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
 from pfd.lammps.box import LammpsBox, Rotation, box_of
 from pfd.units import BAR_PER_EV_PER_A3
+from pfd.voigt import from_voigt, to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -228,9 +229,10 @@ class LammpsSession:
         volume = abs(float(frame.cell.volume))
         stress = None
         if volume > 1e-9:
-            x_x, y_y, z_z, x_y, x_z, y_z = -virial * self.lammps.get_thermo("vol") / volume
-            tensor = box.rotation.T @ np.array([[x_x, x_y, x_z], [x_y, y_y, y_z], [x_z, y_z, z_z]]) @ box.rotation
-            stress = tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+            ordered = virial[[0, 1, 2, 5, 4, 3]]  # LAMMPS says xx yy zz xy xz yz
+            tensor = from_voigt(-ordered * self.lammps.get_thermo("vol") / volume)
+            tensor = box.rotation.T @ tensor @ box.rotation
+            stress = to_voigt(tensor)
         return Evaluation(float(self.lammps.get_thermo("pe")), forces, stress)
 
     def snapshot(self) -> Atoms:

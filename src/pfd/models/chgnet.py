@@ -14,8 +14,8 @@ from pydantic import Field
 
 from pfd.errors import ModelError
 from pfd.frames import Labels
-from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress
-from pfd.models.torch_potential import Prediction, predict_frames, require_elements, torch_calculator
+from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
 from pfd.plugins import require_modules
 from pfd.settings import Settings
@@ -90,6 +90,7 @@ class CHGNet(Family):
     modules: ClassVar[tuple[str, ...]] = ("chgnet", "torch")
     extra: ClassVar[str] = "chgnet"
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     FineTuneSettings: ClassVar[type[Settings] | None] = CHGNetFineTuneSettings
 
     def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
@@ -106,10 +107,12 @@ class CHGNet(Family):
         self._require()
         return torch_calculator(CHGNetPotential(load_module(folder / CHECKPOINT), device), str(folder))
 
-    def predict(self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Labels]:
+    def predict(
+        self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
+    ) -> list[Labels]:
         """Energy, forces and stress of each frame, small frames in batches."""
         self._require()
-        return predict_frames(CHGNetPotential(load_module(folder / CHECKPOINT)), frames, str(folder), progress)
+        return predict_frames(CHGNetPotential(load_module(folder / CHECKPOINT), device), frames, str(folder), progress)
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the element references (``composition_model.fc.weight``), which no training changes."""
@@ -132,15 +135,16 @@ class CHGNet(Family):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> TrainingReport:
         """Train all weights but the element references further; magnetic moments are not trained."""
         if not isinstance(settings, FineTuneSettings):
             raise TypeError(f"settings of CHGNet are CHGNetFineTuneSettings, not {type(settings).__name__}")
         self._require()
         require_elements([*train, *valid], known_elements(), str(folder))
-        potential = CHGNetPotential(load_module(folder / CHECKPOINT))
+        potential = CHGNetPotential(load_module(folder / CHECKPOINT), device)
         report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
-        save_module(potential.module, folder)
+        save_module(potential.module.cpu(), folder)
         return report
 
     def _require(self) -> None:

@@ -117,6 +117,9 @@ class Family(ABC):
     honours: ClassVar[frozenset[str]] = frozenset({"initial_magmoms", "partial_pbc"})
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it can live with; a frame that asks for
     another is refused. Initial moments are a starting guess for the labeler: a model of the ground state needs none."""
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    """Where ``calculator``, ``predict`` and ``fine_tune`` can run: ``cpu``, and ``cuda`` for torch families. They are
+    only ever given a device that stands here."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
     FitSettings: ClassVar[type[Settings] | None] = None
@@ -143,11 +146,13 @@ class Family(ABC):
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the weights a constant energy per atom of each element, eV; forces and stress do not change."""
 
-    def predict(self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Labels]:
+    def predict(
+        self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
+    ) -> list[Labels]:
         """Energy, forces and stress of each frame; families that batch override this."""
         import numpy as np
 
-        calculator = self.calculator(folder)
+        calculator = self.calculator(folder, device)
         labels = []
         for index, frame in enumerate(frames):
             copy = frame.copy()
@@ -169,6 +174,7 @@ class Family(ABC):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> TrainingReport:
         """Train the model in the folder further on labelled frames and leave the best weights there.
 
@@ -191,6 +197,24 @@ class Family(ABC):
     def lammps_potential(self, folder: Path) -> LammpsPotential | None:
         """The LAMMPS pair style of the model in the folder, or None if it has none there."""
         return None
+
+
+def require_elements(frames: Sequence[Atoms], known: Sequence[str], where: str, model: str = "the model") -> None:
+    """Refuse frames with an element that a model has never seen.
+
+    Args:
+        frames: any.
+        known: chemical symbols that it knows.
+        where: what the frames are.
+        model: what to call it.
+
+    Raises:
+        ModelError: naming the elements.
+    """
+    unknown = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(known))
+    if unknown:
+        hint = f"choose a model that does; this one knows {len(known)} elements"
+        raise ModelError(f"{model} does not know {', '.join(unknown)}", where=where, hint=hint)
 
 
 def read_model(folder: Path) -> Model:

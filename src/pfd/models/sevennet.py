@@ -16,8 +16,8 @@ from pydantic import Field
 
 from pfd.errors import ModelError
 from pfd.frames import Labels
-from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress
-from pfd.models.torch_potential import Prediction, predict_frames, require_elements, torch_calculator
+from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
 from pfd.plugins import require_modules
 from pfd.settings import Settings
@@ -127,6 +127,7 @@ class SevenNet(Family):
     modules: ClassVar[tuple[str, ...]] = ("sevenn", "torch")
     extra: ClassVar[str] = "sevennet"
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     FineTuneSettings: ClassVar[type[Settings] | None] = SevenNetFineTuneSettings
 
     def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
@@ -146,9 +147,11 @@ class SevenNet(Family):
         """An ASE calculator of the model in the folder."""
         return torch_calculator(self._potential(folder, device), str(folder))
 
-    def predict(self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Labels]:
+    def predict(
+        self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
+    ) -> list[Labels]:
         """Energy, forces and stress of each frame, small frames in batches."""
-        return predict_frames(self._potential(folder), frames, str(folder), progress)
+        return predict_frames(self._potential(folder, device), frames, str(folder), progress)
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to ``rescale_atomic_energy.shift`` of the head that is used, in the weights and in the config."""
@@ -173,16 +176,17 @@ class SevenNet(Family):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> TrainingReport:
         """Train all weights but shift, scale and the convolutions' denominators further."""
         if not isinstance(settings, FineTuneSettings):
             raise TypeError(f"settings of SevenNet are SevenNetFineTuneSettings, not {type(settings).__name__}")
         self._require()
         module, config = load_checkpoint(folder / CHECKPOINT)
-        potential = SevenNetPotential(module, config.get(HEAD_KEY))
+        potential = SevenNetPotential(module, config.get(HEAD_KEY), device)
         require_elements([*train, *valid], potential.elements, str(folder))
         report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
-        save_checkpoint(module, config, folder)
+        save_checkpoint(module.cpu(), config, folder)
         return report
 
     def _potential(self, folder: Path, device: str = "cpu") -> SevenNetPotential:

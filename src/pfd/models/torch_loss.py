@@ -14,6 +14,7 @@ from pydantic import Field
 from pfd.frames import labels_of, require_labels, trainable_stress
 from pfd.models.torch_potential import TorchPotential
 from pfd.settings import Settings
+from pfd.voigt import from_voigt
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +26,6 @@ FORCE_UNIT_EV_PER_A = 0.1
 """A force error that counts as 1 in the loss, eV/Å."""
 STRESS_UNIT_EV_PER_A3 = 0.005
 """A stress error that counts as 1 in the loss, eV/Å^3 (0.8 GPa)."""
-FULL = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
-"""Where the six components xx yy zz yz xz xy stand in a 3 x 3 matrix."""
-
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Team = Callable[[Callable[[Item], Answer], Iterable[Item]], Iterator[Answer]]
@@ -106,7 +104,7 @@ def prepare(potential: TorchPotential, frames: Sequence[Atoms], settings: LossSe
     examples = []
     for frame in frames:
         labels, stress = labels_of(frame), trainable_stress(frame)
-        matrix = np.full((3, 3), np.nan) if stress is None else stress[np.array(FULL)]
+        matrix = np.full((3, 3), np.nan) if stress is None else from_voigt(stress)
         forces = np.zeros((len(frame), 3)) if labels.forces is None else labels.forces
         examples.append(
             Example(
@@ -131,10 +129,11 @@ def loss_of(
     import torch
 
     prediction = potential.predict([example.graph for example in part], differentiable=differentiable)
-    atoms = torch.tensor([example.atoms for example in part], dtype=torch.float64)
-    energy_error = (prediction.energies - torch.stack([example.energy for example in part])) / atoms
-    force_error = prediction.forces - torch.cat([example.forces for example in part])
-    stress = torch.stack([example.stress for example in part])
+    device = prediction.energies.device
+    atoms = torch.tensor([example.atoms for example in part], dtype=torch.float64, device=device)
+    energy_error = (prediction.energies - torch.stack([example.energy for example in part]).to(device)) / atoms
+    force_error = prediction.forces - torch.cat([example.forces for example in part]).to(device)
+    stress = torch.stack([example.stress for example in part]).to(device)
     known = ~torch.isnan(stress[:, 0, 0])
     energies = _penalty((energy_error / ENERGY_UNIT_EV).float(), settings.loss) / batch.frames
     forces = _penalty(force_error / FORCE_UNIT_EV_PER_A, settings.loss) / (3 * batch.atoms)

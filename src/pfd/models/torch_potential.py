@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pfd.errors import ModelError
 from pfd.frames import Labels
-from pfd.models.family import Progress, no_progress
+from pfd.models.family import Progress, no_progress, require_elements
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ATOMS_PER_BATCH = 256
 """Frames are predicted together up to this many atoms: small frames gain, and memory stays under about 1 GB."""
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,6 @@ class TorchPotential(Protocol):
         """Predict a batch; ``differentiable`` if a loss on forces and stress will be differentiated by the weights."""
 
 
-def require_elements(frames: Sequence[Atoms], known: Sequence[str], where: str) -> None:
-    """Refuse frames with an element that the model has never seen.
-
-    Raises:
-        ModelError: naming the elements.
-    """
-    unknown = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(known))
-    if unknown:
-        raise ModelError(
-            f"the model does not know {', '.join(unknown)}", where=where, hint="choose a model trained on them"
-        )
-
-
 def predict_frames(
     potential: TorchPotential, frames: Sequence[Atoms], where: str, progress: Progress = no_progress
 ) -> list[Labels]:
@@ -82,7 +68,7 @@ def predict_frames(
         stresses = prediction.stresses.detach().cpu().numpy().astype(float)
         splits = np.cumsum([len(frame) for frame in batch])[:-1]
         for frame, energy, force, stress in zip(batch, energies, np.split(forces, splits), stresses, strict=True):
-            labels.append(Labels(float(energy), force, voigt(stress) if frame.pbc.all() else None))
+            labels.append(Labels(float(energy), force, to_voigt(stress) if frame.pbc.all() else None))
         progress(len(labels) / len(frames), f"predicted {len(labels)} of {len(frames)} frames")
     return labels
 
@@ -97,11 +83,6 @@ def batches_by_size(frames: Sequence[Atoms], atoms: int) -> Iterator[list[Atoms]
         batch.append(frame)
     if batch:
         yield batch
-
-
-def voigt(matrix: np.ndarray) -> np.ndarray:
-    """The six components xx yy zz yz xz xy of a symmetric matrix."""
-    return np.array([(matrix[row, column] + matrix[column, row]) / 2 for row, column in VOIGT])
 
 
 def torch_calculator(potential: TorchPotential, where: str) -> Calculator:

@@ -8,9 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfd.errors import ModelError
 from pfd.frames import EnergyShift, fit_energy_shift, labels_of, require_labels, with_labels
-from pfd.models.family import Family, Model, ModelCard, Progress, TrainingReport, no_progress, read_model, write_model
+from pfd.models.family import (
+    Family,
+    Model,
+    ModelCard,
+    Progress,
+    TrainingReport,
+    no_progress,
+    read_model,
+    require_elements,
+    write_model,
+)
 from pfd.plugins import FAMILIES, load_plugin, require_modules
 from pfd.settings import Settings
 
@@ -58,21 +67,18 @@ def package_versions(family: Family) -> dict[str, str]:
 
 
 def check_elements(card: ModelCard, frames: Sequence[Atoms], where: str = "") -> None:
-    """Refuse frames with an element that the model does not know.
+    """Refuse frames with an element that the model of this card does not know; a card that names none knows all.
 
     Raises:
         ModelError: naming the elements.
     """
-    unknown = {symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(card.elements)
-    if card.elements and unknown:
-        raise ModelError(
-            f"the model {card.name!r} ({card.family}) does not know {', '.join(sorted(unknown))}",
-            where=where,
-            hint=f"choose a model that does; this one knows {len(card.elements)} elements",
-        )
+    if card.elements:
+        require_elements(frames, card.elements, where, model=f"the model {card.name!r} ({card.family})")
 
 
-def predict_frames(folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress) -> list[Atoms]:
+def predict_frames(
+    folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
+) -> list[Atoms]:
     """The frames with the model's energy, forces and stress as labels."""
     card = read_model(folder).card
     family = make_family(card.family)
@@ -80,7 +86,7 @@ def predict_frames(folder: Path, frames: Sequence[Atoms], progress: Progress = n
     check_elements(card, frames)
     return [
         with_labels(frame, labels)
-        for frame, labels in zip(frames, family.predict(folder, frames, progress), strict=True)
+        for frame, labels in zip(frames, family.predict(folder, frames, progress, device), strict=True)
     ]
 
 
@@ -92,6 +98,7 @@ def fine_tune_model(
     seed: int,
     folder: Path,
     progress: Progress = no_progress,
+    device: str = "cpu",
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` into the new folder ``folder``.
 
@@ -108,9 +115,9 @@ def fine_tune_model(
     require_labels([*train, *valid], where="training set")
     check_elements(model.card, [*train, *valid], where="training set")
     shutil.copytree(start, folder, dirs_exist_ok=True)
-    before = _shift(family, folder, train)
-    report = family.fine_tune(folder, train, valid, settings, seed, progress)
-    after = _shift(family, folder, train)
+    before = _shift(family, folder, train, device)
+    report = family.fine_tune(folder, train, valid, settings, seed, progress, device)
+    after = _shift(family, folder, train, device)
     total = dict(model.energy_shift_eV)
     for shift in (before, after):
         for symbol, value in shift.per_element_eV.items():
@@ -141,8 +148,8 @@ def fit_model(
     return report
 
 
-def _shift(family: Family, folder: Path, train: Sequence[Atoms]) -> EnergyShift:
-    shift = fit_energy_shift(train, family.predict(folder, train))
+def _shift(family: Family, folder: Path, train: Sequence[Atoms], device: str = "cpu") -> EnergyShift:
+    shift = fit_energy_shift(train, family.predict(folder, train, device=device))
     family.add_energy_shift(folder, shift.per_element_eV)
     return shift
 

@@ -18,7 +18,12 @@ PARITY = {
     "energy_meV_per_atom": "energy, meV/atom",
     "stress_GPa": "stress component, GPa",
 }
-CONDITIONS = {"temperature_K": "temperature, K", "pressure_GPa": "pressure, GPa", "group": "group"}
+CONDITIONS = {
+    "temperature_K": "temperature, K",
+    "pressure_GPa": "pressure, GPa",
+    "group": "group",
+    "structure": "starting structure",
+}
 
 
 def parity_plots(data: ReportData) -> dict[str, list[str]]:
@@ -136,7 +141,7 @@ def gain_plots(data: ReportData) -> list[str]:
 
 
 def condition_plots(data: ReportData) -> list[str]:
-    """Force RMSE of each model at each temperature, pressure and group of the fixed test set."""
+    """Force RMSE of each model at each temperature, pressure, group and structure of the fixed test set."""
     plots = []
     for condition, label in CONDITIONS.items():
         found = {key: model.errors.by_group.get(condition, {}) for key, model in data.models.items() if model.errors}

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pfd.frames import frame_id, labels_of
+from pfd.frames import MODEL_FORCE_KEY, frame_id, labels_of
 from pfd.frames.fingerprint import near_pairs
 from pfd.frames.neighbours import closest_contact
 from pfd.select.settings import GateSettings
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-MODEL_FORCE_KEY = "model_max_force_eV_per_A"
-"""In a frame's info: largest force on any atom that the exploring model gave, eV/Å."""
 
 
 @dataclass(frozen=True)

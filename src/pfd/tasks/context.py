@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pfd.tasks.folder import TaskFolder, write_json
 
@@ -18,6 +18,7 @@ class TaskContext:
         parameters: the parameters of task.json.
         scratch: an empty folder for temporary files, removed when the task is done.
         cores: how many threads the step may use.
+        device: where its model should run: auto, cpu or cuda (``models.device`` decides).
     """
 
     def __init__(self, folder: TaskFolder, attempt: Path) -> None:
@@ -26,6 +27,7 @@ class TaskContext:
         if task.get("how"):
             self.parameters["settings"] |= task["how"]
         self.cores: int = task["resources"]["cores"]
+        self.device: Literal["auto", "cpu", "cuda"] = task["resources"]["device"]
         self.scratch = attempt / "scratch"
         self.scratch.mkdir()
         self.staged = attempt / "outputs"

@@ -27,6 +27,7 @@ class Resources(Settings):
     cores: int = Field(default=1, ge=1)
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,12 @@ class TaskFolder:
         """Write down that the run goes on without this task."""
         result = Result(status="failed", failure=Failure(kind="transient", message=message))
         write_json(self.path / "result.json", result.model_dump(mode="json"))
+
+    def forget_failure(self) -> None:
+        """Remove a result that says ``failed``: what an earlier submission met says nothing about this one."""
+        result = self.result()
+        if result is not None and result.status == "failed":
+            (self.path / "result.json").unlink(missing_ok=True)
 
     def output(self, name: str) -> Artifact:
         """One output of a finished task, with the digest that its result states.

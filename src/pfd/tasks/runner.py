@@ -16,6 +16,7 @@ from typing import Any
 
 from pfd.digests import file_digest
 from pfd.errors import PFDError, TransientError
+from pfd.memory import out_of_memory
 from pfd.tasks.context import TaskContext
 from pfd.tasks.folder import Failure, Result, TaskFolder, write_json
 from pfd.tasks.steps import load_step, preload, versions_of
@@ -61,7 +62,7 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(kind="transient", message=str(error))
     if isinstance(error, PFDError):
         return Failure(kind="fatal", message=str(error), exit_code=error.exit_code)
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return Failure(kind="transient", message=f"out of memory: {error}".rstrip(": "))
     message = f"{type(error).__name__}: {error}"
     transient = isinstance(error, OSError) and error.errno in TRANSIENT_ERRNO

@@ -88,6 +88,7 @@ class ToyFamily(Family):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> TrainingReport:
         """Ridge regression towards the coefficients in the folder."""
         assert isinstance(settings, ToyFineTuneSettings)

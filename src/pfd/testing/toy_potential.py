@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from pfd.frames import Labels
 from pfd.frames.neighbours import pairs_within
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -99,8 +100,7 @@ def design(frame: Atoms, elements: Sequence[str], functions: RadialFunctions) ->
         virial[:, :, index] = 0.5 * np.einsum("pa,pbf->abf", D[chosen], pull)
     volume = abs(frame.cell.volume)
     stress = virial / volume if volume > 1e-9 else 0.0 * virial
-    voigt = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    return Design(energy.ravel(), forces.reshape(len(frame), 3, -1), voigt.reshape(6, -1))
+    return Design(energy.ravel(), forces.reshape(len(frame), 3, -1), to_voigt(stress).reshape(6, -1))
 
 
 class ToyCalculator(Calculator):  # type: ignore[misc]

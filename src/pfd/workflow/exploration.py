@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pfd.config.reading import source_path
-from pfd.explore.plan import TrajectoryPlan
+from pfd.explore.plan import TrajectoryPlan, group_name
 from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskSpec
@@ -79,11 +79,16 @@ class Exploration:
         """How many frames the test set will ask for at most."""
         return sum(self.test_counts())
 
-    def conditions(self, stages: Sequence[int] | None = None) -> dict[str, list[float]]:
-        """Temperatures and pressures of some stages (None: of all) that errors must be known for."""
+    def conditions(self, stages: Sequence[int] | None = None) -> dict[str, list[Any]]:
+        """Temperatures, pressures and groups of some stages (None: of all) that errors must be known for.
+
+        A single group is the whole set, and is not asked for.
+        """
         stages = range(len(self._binding.settings.explore)) if stages is None else stages
         entries = [entry for number in stages for entry in self.plan(number)]
-        return {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
+        asked = {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
+        groups = sorted({group_name(number, entry["group"]) for number in stages for entry in self.plan(number)})
+        return asked | {"group": groups if len(groups) > 1 else []}
 
     def _test_entries(self) -> list[tuple[int, dict[str, Any], int]]:
         """Stage, entry of its plan, and how many share the condition: one trajectory per structure and condition.
@@ -138,6 +143,7 @@ class Exploration:
         parameters = {
             "group": group.model_dump(mode="json") | {"file": source.name},
             "part": part,
+            "number": number,
             "split_seed": self._binding.resolved.input.seed,
             "test_fraction": self._binding.resolved.input.evaluate.pool_test_fraction,
             "stage": stage,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+Interval = tuple[float, float]
+"""Begin and end, Unix time in seconds."""
 
 
 class Journal:
@@ -42,12 +48,29 @@ class Journal:
                 events.append(event)
         return events
 
-    def wall_seconds(self) -> float:
-        """Seconds that drivers were at work: from each ``submit`` to the last event before the next one."""
-        total, began, last = 0.0, None, 0.0
-        for event in self.read():
-            if event["event"] == "submit":
-                total += last - began if began is not None else 0.0
-                began = event["time"]
-            last = event["time"]
-        return total + (last - began if began is not None else 0.0)
+    def sessions(self, tasks: Sequence[Interval] = ()) -> list[Interval]:
+        """When drivers were at work: from each ``submit`` to the last sign of life before the next one.
+
+        A driver that was killed wrote nothing at its end; the tasks that began under it tell that it lived on. A
+        task that outlived its driver counts to its own end (intervals may overlap, see ``union_seconds``).
+
+        Args:
+            tasks: begin and end of tasks that are done, Unix time.
+        """
+        events = self.read()
+        begins = [event["time"] for event in events if event["event"] == "submit"]
+        sessions = []
+        for begin, after in itertools.pairwise([*begins, math.inf]):
+            signs = [event["time"] for event in events if begin <= event["time"] < after]
+            signs += [end for start, end in tasks if begin <= start < after]
+            sessions.append((begin, max(signs)))
+        return sessions
+
+
+def union_seconds(intervals: Sequence[Interval]) -> float:
+    """Length of the union of intervals, s."""
+    total, end = 0.0, -math.inf
+    for begin, finish in sorted(intervals):
+        total += max(0.0, finish - max(begin, end))
+        end = max(end, finish)
+    return total

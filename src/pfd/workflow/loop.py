@@ -185,10 +185,10 @@ class Loop:
             for value in asked:
                 if value not in there:
                     reports = [_trajectory(folder) for folder in explored]
-                    stops = [each["stop_reason"] for each in reports if each[key] == value and each["stop_reason"]]
+                    stops = [each["stop_reason"] for each in reports if each.get(key) == value and each["stop_reason"]]
                     why = f" ({stops[0].splitlines()[0]})" if stops else ""
                     raise TaskFailed(
-                        f"{what} no test frame at {key}={value:g}{why}",
+                        f"{what} no test frame at {key}={value}{why}",
                         where=f"{self.binding.name}/test",
                         hint="give the trajectories more steps or a shorter timestep_fs, perturb the starting "
                         "structures less, loosen explore.stop, or leave the condition out",

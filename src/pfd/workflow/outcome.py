@@ -10,6 +10,7 @@ from typing import Any
 from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder, write_json
 from pfd.workflow.budget import Budget
+from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder
 
 STEP_GROUPS = {
@@ -155,16 +156,7 @@ def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str]]:
         totals["imports"] += result.import_seconds
         versions |= result.versions
         busy.append((result.started - result.import_seconds, result.started + result.seconds))
-    wall = run.journal.wall_seconds()
-    totals["orchestration"] = max(0.0, wall - _union(busy))
+    wall = union_seconds(run.journal.sessions(busy))
+    totals["orchestration"] = max(0.0, wall - union_seconds(busy))
     totals["wall"] = wall
     return {key: round(value, 3) for key, value in totals.items()}, versions
-
-
-def _union(intervals: list[tuple[float, float]]) -> float:
-    """Length of the union of intervals."""
-    total, end = 0.0, float("-inf")
-    for begin, finish in sorted(intervals):
-        total += max(0.0, finish - max(begin, end))
-        end = max(end, finish)
-    return total

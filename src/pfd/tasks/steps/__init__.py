@@ -48,7 +48,7 @@ STEPS: dict[str, Step] = {
     "train": Step(f"{_HERE}.training:train", seeded=True, model="model"),
     "predict": Step(f"{_HERE}.training:predict", model="model"),
     "time": Step(f"{_HERE}.training:time_steps", model="model"),
-    "evaluate": Step(f"{_HERE}.judging:evaluate", light=True, seeded=True),
+    "evaluate": Step(f"{_HERE}.judging:evaluate", light=True),
     "decide": Step(f"{_HERE}.judging:decide_next", light=True),
 }
 

@@ -51,11 +51,12 @@ def explore(task: TaskContext) -> None:
 
 
 def pool(task: TaskContext) -> None:
-    """Parameters group, part (explore | test), split_seed, test_fraction, stage, name; input pool.
+    """Parameters group, number (its own), part (explore | test), split_seed, test_fraction, stage, name; input pool.
 
     The pool's trajectories are divided once: what may be tested on is never offered for training.
     Outputs as of ``explore``.
     """
+    from pfd.explore.plan import group_name
     from pfd.explore.pool import read_pool
     from pfd.explore.settings import PoolSettings
     from pfd.frames.split import split_by_trajectory
@@ -67,6 +68,8 @@ def pool(task: TaskContext) -> None:
     if fraction:
         train, held_out = split_by_trajectory(frames, fraction, task.parameters["split_seed"])
         frames = held_out if task.parameters["part"] == "test" else train
+    for frame in frames:
+        frame.info.setdefault("group", group_name(task.parameters["stage"], task.parameters["number"]))
     _write(task, frames)
     report = {"temperature_K": None, "pressure_GPa": None, "mean_temperature_K": None, "steps": None}
     task.write("report.json", {"name": task.parameters["name"], "finished": True, "stop_reason": None, **report})
@@ -81,6 +84,8 @@ def _write(task: TaskContext, frames: list[Atoms]) -> None:
 
 def _run(task: TaskContext, group: MDSettings) -> Trajectory:
     """MD in LAMMPS if the model has a pair style there, else in ASE."""
+    from pfd.explore.plan import group_name
+    from pfd.models.device import device_for
     from pfd.models.family import read_model
     from pfd.models.training import check_elements, make_family
 
@@ -91,7 +96,13 @@ def _run(task: TaskContext, group: MDSettings) -> Trajectory:
     check_elements(card, [start])
     family = make_family(card.family)
     conditions = {"temperature_K": entry["temperature_K"], "pressure_GPa": entry["pressure_GPa"]}
-    how = {"seed": task.seed, "progress": task.progress, "name": task.parameters["name"]}
+    how = {
+        "seed": task.seed,
+        "progress": task.progress,
+        "name": task.parameters["name"],
+        "group": group_name(task.parameters["stage"], entry["group"]),
+    }
+    device = device_for(family, task.device)
     potential = family.lammps_potential(folder)
     if potential is not None:
         from pfd.explore.lammps_md import run_md_in_lammps
@@ -99,4 +110,4 @@ def _run(task: TaskContext, group: MDSettings) -> Trajectory:
         return run_md_in_lammps(start, potential, group, **conditions, **how)
     from pfd.explore.md import run_md
 
-    return run_md(start, family.calculator(folder), group, **conditions, **how)
+    return run_md(start, family.calculator(folder, device), group, **conditions, **how)

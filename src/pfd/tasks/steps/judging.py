@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(task: TaskContext) -> None:
-    """Parameters converge (or null), asked, up_to_stage, seed; inputs labelled, predicted, and those of a shift.
+    """Parameters converge (or null), asked, up_to_stage; inputs labelled, predicted, and those of a shift.
 
     With shift_labelled and shift_predicted, the energy shift is fitted on them (never on what is scored). The report is
     on all frames, the verdicts on those of stages up to the given one. Output: errors.json.
@@ -28,7 +28,7 @@ def evaluate(task: TaskContext) -> None:
     shift = None
     if task.has("shift_labelled"):
         shift = fit_energy_shift(*read_pair(task.input("shift_labelled"), task.input("shift_predicted")))
-    report = error_report(labelled, predicted, shift, task.seed)
+    report = error_report(labelled, predicted, shift)
     settings = task.parameters["converge"]
     verdicts = []
     if settings is not None:
@@ -36,7 +36,7 @@ def evaluate(task: TaskContext) -> None:
         judged = [pair for pair in zip(labelled, predicted, strict=True) if pair[0].info.get("stage", last) <= last]
         part = report
         if len(judged) < len(labelled):
-            part = error_report([frame for frame, _ in judged], [labels for _, labels in judged], shift, task.seed)
+            part = error_report([frame for frame, _ in judged], [labels for _, labels in judged], shift)
         verdicts = judge_errors(part, ConvergeSettings.model_validate(settings), task.parameters["asked"])
     task.write(
         "errors.json",

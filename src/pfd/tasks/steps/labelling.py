@@ -41,12 +41,15 @@ def _labeler(task: TaskContext) -> Labeler:
 
     labeler = make_labeler(task.parameters["settings"])
     if task.has("model"):
+        from pfd.models.device import device_for
         from pfd.models.family import model_digest, read_model
         from pfd.models.training import make_family
 
         folder = task.input("model")
         family = make_family(read_model(folder).card.family)
-        labeler.use_model(family.calculator(folder), f"model:{model_digest(folder)[:12]}")
+        labeler.use_model(
+            family.calculator(folder, device_for(family, task.device)), f"model:{model_digest(folder)[:12]}"
+        )
     if stored := task.inputs("stored"):
         labeler.use_files(stored)
     return labeler

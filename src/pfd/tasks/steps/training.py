@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pfd.frames import read_frames, write_frames
+from pfd.models.device import device_for
 from pfd.models.family import read_model
 from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames, require_family
 from pfd.plugins import missing_modules
@@ -22,32 +23,36 @@ def adopt(task: TaskContext) -> dict[str, Any]:
     return {"card": model.card.model_dump(mode="json")}
 
 
-def train(task: TaskContext) -> None:
+def train(task: TaskContext) -> dict[str, Any]:
     """Parameters family, mode (fine_tune | fit), settings, seed; inputs model, train, valid.
 
     Outputs: model, training.json.
     """
     family = make_family(task.parameters["family"])
     train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
+    device = device_for(family, task.device)
     folder = task.out("model")
     folder.mkdir()
     if task.parameters["mode"] == "fine_tune":
         assert family.FineTuneSettings is not None
         settings = family.FineTuneSettings.model_validate(task.parameters["settings"])
         report = fine_tune_model(
-            task.input("model"), train_frames, valid_frames, settings, task.seed, folder, task.progress
+            task.input("model"), train_frames, valid_frames, settings, task.seed, folder, task.progress, device
         )
     else:
         assert family.FitSettings is not None
         settings = family.FitSettings.model_validate(task.parameters["settings"])
         report = fit_model(family, train_frames, valid_frames, settings, task.seed, folder, task.progress)
     task.write("training.json", report.model_dump(mode="json"))
+    return {"device": device}
 
 
-def predict(task: TaskContext) -> None:
+def predict(task: TaskContext) -> dict[str, Any]:
     """Inputs model, frames. Output: predictions.extxyz, the same frames with the model's labels."""
-    frames = read_frames(task.input("frames"))
-    write_frames(task.out("predictions.extxyz"), predict_frames(task.input("model"), frames, task.progress))
+    frames, folder = read_frames(task.input("frames")), task.input("model")
+    device = device_for(make_family(read_model(folder).card.family), task.device)
+    write_frames(task.out("predictions.extxyz"), predict_frames(folder, frames, task.progress, device))
+    return {"device": device}
 
 
 def time_steps(task: TaskContext) -> dict[str, Any]:
