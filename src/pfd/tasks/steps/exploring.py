@@ -63,11 +63,8 @@ def pool(task: TaskContext) -> None:
     path = task.input("pool")
     group = PoolSettings.model_validate(task.parameters["group"] | {"file": str(path)})
     frames = list(read_pool(path, group).frames)
-    fraction = task.parameters["test_fraction"]
-    if fraction:
-        train, held_out = split_by_trajectory(frames, fraction, task.parameters["split_seed"])
-        frames = held_out if task.parameters["part"] == "test" else train
-    _write(task, frames)
+    train, held_out = split_by_trajectory(frames, task.parameters["test_fraction"], task.parameters["split_seed"])
+    _write(task, held_out if task.parameters["part"] == "test" else train)
     report = {"temperature_K": None, "pressure_GPa": None, "mean_temperature_K": None, "steps": None}
     task.write("report.json", {"name": task.parameters["name"], "finished": True, "stop_reason": None, **report})
 
