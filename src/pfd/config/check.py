@@ -65,13 +65,13 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     by_key = {"structures": frames, **{each.key: each.frames for each in brought}}
     _check_families(resolved, by_key)
     pooled = [frame for pool in explored.pools for frame in pool.frames]
-    _check_student(resolved, frames, explored, pooled, test)
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled])
         check_levels(resolved, data)
     light = all(module in sys.modules for module in resolved.teacher.modules)
     check_teacher(resolved, by_key, adopt=light if read_model is None else read_model)
+    _check_student(resolved, frames, explored, pooled, test)
     return brought
 
 

@@ -37,6 +37,8 @@ def read_with_ase(path: Path, kind: str | None = None) -> list[Atoms]:
         DataError: if the file is missing, empty, cut or garbled.
         SettingError: if ASE knows no such format.
     """
+    import sqlite3
+
     import ase.io
     from ase.io import ParseError
     from ase.io.formats import UnknownFileTypeError
@@ -50,7 +52,7 @@ def read_with_ase(path: Path, kind: str | None = None) -> list[Atoms]:
         raise DataError("the file is empty", where=where, hint="check how it was written")
     try:
         found: Any = ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
-    except (*UNREADABLE, ParseError, UnknownFileTypeError) as error:
+    except (*UNREADABLE, ParseError, UnknownFileTypeError, sqlite3.Error) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         what = f"not readable as {kind or 'a structure'} ({reason})"
         hint = "is it complete? Name ASE's format of the file with `format:` if it is another"
