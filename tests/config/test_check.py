@@ -135,7 +135,7 @@ def test_partly_fixed_atoms_are_refused_for_a_student_in_lammps(tree, found, mon
     tree["structures"] = [{"file": "Cu.extxyz"}]
     assert found(tree, structure) == []
     in_lammps(monkeypatch)
-    with pytest.raises(DataError, match="FixCartesian in frame f.*LAMMPS") as raised:
+    with pytest.raises(DataError, match=r"FixCartesian in frame f.*LAMMPS") as raised:
         found(tree, structure)
     assert raised.value.where.endswith("distill.explore")
     structure.set_constraint(FixAtoms([0]))
@@ -150,7 +150,7 @@ def test_isotopes_are_refused_for_a_student_in_lammps(tmp_path, tree, found, mon
     isotopes.set_masses([63.0, 65.0, 63.0, 63.0])
     write_frames(tmp_path / "test.extxyz", [isotopes])
     in_lammps(monkeypatch)
-    with pytest.raises(DataError, match="atoms of Cu in frame f.* have different masses"):
+    with pytest.raises(DataError, match=r"atoms of Cu in frame f.* have different masses"):
         found(tree, structure)
     structure.set_masses([63.0] * 4)
     assert found(tree, structure) == []

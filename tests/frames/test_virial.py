@@ -84,7 +84,7 @@ def test_a_molecule_has_no_stress(tmp_path):
 
 @pytest.mark.parametrize("text", ['virials="1 2 3"', "virial=5.0", "virials=none"])
 def test_what_is_no_virial_is_refused(tmp_path, text):
-    with pytest.raises(DataError, match="virial|matrix") as raised:
+    with pytest.raises(DataError, match=r"virial|matrix") as raised:
         read_frames(write(tmp_path / "a.xyz", text))
     assert "a.xyz" in raised.value.where
 

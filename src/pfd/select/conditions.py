@@ -33,8 +33,9 @@ def select_by_condition(
     """Choose first ``min_per_condition`` frames of each condition, then the rest from all candidates.
 
     Convergence is judged at every condition that was asked for, on frames chosen here: a condition without any could
-    never be judged. Frames that name no condition (of pools) have no share, they take part in the rest. The budget ``max_frames`` holds for all picks together; where it is too small for every condition,
-    the conditions get equal shares of it, the coldest first.
+    never be judged. Frames that name no condition (of pools) have no share, they take part in the rest. The budget
+    ``max_frames`` holds for all picks together; where it is too small for every condition, the conditions get equal
+    shares of it, the coldest first.
 
     Args:
         candidates: frames to choose from.
