@@ -85,7 +85,8 @@ def submit(
     if until not in {None, *UNTIL}:
         raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
     resolved = read_input(Path(input_file))
-    check_input(resolved)
+    for brought in check_input(resolved):
+        brought.warn()
     path = Path(run) if run is not None else Path(resolved.input.name)
     take_folder(path, resolved.input.name)
     path = path.resolve()
@@ -145,7 +146,6 @@ def _silent(_place: str, _progress: Progress) -> None:
 
 def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> None:
     """Copy the input, and write the resolved one under the next number if it is new."""
-    import shutil
     from importlib.metadata import version
 
     import yaml
@@ -153,10 +153,17 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> No
     text = yaml.safe_dump(resolved.input.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
     earlier = sorted(run.path.glob("resolved-*.yaml"))
     if not earlier or earlier[-1].read_text(encoding="utf-8") != text:
-        (run.path / f"resolved-{len(earlier) + 1:03d}.yaml").write_text(text, encoding="utf-8")
         if input_file.resolve() != (run.path / "input.yaml").resolve():
-            shutil.copyfile(input_file, run.path / "input.yaml")
+            _put(run.path / "input.yaml", input_file.read_bytes())
+        _put(run.path / f"resolved-{len(earlier) + 1:03d}.yaml", text.encode("utf-8"))
     run.journal.write("submit", version=version("pfd-kit"), edited=(bool(earlier) and len(earlier)) or 0)
+
+
+def _put(target: Path, content: bytes) -> None:
+    """Write a file that is never seen half written."""
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_bytes(content)
+    temporary.replace(target)
 
 
 def load(model: str | Path, device: str = "cpu") -> Calculator:

@@ -40,6 +40,7 @@ GOOD = {
 }
 GROUP = "finetune.explore.0.0"
 POOL = {"method": "pool", "file": "pool.extxyz"}
+POOL_OF_TEN = {"method": "pool", "file": "ten.extxyz"}
 DROP = object()
 
 MISTAKES = {
@@ -137,7 +138,7 @@ MISTAKES = {
     "all of a pool for tests": ({"evaluate.pool_test_fraction": 1.0}, ["evaluate.pool_test_fraction", "less than 1"]),
     "a pool of one for tests": (
         {GROUP: POOL | {"file": "one.extxyz"}},
-        ["evaluate.pool_test_fraction", "one.extxyz", "no training frame"],
+        ["evaluate.pool_test_fraction", "one.extxyz", "no training frame", "two frames at least"],
     ),
     "no limit": ({"finetune.converge": {}}, ["finetune.converge", "at least one limit"]),
     "walltime": ({"resources": {"label": {"walltime": "soon"}}}, ["resources.label.walltime", "'soon'", "2h"]),
@@ -188,8 +189,115 @@ MISTAKES = {
         {"structures.0.file": "cluster.extxyz"},
         ["structures.0", "supercell [2, 2, 2] does not fit"],
     ),
-    "charge": ({"structures.0.file": "charged.extxyz"}, ["finetune.label.method", "cannot honour charge", "'toy'"]),
-    "spin": ({"structures.0.file": "spin.extxyz"}, ["finetune.label.method", "cannot honour spin", "'toy'"]),
+    "charge": ({"structures.0.file": "charged.extxyz"}, ["teacher.family", "cannot honour charge", "'toy'"]),
+    "spin": ({"structures.0.file": "spin.extxyz"}, ["teacher.family", "cannot honour spin", "'toy'"]),
+    "charge in data": ({"data": [{"file": "ion.extxyz"}]}, ["data.0.file", "'toy' cannot honour charge"]),
+    "charge in the test file": (
+        {"evaluate.test_file": "ion.extxyz"},
+        ["evaluate.test_file", "'toy' cannot honour charge"],
+    ),
+    # what the student will not know, or cannot do in LAMMPS
+    "element in the test file": (
+        {"evaluate.test_file": "aluminium.extxyz"},
+        ["evaluate.test_file", "does not know Al", "'soft-copper'"],
+    ),
+    # levels of theory
+    "level of data that its frames name": (
+        {"data": [{"file": "pbe.extxyz"}]},
+        ["data.0.file", "labels of 'PBE' (first in frame 0) cannot be trained on beside labels of 'toy Morse"],
+    ),
+    "level of data that the input names": (
+        {"data": [{"file": "labelled.extxyz", "level_of_theory": "PBE"}]},
+        ["data.0.level_of_theory", "'PBE'", "'toy Morse"],
+    ),
+    # budgets that cannot work
+    "fewer frames than conditions": (
+        {f"{GROUP}.temperatures_K": [300, 400, 500, 600, 700]},
+        ["finetune.select.max_frames", "4 frames for the 5 conditions", "5 is the smallest that works"],
+    ),
+    "fewer frames than temperatures x pressures": (
+        {
+            f"{GROUP}.ensemble": "npt",
+            f"{GROUP}.temperatures_K": [300, 400],
+            f"{GROUP}.pressures_GPa": [0, 1, 2],
+        },
+        ["finetune.select.max_frames", "4 frames for the 6 conditions", "6 is the smallest that works"],
+    ),
+    "fewer labels than the test set": (
+        {"finetune.label.max_total": 2, f"{GROUP}.temperatures_K": [300, 400]},
+        ["finetune.label.max_total", "2 labels for 2 test frames", "4 is the smallest that works"],
+    ),
+    "fewer labels than the starting frames": (
+        {"finetune.label.max_total": 2, "finetune.initial": "label"},
+        ["finetune.label.max_total", "1 test frames and 1 starting frames", "3 is the smallest that works"],
+    ),
+    # options without effect
+    "coupling of nve": (
+        {f"{GROUP}.ensemble": "nve", f"{GROUP}.coupling_fs": 50.0},
+        [GROUP, "coupling_fs", "nve has none"],
+    ),
+    "a temperature twice": ({f"{GROUP}.temperatures_K": [300, 300.0]}, [GROUP, "temperatures_K holds 300 twice"]),
+    "a pressure twice": (
+        {f"{GROUP}.ensemble": "npt", f"{GROUP}.pressures_GPa": [1, 1]},
+        [GROUP, "pressures_GPa holds 1 twice"],
+    ),
+    "a structure twice": ({f"{GROUP}.structures": [0, 0]}, [GROUP, "structures holds 0 twice"]),
+    "labels of no test file": ({"evaluate.test_labels": {"energy": "E"}}, ["evaluate", "test_labels", "test_file"]),
+    "hotter pools": (
+        {"distill.explore": [[POOL_OF_TEN]], "distill.hotter": 2.0},
+        ["distill.hotter", "without effect", "pools only"],
+    ),
+    "longer pools": (
+        {"distill.explore": [[POOL_OF_TEN]], "distill.own_md_factor": 3},
+        ["distill.own_md_factor", "without effect", "pools only"],
+    ),
+    "fraction of no pool": ({"evaluate.pool_test_fraction": 0.3}, ["evaluate.pool_test_fraction", "no pool"]),
+    "resources of no labels": (
+        {"finetune": DROP, "resources": {"label": {"cores": 2}}},
+        ["resources.label", "without effect"],
+    ),
+    "shape of no copies": (
+        {"structures.0.perturb": {"displacement_A": 0.2, "strain": 0.1}},
+        ["structures.0.perturb", "displacement_A and strain", "add count"],
+    ),
+    "style of no displacement": (
+        {"structures.0.perturb": {"count": 1, "displacement_A": 0, "style": "const"}},
+        ["structures.0.perturb", "style shape the displacements"],
+    ),
+    "bandwidth of random": (
+        {"finetune.select.method": "random", "finetune.select.bandwidth_per_A": 0.1},
+        ["finetune.select", "bandwidth_per_A", "without effect in method random"],
+    ),
+    "gain of farthest": (
+        {"finetune.select.method": "farthest", "finetune.select.min_gain_nats": 0.0},
+        ["finetune.select", "min_gain_nats", "without effect in method farthest"],
+    ),
+    "steps and epochs": (
+        {"teacher": {"family": "chgnet", "model": "0.3.0"}, "finetune.train": {"steps": 5, "epochs": 3}},
+        ["finetune.train", "steps take the place of epochs"],
+    ),
+    "size and basis": (
+        {
+            "distill.student": {
+                "family": "pod",
+                "size": "S",
+                "basis": {"radial": [8, 5, 5, 5, 4, 4], "angular": [4, 4, 4, 3, 3]},
+            }
+        },
+        ["distill.student", "basis takes the place of size"],
+    ),
+    "labels of no structure": (
+        {"structures": DROP, "finetune.initial": "label", "finetune.explore": [[POOL_OF_TEN]], "distill": DROP},
+        ["finetune.initial", "no structures to label"],
+    ),
+    "no fraction of a pool": (
+        {GROUP: POOL_OF_TEN, "evaluate.pool_test_fraction": 0},
+        ["evaluate.pool_test_fraction", "greater than 0"],
+    ),
+    # files that are cut or garbled
+    "cut vasprun": ({"structures.0.file": "cut.vasprun.xml"}, ["structures.0.file", "not readable", "complete"]),
+    "cut vasprun as data": ({"data": [{"file": "cut.vasprun.xml"}]}, ["data.0.file", "not readable"]),
+    "types that are no numbers": ({"data": [{"file": "types"}]}, ["data.0.file", "whole number per atom"]),
     "partial periodicity": ({"structures.0": {"file": "slab.extxyz"}}, ["finetune.label.method", "partial_pbc"]),
 }
 
@@ -217,6 +325,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, frame in sets.items():
         write_frames(tmp_path / f"{name}.extxyz", [frame])
+    ion = with_labels(charged, labels)
+    pbe = with_labels(copper, Labels(-1.0, 0.0 * copper.positions, None, "PBE"))
+    write_frames(tmp_path / "ion.extxyz", [ion])
+    write_frames(tmp_path / "pbe.extxyz", [pbe])
+    write_frames(tmp_path / "ten.extxyz", [with_labels(copper, labels)] * 10)
+    (tmp_path / "cut.vasprun.xml").write_text('<?xml version="1.0"?>\n<modeling>\n <generator>')
+    (tmp_path / "types").mkdir()
+    (tmp_path / "types" / "type.raw").write_text("0 0.5")
+    (tmp_path / "types" / "type_map.raw").write_text("Cu")
     aluminium = with_labels(bulk("Al", cubic=True), labels)
     write_frames(tmp_path / "aluminium.extxyz", [aluminium] * 10)
     (tmp_path / "empty.cif").touch()

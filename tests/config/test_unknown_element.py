@@ -1,4 +1,4 @@
-"""A model that is costly to read says only after its adoption which elements it knows: still before any exploration."""
+"""What a teacher does not know: told before anything is made, or right after the adoption if only its card knows."""
 
 from __future__ import annotations
 
@@ -9,29 +9,76 @@ from ase.build import bulk
 import pfd
 from pfd.config import check
 from pfd.errors import ModelError
-from pfd.frames import write_frames
+from pfd.frames import Labels, with_labels, write_frames
+from pfd.models.family import Family
+from pfd.testing.toy_family import ToyFamily
 
 INPUT = {
     "name": "run",
     "teacher": {"family": "toy", "model": "soft-copper"},
-    "structures": [{"file": "Al.extxyz"}],
+    "structures": [{"file": "Cu.extxyz", "supercell": [2, 2, 2]}],
     "finetune": {
         "explore": [[{"method": "md", "temperatures_K": [300], "steps": 20}]],
         "label": {"method": "toy"},
         "converge": {"force_rmse_relative": 0.05},
     },
 }
+POOL = {"method": "pool", "file": "labelled.extxyz"}
+PLACES = {
+    "structures": {"structures": [{"file": "Al.extxyz", "supercell": [2, 2, 2]}]},
+    "data.0.file": {"data": [{"file": "labelled.extxyz"}]},
+    "evaluate.test_file": {"evaluate": {"test_file": "labelled.extxyz"}},
+    "finetune.explore.0.0.file": {"finetune": INPUT["finetune"] | {"explore": [[POOL]]}},
+}
 
 
-def test_refused_after_adoption_and_before_exploration(tmp_path, monkeypatch):
-    """As with a family that needs torch: the check of the input leaves the teacher alone."""
-    monkeypatch.setattr(check, "check_teacher", lambda *_: None)
-    write_frames(tmp_path / "Al.extxyz", [bulk("Al", cubic=True)])
-    path = tmp_path / "input.yaml"
-    path.write_text(yaml.safe_dump(INPUT))
+@pytest.fixture
+def aluminium(tmp_path):
+    """Write an input with some sections replaced; its files hold copper or aluminium."""
+    frame = bulk("Al", cubic=True)
+    write_frames(tmp_path / "Cu.extxyz", [bulk("Cu", cubic=True)])
+    write_frames(tmp_path / "Al.extxyz", [frame])
+    write_frames(tmp_path / "labelled.extxyz", [with_labels(frame, Labels(-1.0, 0.0 * frame.positions))] * 10)
+
+    def write(sections):
+        path = tmp_path / "input.yaml"
+        path.write_text(yaml.safe_dump(INPUT | sections))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_of_shipped_weights_before_anything_is_made(tmp_path, monkeypatch, aluminium, place):
+    """Also of a family that would have to import torch, which is not asked to adopt."""
+    monkeypatch.setattr(ToyFamily, "modules", ("yaml.a_module_that_nobody_imported",))
+    monkeypatch.setattr(check, "require_family", lambda family: None)
+    monkeypatch.setattr(ToyFamily, "adopt", lambda *_: pytest.fail("adopted"))
+    path = aluminium(PLACES[place])
     with pytest.raises(ModelError, match="does not know Al") as raised:
         pfd.submit(path, tmp_path / "run")
     assert raised.value.exit_code == 2
-    assert raised.value.where == f"{path}: structures"
-    assert (tmp_path / "run" / "start").is_dir()
+    assert raised.value.where == f"{path}: {place}"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_of_a_checkpoint_after_adoption_and_before_exploration(tmp_path, monkeypatch, aluminium, place):
+    """As with a family that needs torch: the check of the input leaves the teacher alone."""
+    monkeypatch.setattr(check, "check_teacher", lambda *_, **__: None)
+    (tmp_path / "own").mkdir()
+    ToyFamily().adopt("soft-copper", None, tmp_path / "own")
+    path = aluminium(PLACES[place] | {"teacher": {"family": "toy", "model": "own/toy.json"}})
+    with pytest.raises(ModelError, match="does not know Al") as raised:
+        pfd.submit(path, tmp_path / "run")
+    assert raised.value.exit_code == 2
+    assert raised.value.where == f"{path}: {place}"
+    assert (tmp_path / "run" / "start" / "teacher").is_dir()
     assert not (tmp_path / "run" / "finetune").exists()
+
+
+def test_a_family_that_says_nothing_is_asked_by_adoption(tmp_path, monkeypatch, aluminium):
+    monkeypatch.setattr(ToyFamily, "shipped_elements", Family.shipped_elements)
+    with pytest.raises(ModelError, match="does not know Al"):
+        pfd.submit(aluminium(PLACES["structures"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

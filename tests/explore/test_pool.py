@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from pfd.errors import DataError
 from pfd.explore import PoolSettings
@@ -57,3 +59,21 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
         read_pool(empty, PoolSettings(file=empty))
     with pytest.raises(DataError, match="no energy under the key 'U'"):
         read_pool(pool(tmp_path, 2), PoolSettings(file=Path("pool.extxyz"), labels={"energy": "U"}))
+
+
+@pytest.mark.parametrize("name", ["Si.cif", "POSCAR", "Si.traj", "Si.extxyz", "Si.json"])
+def test_a_pool_without_labels_in_any_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    ase.io.write(path, bulk("Si", cubic=True))
+    (frame,) = read_pool(path, PoolSettings(file=path)).frames
+    assert labels_of(frame).energy is None
+    assert frame.info["trajectory"] == path.stem
+    write_frames(tmp_path / "again.extxyz", [frame])
+
+
+def test_labels_of_a_pool_are_read_where_there_are_some(tmp_path: Path) -> None:
+    frames = [bulk("Si"), bulk("Si")]
+    frames[1].calc = SinglePointCalculator(frames[1], energy=-2.0, forces=np.zeros((2, 3)))
+    ase.io.write(tmp_path / "Si.traj", frames)
+    found = read_pool(tmp_path / "Si.traj", PoolSettings(file="Si.traj"))
+    assert [labels_of(frame).energy for frame in found.frames] == [None, -2.0]

@@ -51,6 +51,11 @@ def adopted(request, tmp_path_factory):
     return request.param, folder, FAMILY.adopt(request.param, None, folder)
 
 
+def test_elements_are_told_without_the_package(adopted):
+    name, _, card = adopted
+    assert FAMILY.shipped_elements(name) == card.elements
+
+
 @pytest.fixture
 def folder(tmp_path):
     FAMILY.adopt("0.3.0", None, tmp_path)

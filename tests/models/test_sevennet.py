@@ -99,6 +99,7 @@ def test_the_card_is_read_from_the_checkpoint(adopted):
     assert card.head == HEADS.get(name)
     assert card.heads == (("R2SCAN", "PBE") if name in HEADS else ())
     assert len(card.elements) == 89
+    assert set(FAMILY.shipped_elements(name)) == set(card.elements)
     assert card.parameters > 800_000
 
 

@@ -60,3 +60,15 @@ def test_the_same_seed_gives_the_same_choice():
     assert make() == make()
     assert np.array(make()).max() < len(frames)
     assert pytest.approx(len(make())) == 5
+
+
+def test_frames_of_no_condition_take_no_share():
+    """One budgeted frame per temperature is enough for each to be judged, also where a pool is explored beside MD."""
+    frames = pool({300: 6, 900: 6})
+    for frame in pool({2000: 20}, seed=7):
+        del frame.info["temperature_K"]
+        frames.append(frame)
+    chosen = select_by_condition(frames, [], SelectSettings(max_frames=2, min_per_condition=2), 0)
+    assert counts_of(frames, chosen) == {300: 1, 900: 1}
+    one = select_by_condition(frames[:6] + frames[12:], [], SelectSettings(max_frames=3, min_per_condition=1), 0)
+    assert counts_of(frames[:6] + frames[12:], one)[300] >= 1

@@ -72,7 +72,8 @@ def check(input_file: InputFile) -> None:
     from pfd.config.check import check_input
     from pfd.config.reading import read_input
 
-    check_input(read_input(input_file), read_model=True)
+    for brought in check_input(read_input(input_file), read_model=True):
+        typer.echo("\n".join(brought.lines()))
     typer.echo(f"{input_file}: no mistake found")
 
 

@@ -5,90 +5,113 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfd.config.reading import ResolvedInput, source_path
-from pfd.errors import DataError, InputError, MissingError, SettingError
+from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
+from pfd.config.contradictions import check_budgets, refuse_idle
+from pfd.config.reading import ResolvedInput, at, source_path
+from pfd.config.student_limits import check_lammps, check_student_elements
+from pfd.config.teacher import check_teacher, require_teacher
+from pfd.errors import DataError, MissingError, SettingError
 from pfd.explore.md import degrees_of_freedom, require_bulk
 from pfd.explore.plan import plan_trajectories
-from pfd.explore.pool import read_pool
 from pfd.explore.settings import MDSettings, PoolSettings
-from pfd.frames import require_labels
-from pfd.frames.outside import read_labelled
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.frames.structures import build_structures
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
-from pfd.models.training import check_elements, require_family
+from pfd.models.training import require_family
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
-def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> None:
+def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> list[Brought]:
     """Look at everything that costs nothing.
 
     Args:
         resolved: the input.
-        read_model: whether to read the teacher's card, which knows the elements. None reads it where that needs no
-            package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
+        read_model: whether to read the teacher's card, which knows heads and elements. None reads it where that needs
+            no package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
+            What shipped weights know is told without.
+
+    Returns:
+        The labelled sets, the pools and the test set of the user, with what was found in each.
 
     Raises:
         SettingError, DataError, ModelError, MissingError: the first thing that would stop the run later.
     """
     for key, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
         if family is not None:
-            with _at(resolved, key):
+            with at(resolved, key):
                 require_family(family)
-    _require_teacher(resolved)
+    require_teacher(resolved)
     frames = _starting_frames(resolved)
-    pools = _check_groups(resolved, frames)
-    _check_families(resolved, [*frames, *pools])
+    explored = _check_groups(resolved, frames)
+    check_budgets(resolved, len(frames))
+    refuse_idle(resolved)
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",
             where=f"{resolved.file}: data",
             hint="leave it out, or add a section finetune",
         )
-    brought = _check_labelled_sets(resolved)
+    data, test = read_data(resolved), read_test_set(resolved)
+    brought = [*data, *explored.pools, *test]
+    by_key = {"structures": frames, **{each.key: each.frames for each in brought}}
+    _check_families(resolved, by_key)
+    pooled = [frame for pool in explored.pools for frame in pool.frames]
+    check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
     if resolved.labeler is not None:
-        _check_labeler(resolved, [*frames, *pools])
+        _check_labeler(resolved, [*frames, *pooled])
+        check_levels(resolved, data)
     light = all(module in sys.modules for module in resolved.teacher.modules)
-    if light if read_model is None else read_model:
-        check_teacher(resolved, {"structures": frames, "explore": pools, "data": brought})
+    check_teacher(resolved, by_key, adopt=light if read_model is None else read_model)
+    _check_student(resolved, frames, explored, pooled, test)
+    return brought
 
 
-def _check_families(resolved: ResolvedInput, frames: list[Atoms]) -> None:
-    """Refuse frames with an electronic state that the teacher or the student could not tell apart."""
-    for key, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
-        if family is not None:
-            with _at(resolved, key):
-                refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", key)
+@dataclass(frozen=True)
+class _Explored:
+    """What exploration starts from.
 
-
-def check_teacher(resolved: ResolvedInput, frames: dict[str, list[Atoms]]) -> None:
-    """Adopt the teacher into a temporary folder, and refuse frames with an element that its card does not name.
-
-    Args:
-        resolved: the input.
-        frames: key of the input -> the frames that come from there.
-
-    Raises:
-        ModelError: if the model cannot be adopted, has no such head, or does not know an element.
+    Attributes:
+        pools: the frames of the pools.
+        structures: loop -> numbers of the starting frames that its MD uses.
     """
-    teacher = resolved.input.teacher
-    shipped = teacher.model in resolved.teacher.shipped
-    source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
-    with tempfile.TemporaryDirectory(prefix="pfd-") as folder, _at(resolved, "teacher"):
-        card = resolved.teacher.adopt(source, teacher.head, Path(folder))
-    for key, some in frames.items():
-        with _at(resolved, key):
-            check_elements(card, some)
+
+    pools: list[Brought]
+    structures: dict[str, set[int]]
+
+    def starts(self, frames: Sequence[Atoms]) -> dict[str, list[Atoms]]:
+        """Loop -> the starting frames of its MD."""
+        return {loop: [frames[index] for index in sorted(used)] for loop, used in self.structures.items()}
+
+
+def _check_families(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]]) -> None:
+    """Refuse frames with an electronic state that the teacher or the student could not tell apart."""
+    for chosen, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
+        for key, some in frames.items() if family is not None else ():
+            assert family is not None
+            with at(resolved, chosen if key == "structures" else key):
+                refuse_unhonoured_state(some, family.honours, f"the family {family.name!r}", chosen)
+
+
+def _check_student(
+    resolved: ResolvedInput,
+    frames: Sequence[Atoms],
+    explored: _Explored,
+    pooled: Sequence[Atoms],
+    test: Sequence[Brought],
+) -> None:
+    moved = [frame for some in explored.starts(frames).values() for frame in some]
+    labelled = resolved.input.finetune is not None and resolved.input.finetune.initial == "label"
+    for each in test:
+        check_student_elements(resolved, [*moved, *pooled, *(frames if labelled else ())], each.frames, each.key)
 
 
 def require_labeler(labeler: Labeler) -> None:
@@ -105,113 +128,70 @@ def require_labeler(labeler: Labeler) -> None:
         raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
 
 
-@contextmanager
-def _at(resolved: ResolvedInput, key: str) -> Iterator[None]:
-    """Name the input file and the key in whatever error arises."""
-    try:
-        yield
-    except (InputError, MissingError) as error:
-        place = f"{resolved.file}: {key}"
-        if error.where.startswith(place):
-            raise
-        what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
-        raise type(error)(what, where=place, hint=error.hint) from error
-
-
-def _require_teacher(resolved: ResolvedInput) -> None:
-    """A name that is neither shipped nor a file gets both lists."""
-    model = resolved.input.teacher.model
-    if model in resolved.teacher.shipped:
-        return
-    try:
-        source_path(resolved, model, "teacher.model")
-    except SettingError as error:
-        shipped = ", ".join(resolved.teacher.shipped) or "none"
-        hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
-        what = f"{model!r} is neither shipped weights nor a file"
-        raise SettingError(what, where=f"{resolved.file}: teacher.model", hint=hint) from error
-
-
 def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
     """All starting frames; each file is read by itself, so that an error names its key."""
     frames: list[Atoms] = []
     for index, entry in enumerate(resolved.input.structures):
         key = f"structures.{index}.file"
         path = source_path(resolved, entry.file, key)
-        with _at(resolved, key):
+        with at(resolved, key):
             if path.is_dir():
                 raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
-            frames += build_structures([entry], resolved.folder, resolved.input.seed)
+            there = entry.model_copy(update={"file": path})
+            frames += build_structures([there], Path(), resolved.input.seed)
     return frames
 
 
-def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> list[Atoms]:
-    """Every group of every stage; returns the frames of the pools."""
-    pools = []
+def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored:
+    """Every group of every stage; returns what exploration starts from."""
+    explored = _Explored([], {})
     for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
         for stage, groups in enumerate(loop.explore if loop is not None else ()):
             for number, group in enumerate(groups):
                 where = f"{name}.explore.{stage}.{number}"
                 if isinstance(group, PoolSettings):
-                    pools += _check_pool(resolved, group, where)
+                    explored.pools.append(_check_pool(resolved, group, where))
                 else:
-                    _check_md(resolved, group, frames, where)
-    return pools
+                    explored.structures.setdefault(name, set()).update(_check_md(resolved, group, frames, where))
+    return explored
 
 
-def _check_md(resolved: ResolvedInput, group: MDSettings, frames: Sequence[Atoms], where: str) -> None:
+def _check_md(resolved: ResolvedInput, group: MDSettings, frames: Sequence[Atoms], where: str) -> list[int]:
+    """One group of MD; returns the numbers of the starting frames that it uses."""
     place = f"{resolved.file}: {where}"
     if not frames:
         hint = "add a section structures: [{file: ...}]"
         raise SettingError("MD needs structures to start from, and there are none", where=place, hint=hint)
     if group.with_ == "student" and where.startswith("finetune"):
         raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
-    with _at(resolved, f"{where}.structures"):
+    with at(resolved, f"{where}.structures"):
         chosen = sorted({plan.structure or 0 for plan in plan_trajectories([group], len(frames))})
     for index in chosen:
-        with _at(resolved, f"{where}.ensemble"):
+        with at(resolved, f"{where}.ensemble"):
             require_bulk(frames[index], group)
-        with _at(resolved, where):
+        with at(resolved, where):
             degrees_of_freedom(frames[index])
+    return chosen
 
 
-def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> list[Atoms]:
-    path = source_path(resolved, group.file, f"{where}.file")
-    with _at(resolved, f"{where}.file"):
-        frames = list(read_pool(path, group).frames)
+def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Brought:
+    pool = read_pool_of(resolved, group, where)
     fraction = resolved.input.evaluate.pool_test_fraction
-    if fraction:
-        with _at(resolved, "evaluate.pool_test_fraction"):
-            try:
-                split_by_trajectory(frames, fraction, 0)
-            except DataError as error:
-                what = f"testing on {fraction:g} of the {len(frames)} frames of {group.file} leaves no training frame"
-                raise SettingError(what, hint="bring more frames, or name evaluate.test_file and write 0") from error
-    return frames
-
-
-def _check_labelled_sets(resolved: ResolvedInput) -> list[Atoms]:
-    """The user's labelled sets, which need energy and forces, and the test set; returns the frames of the former."""
-    brought = []
-    for index, data in enumerate(resolved.input.data):
-        key = f"data.{index}.file"
-        path = source_path(resolved, data.file, key)
-        with _at(resolved, key):
-            frames = read_labelled(path, data.format, {str(name): label for name, label in data.labels.items()})
-            require_labels(frames, where="")
-            brought += frames
-    test = resolved.input.evaluate
-    if test.test_file is not None:
-        path = source_path(resolved, test.test_file, "evaluate.test_file")
-        with _at(resolved, "evaluate.test_file"):
-            read_labelled(path, None, {str(name): label for name, label in test.test_labels.items()})
-    return brought
+    with at(resolved, "evaluate.pool_test_fraction"):
+        try:
+            split_by_trajectory(pool.frames, fraction, 0)
+        except DataError as error:
+            total = len(pool.frames)
+            what = f"testing on {fraction:g} of the {total} frames of {group.file} leaves no training frame"
+            hint = "lower it, or bring more frames" if total > 1 else "a pool needs two frames at least: bring more"
+            raise SettingError(what, hint=hint) from error
+    return pool
 
 
 def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
-    with _at(resolved, "finetune.label.method"):
+    with at(resolved, "finetune.label.method"):
         require_labeler(labeler)
         if not hasattr(resolved.labeler, "files"):
             labeler.check(frames)

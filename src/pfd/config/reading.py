@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +14,7 @@ from pydantic import ValidationError
 from pfd.config.mistakes import mistakes_of, setting_error, value_mistakes
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
-from pfd.errors import SettingError
+from pfd.errors import InputError, MissingError, SettingError
 from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
@@ -178,12 +181,39 @@ def _validated(
 def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     """The path of a file that the input names.
 
+    An input that stands in a run folder names files that were kept in its ``inputs``: the run can be moved.
+
     Raises:
-        SettingError: if it is not there.
+        SettingError: if it is not there, or more than one file of that name was kept.
     """
     path = Path(file).expanduser()
     path = path if path.is_absolute() else resolved.folder / path
-    if not path.exists():
-        place = f"{resolved.file}: {key}"
+    if path.exists():
+        return path
+    place = f"{resolved.file}: {key}"
+    kept = [copy for copy in sorted((resolved.folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
+    kept = [copy for copy in kept if _KEPT.match(copy.name)]
+    if len(kept) > 1:
+        names = ", ".join(copy.name for copy in kept)
+        hint = f"put {file} back, or leave only the right one of {names} in {kept[0].parent}"
+        raise SettingError(f"no such file: {file}, and {len(kept)} kept ones of that name", where=place, hint=hint)
+    if not kept:
         raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {resolved.folder}")
-    return path
+    return kept[0]
+
+
+_KEPT = re.compile(r"^[0-9a-f]{8}-")
+"""How names of files begin that a run keeps: the first digits of their digest."""
+
+
+@contextmanager
+def at(resolved: ResolvedInput, key: str) -> Iterator[None]:
+    """Name the input file and the key in whatever error arises."""
+    try:
+        yield
+    except (InputError, MissingError) as error:
+        place = f"{resolved.file}: {key}"
+        if error.where.startswith(place):
+            raise
+        what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
+        raise type(error)(what, where=place, hint=error.hint) from error

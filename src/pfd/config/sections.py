@@ -39,7 +39,8 @@ class DataSettings(Settings):
     labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
     """Keys that hold the labels, if they are not ``energy, forces, stress`` or ``REF_*``."""
     level_of_theory: str | None = None
-    """Level of theory of these labels; None asserts that it is the one of ``finetune.label``."""
+    """Level of theory of these labels; None asserts that it is the one of ``finetune.label``; frames that
+    name another are refused."""
 
 
 class TrainSettings(Settings):
@@ -137,6 +138,12 @@ class EvaluateSettings(Settings):
     """Atoms in the system on which speeds are measured; 0 measures none."""
     scratch_student: bool = True
     """Fit the same student on the first-principles labels alone as well: what distillation is compared with."""
+
+    @model_validator(mode="after")
+    def _labels_of_a_file(self) -> EvaluateSettings:
+        if self.test_labels and self.test_file is None:
+            raise ValueError("test_labels are keys of test_file, and there is none; remove them, or add test_file")
+        return self
 
 
 class StepResources(Settings):

@@ -72,8 +72,8 @@ def run_md_in_lammps(
         pressure_GPa=pressure_GPa or 0.0,
         thermostat=settings.thermostat or "langevin",
         barostat=settings.cell or "full",
-        thermostat_time_fs=settings.coupling_fs,
-        barostat_time_fs=10.0 * settings.coupling_fs,
+        thermostat_time_fs=settings.coupling,
+        barostat_time_fs=10.0 * settings.coupling,
         seed=seed,
     )
     step = 0

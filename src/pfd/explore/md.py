@@ -143,7 +143,7 @@ def _dynamics(
     from ase.md.verlet import VelocityVerlet
 
     step = settings.timestep_of(atoms) * units.fs
-    coupling = settings.coupling_fs * units.fs
+    coupling = settings.coupling * units.fs
     if settings.ensemble == "nve":
         return VelocityVerlet(atoms, step)
     if settings.ensemble == "npt":

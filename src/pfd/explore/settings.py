@@ -58,8 +58,9 @@ class MDSettings(Settings):
     glasses, whose cells have no restoring force against shear."""
     timestep_fs: float | None = Field(default=None, gt=0, le=10)
     """Time step, fs. None is 1, or 0.5 if there is hydrogen: some ten steps for the fastest vibration."""
-    coupling_fs: float = Field(default=100.0, gt=0)
-    """Time constant of the thermostat, fs: a few vibrations; the barostat takes ten times as long."""
+    coupling_fs: float | None = Field(default=None, gt=0)
+    """Time constant of the thermostat of nvt and npt, fs. None is 100, a few vibrations; the barostat takes ten times
+    as long."""
     steps: int = Field(ge=1)
     """Time steps of each trajectory, equilibration included."""
     every: int = Field(default=10, ge=1)
@@ -83,6 +84,13 @@ class MDSettings(Settings):
             raise ValueError(f"the cell moves in npt only, and the ensemble is {self.ensemble}")
         if self.ensemble != "nvt" and self.thermostat:
             raise ValueError(f"thermostat is a choice of nvt only, and the ensemble is {self.ensemble}")
+        if self.ensemble == "nve" and self.coupling_fs:
+            raise ValueError("coupling_fs is of a thermostat, and nve has none")
+        for name in ("temperatures_K", "pressures_GPa", "structures"):
+            values = getattr(self, name) or ()
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"{name} holds {twice[0]:g} twice; for more trajectories at it write replicas")
         if self.steps - self.equilibration < self.every:
             raise ValueError(
                 f"no frame is kept: {self.steps} steps less {self.equilibration} of equilibration are fewer than "
@@ -94,6 +102,11 @@ class MDSettings(Settings):
     def equilibration(self) -> int:
         """Steps at the beginning of which no frame is kept."""
         return self.steps // 4 if self.equilibrate_steps is None else self.equilibrate_steps
+
+    @property
+    def coupling(self) -> float:
+        """Time constant of the thermostat, fs."""
+        return 100.0 if self.coupling_fs is None else self.coupling_fs
 
     def timestep_of(self, frame: Atoms) -> float:
         """The time step for a frame, fs."""

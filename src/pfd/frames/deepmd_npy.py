@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfd.errors import DataError
+from pfd.frames.ase_reader import UNREADABLE
 from pfd.frames.labels import Labels, with_labels
-from pfd.voigt import to_voigt
+from pfd.frames.virial import stress_of_virial
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -74,7 +75,7 @@ def frames_from_arrays(
             labels = Labels(
                 energy=None if energies is None else float(np.ravel(energies)[index]),
                 forces=None if forces is None else np.asarray(forces[index], dtype=float).reshape(-1, 3)[: len(names)],
-                stress=_stress(virials, index, frame),
+                stress=None if virials is None else stress_of_virial(frame, virials[index], where),
             )
         except (ValueError, IndexError) as error:
             raise DataError(f"arrays of different sizes, at frame {index} ({error})", where=where) from error
@@ -82,25 +83,16 @@ def frames_from_arrays(
     return frames
 
 
-def _stress(virials: np.ndarray | None, index: int, frame: Atoms) -> np.ndarray | None:
-    if virials is None or not frame.pbc.all():
-        return None
-    return to_voigt(-np.asarray(virials[index], dtype=float).reshape(3, 3) / frame.get_volume())
-
-
 def _read_system(system: Path) -> list[Atoms]:
-    types = np.loadtxt(system / "type.raw", dtype=int, ndmin=1).ravel()
-    if not (system / "type_map.raw").is_file():
-        raise DataError(
-            "no type_map.raw: which elements are these?", where=str(system), hint="write their symbols there"
-        )
-    names = (system / "type_map.raw").read_text(encoding="utf-8").split()
+    types, names = _types(system)
     frames: list[Atoms] = []
     for part in sorted(system.glob("set.*")):
         coords = _array(part, "coord")
         if coords is None:
             raise DataError("no coord.npy", where=str(part), hint="is the set complete?")
         mixed = _array(part, "real_atom_types")
+        if mixed is not None and mixed.ndim != 2:
+            raise DataError("real_atom_types.npy is no table of frames x atoms", where=str(part))
         rows: Any = [types] * len(coords) if mixed is None else [row[row >= 0] for row in mixed.astype(int)]
         if any(row.min(initial=0) < 0 or row.max(initial=0) >= len(names) for row in rows):
             raise DataError("a type has no name in type_map.raw", where=str(system), hint="add its chemical symbol")
@@ -119,11 +111,34 @@ def _read_system(system: Path) -> list[Atoms]:
     return frames
 
 
+def _types(system: Path) -> tuple[np.ndarray, list[str]]:
+    """The type of each atom, and the chemical symbol of each type."""
+    if not (system / "type_map.raw").is_file():
+        raise DataError(
+            "no type_map.raw: which elements are these?", where=str(system), hint="write their symbols there"
+        )
+    try:
+        words = (system / "type.raw").read_text(encoding="utf-8").split()
+        types = np.array([int(word) for word in words], dtype=int)
+        names = (system / "type_map.raw").read_text(encoding="utf-8").split()
+    except (ValueError, OSError, OverflowError) as error:
+        what = f"type.raw or type_map.raw is not readable ({error})"
+        raise DataError(what, where=str(system), hint="type.raw holds one whole number per atom") from error
+    if not len(types):
+        raise DataError("type.raw names no atom", where=str(system), hint="it holds one whole number per atom")
+    return types, names
+
+
 def _array(part: Path, name: str) -> np.ndarray | None:
     path = part / f"{name}.npy"
     if not path.is_file():
         return None
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=float)
-    except (ValueError, OSError, EOFError) as error:
+        array = np.asarray(np.load(path, allow_pickle=False), dtype=float)
+    except UNREADABLE as error:
         raise DataError(f"not an array ({error})", where=str(path), hint="is the file complete?") from error
+    if array.ndim == 0:
+        raise DataError("one number where an array is needed", where=str(path), hint="is the file complete?")
+    if not np.isfinite(array).all():
+        raise DataError("not all numbers are finite", where=str(path), hint="is the file complete?")
+    return array

@@ -19,7 +19,7 @@ MODEL_FORCE_KEY = "model_max_force_eV_per_A"
 reads it."""
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
-_READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")
+READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")
 """What ASE's readers note of a crystal file: true of the file, not of supercells and displaced copies of it."""
 
 
@@ -50,7 +50,7 @@ def with_origin(frame: Atoms, **origin: Any) -> Atoms:
     """A copy of the frame (labels dropped) with a fresh id and the given origin and conditions in ``info``."""
     copy = frame.copy()
     copy.calc = None
-    for key in _READER_NOTES:
+    for key in READER_NOTES:
         copy.info.pop(key, None)
         copy.arrays.pop(key, None)
     copy.info.update({key: value for key, value in origin.items() if value is not None})
@@ -62,7 +62,8 @@ def is_bulk(frame: Atoms, vacuum_A: float = 6.0) -> bool:
     """True if the frame is periodic in all directions and no gap of more than ``vacuum_A`` crosses it.
 
     Only such frames have a stress that a model should be trained on. The gap is the largest empty interval
-    between consecutive atomic planes along each reciprocal direction, in Å.
+    between consecutive atomic planes along each reciprocal direction, in Å; for a single atom, the next plane is its
+    own image.
     """
     if not frame.pbc.all() or abs(frame.cell.volume) < 1e-9 or len(frame) == 0:
         return False
@@ -71,6 +72,6 @@ def is_bulk(frame: Atoms, vacuum_A: float = 6.0) -> bool:
     for axis in range(3):
         ordered = np.sort(fractional[:, axis])
         gaps = np.diff(np.append(ordered, ordered[0] + 1.0))
-        if gaps.max() * heights[axis] > vacuum_A and len(frame) > 1:
+        if gaps.max() * heights[axis] > vacuum_A:
             return False
     return True

@@ -12,8 +12,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from pfd.errors import DataError
+from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.frame import frame_id
 from pfd.frames.labels import Labels, labels_of, with_labels
+from pfd.frames.virial import is_virial, stress_of_virial, virial_key
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,7 +26,8 @@ LABEL_KEYS = {
     "stress": ("stress", "REF_stress"),
 }
 """Where labels are looked for, in this order, if the input names no keys; ``free_energy`` is what ASE calls the energy
-whose gradient the forces are, where that differs from the one extrapolated to zero smearing."""
+whose gradient the forces are, where that differs from the one extrapolated to zero smearing. Without a stress, a virial
+is looked for (see ``virial``)."""
 
 _MATRICES = ("Lattice", "stress", "virial")
 """Keys that ASE's reader takes for 3 x 3 matrices, column by column, whatever they are."""
@@ -50,6 +53,8 @@ def write_frames(path: Path, frames: Iterable[Atoms]) -> None:
 def read_frames(path: Path, keys: dict[str, str] | None = None) -> list[Atoms]:
     """Read extended XYZ; labels are taken from ``keys``, else from ``energy/forces/stress``, else from ``REF_*``.
 
+    A virial (eV) becomes the stress where no stress is given, as in sets made for GAP, NEP and MACE.
+
     Args:
         path: the file; an empty file is an empty list.
         keys: label name -> the key or column that holds it, for files that use other names.
@@ -57,20 +62,11 @@ def read_frames(path: Path, keys: dict[str, str] | None = None) -> list[Atoms]:
     Raises:
         DataError: if the file is missing, cannot be parsed, or lacks a key that ``keys`` names.
     """
-    import ase.io
-
     if not path.is_file():
-        raise DataError("no such file", where=str(path))
+        raise DataError("no such file", where=str(path), hint="check the path")
     if path.stat().st_size == 0:
         return []
-    try:
-        frames = ase.io.read(path, index=":", format="extxyz")
-    except (OSError, ValueError, KeyError, IndexError, AssertionError, ase.io.formats.UnknownFileTypeError) as error:
-        raise DataError(
-            f"not readable as extended XYZ ({error})", where=str(path), hint="name the format if it is another"
-        ) from error
-    except ase.io.extxyz.XYZError as error:  # pragma: no cover - alias of OSError in this ASE
-        raise DataError(f"not readable as extended XYZ ({error})", where=str(path)) from error
+    frames = read_with_ase(path, "extxyz")
     _require_all_read(path, frames)
     return [normalised(frame, keys or {}, where=f"{path}, frame {index}") for index, frame in enumerate(frames)]
 
@@ -93,28 +89,59 @@ def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
     Raises:
         DataError: if a key that the input names is not there, or a number is not finite.
     """
-    found = {name: _find_label(frame, name, keys.get(name), where) for name in LABEL_KEYS}
+    found = _take_labels(frame, keys, where)
     level = str(frame.info.get("level_of_theory", ""))
-    for name, usual in LABEL_KEYS.items():
-        for alias in {*usual, keys.get(name, name)}:
-            frame.info.pop(alias, None)
-            frame.arrays.pop(alias, None)
     if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
         raise DataError("positions or cell are not finite numbers", where=where)
     if any(value is not None for value in found.values()):
-        stress = None if found["stress"] is None else np.asarray(found["stress"], dtype=float)
-        energy = None if found["energy"] is None else float(found["energy"])
-        frame = with_labels(frame, Labels(energy, found["forces"], stress, level))
-        for name in ("energy", "forces", "stress"):
-            value = getattr(labels_of(frame), name)
-            if value is not None and not np.isfinite(value).all():
-                raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
+        frame = with_labels(frame, _as_labels(frame, found, level, where))
     for name, array in frame.arrays.items():
         if _is_text(array):
             frame.arrays[name] = np.array([unquote(word) for word in array.flat]).reshape(array.shape)
     frame.constraints = _kept_constraints(frame)
     frame.info["id"] = frame_id(frame)
     return frame
+
+
+def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, Any]:
+    """Name -> what the frame holds under one of its keys; those keys are removed, also where several hold the label."""
+    found = {name: _find_label(frame, name, keys.get(name), where) for name in LABEL_KEYS}
+    if is_virial(keys.get("stress", "")):
+        found["stress"] = stress_of_virial(frame, found["stress"], where)
+    elif found["stress"] is None and (key := virial_key(frame)):
+        found["stress"] = stress_of_virial(frame, frame.info[key], where)
+    for name, usual in LABEL_KEYS.items():
+        for alias in {*usual, keys.get(name, name)}:
+            frame.info.pop(alias, None)
+            frame.arrays.pop(alias, None)
+    while key := virial_key(frame):
+        del frame.info[key]
+    return found
+
+
+def _as_labels(frame: Atoms, found: dict[str, Any], level: str, where: str) -> Labels:
+    """What was found as numbers of the right shapes.
+
+    Raises:
+        DataError: naming the label that is none, or not finite.
+    """
+    values: dict[str, Any] = {}
+    for name, sizes in (("energy", (1,)), ("forces", (3 * len(frame),)), ("stress", (6, 9))):
+        if found[name] is None:
+            values[name] = None
+            continue
+        try:
+            values[name] = np.asarray(found[name], dtype=float)
+        except (ValueError, TypeError) as error:
+            raise DataError(f"the {name} is no number ({error})", where=where, hint="name another key") from error
+        if values[name].size not in sizes:
+            what = f"the {name} is of shape {values[name].shape} for {len(frame)} atoms"
+            raise DataError(what, where=where, hint="name another key, e.g. labels: {energy: REF_energy}")
+        if not np.isfinite(values[name]).all():
+            raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
+    energy = None if values["energy"] is None else float(values["energy"].ravel()[0])
+    forces = None if values["forces"] is None else values["forces"].reshape(len(frame), 3)
+    return Labels(energy, forces, values["stress"], level)
 
 
 def _find_label(frame: Atoms, name: str, key: str | None, where: str) -> Any:

@@ -103,6 +103,26 @@ def require_labels(frames: Sequence[Atoms], *, where: str, needs: Sequence[str] 
             )
 
 
+def require_level(frames: Sequence[Atoms], level_of_theory: str, *, where: str) -> None:
+    """Refuse labels that name another level of theory; those that name none are taken at their owner's word.
+
+    Raises:
+        DataError: naming the levels, and the first frame of each.
+    """
+    first: dict[str, int] = {}
+    for index, frame in enumerate(frames):
+        named = labels_of(frame).level_of_theory
+        if named not in {"", level_of_theory}:
+            first.setdefault(named, index)
+    if first:
+        named = ", ".join(f"{level!r} (first in frame {index})" for level, index in first.items())
+        raise DataError(
+            f"labels of {named} cannot be trained on beside labels of {level_of_theory!r}",
+            where=where,
+            hint="label with the same method, or leave these frames out",
+        )
+
+
 def _voigt(stress: np.ndarray) -> np.ndarray:
     if stress.shape == (6,):
         return stress

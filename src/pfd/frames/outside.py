@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import DataError, SettingError
+from pfd.frames.ase_reader import UNREADABLE, read_with_ase
 from pfd.frames.deepmd_npy import frames_from_arrays, read_deepmd_npy
 from pfd.frames.io import LABEL_KEYS, normalised, read_frames
 from pfd.frames.labels import count_labels
@@ -49,7 +50,13 @@ def read_labelled(path: Path, file_format: str | None = None, labels: Mapping[st
     return found.frames
 
 
-def read_outside(path: Path, file_format: str | None = None, labels: Mapping[str, str] | None = None) -> OutsideSet:
+def read_outside(
+    path: Path,
+    file_format: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    *,
+    needs_labels: bool = True,
+) -> OutsideSet:
     """Read labelled frames; energies are those whose gradient the forces are (VASP's "free energy TOTEN").
 
     Args:
@@ -57,9 +64,10 @@ def read_outside(path: Path, file_format: str | None = None, labels: Mapping[str
         file_format: ``extxyz``, ``deepmd/npy``, ``OUTCAR``, ``vasprun.xml``, a name that ASE knows, or ``dpdata:NAME``;
             None guesses it from the name of the file.
         labels: label name -> key, for extended XYZ with keys of its own.
+        needs_labels: whether a set without any label is refused; a pool needs none.
 
     Raises:
-        DataError: if the file is missing, empty, cannot be read, or has no frame with a usable label.
+        DataError: if the file is missing, empty, cannot be read, or has no frame (with a usable label).
         SettingError: if ``labels`` names something that is no label.
         MissingError: if dpdata is asked for and not installed.
     """
@@ -85,7 +93,7 @@ def read_outside(path: Path, file_format: str | None = None, labels: Mapping[str
     kept = [frame for index, frame in enumerate(frames) if index not in left_out]
     counts = count_labels(kept)
     reasons = tuple(f"frame {index}: {reason}" for index, reason in sorted(left_out.items()))
-    _require_something(counts, reasons, path)
+    _require_something(counts, reasons, path, needs_labels)
     return OutsideSet(kept, reasons, counts)
 
 
@@ -108,7 +116,7 @@ def guess_format(path: Path) -> str:
 
     try:
         found = str(filetype(str(path)))
-    except (UnknownFileTypeError, OSError) as error:
+    except (*UNREADABLE, UnknownFileTypeError) as error:
         raise DataError(f"unknown format ({error})", where=str(path), hint="name it with `format:`") from error
     if found not in ioformats:  # where ASE knows nothing, it gives the suffix back
         raise DataError(f"unknown format {found!r}", where=str(path), hint="name it with `format:`")
@@ -132,29 +140,12 @@ def _checked_keys(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_ase(path: Path, kind: str) -> list[Atoms]:
-    import ase.io
-    from ase.io import ParseError
-    from ase.io.formats import UnknownFileTypeError, ioformats
-
-    if kind not in ioformats:
-        near = difflib.get_close_matches(kind, ["deepmd/npy", "OUTCAR", "vasprun.xml", *ioformats], n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        hint = f"{guess}extxyz, deepmd/npy, OUTCAR, vasprun.xml, any format of ASE, or dpdata:NAME"
-        raise SettingError(f"{kind!r} is no format", where=f"{path}: format", hint=hint)
-    unreadable = (
-        *(UnknownFileTypeError, OSError, ValueError, KeyError, IndexError, AttributeError),
-        *(AssertionError, TypeError, StopIteration, RuntimeError, SyntaxError, ParseError),
-    )
-    try:
-        found: Any = ase.io.read(path, index=":", format=kind)
-    except unreadable as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"not readable as {kind} ({reason})", where=str(path), hint="is it complete?") from error
-    for frame in found:
+    frames = read_with_ase(path, kind)
+    for frame in frames:
         results = frame.calc.results if frame.calc is not None else {}
         if "free_energy" in results:  # ASE's `energy` is extrapolated to zero smearing; the forces belong to this one
             results["energy"] = results["free_energy"]
-    return list(found)
+    return frames
 
 
 def _read_dpdata(path: Path, kind: str) -> list[Atoms]:
@@ -163,7 +154,7 @@ def _read_dpdata(path: Path, kind: str) -> list[Atoms]:
 
     try:
         data: dict[str, Any] = dpdata.LabeledSystem(str(path), fmt=kind).data
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"dpdata cannot read it as {kind} ({error})", where=str(path), hint="check the format"
         ) from error
@@ -185,11 +176,11 @@ def _numbered(frames: list[Atoms], path: Path) -> list[Atoms]:
     return [normalised(frame, {}, where=f"{path}, frame {index}") for index, frame in enumerate(frames)]
 
 
-def _require_something(counts: dict[str, int], left_out: tuple[str, ...], path: Path) -> None:
+def _require_something(counts: dict[str, int], left_out: tuple[str, ...], path: Path, needs_labels: bool) -> None:
     if counts["frames"] == 0:
         what = f"no frame may be used; the first: {left_out[0]}" if left_out else "the file holds no frame"
         raise DataError(what, where=str(path), hint="check the file, or leave it out")
-    if counts["energy"] == 0 and counts["forces"] == 0:
+    if needs_labels and counts["energy"] == 0 and counts["forces"] == 0:
         raise DataError(
             f"none of the {counts['frames']} frames carries energy or forces",
             where=str(path),

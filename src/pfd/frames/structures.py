@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pfd.digests import derive_seed
 from pfd.errors import DataError, SettingError
+from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.frame import frame_id, with_origin
 from pfd.frames.labels import without_labels
 from pfd.frames.perturb import Style, perturb, repeated
@@ -35,6 +36,14 @@ class PerturbSettings(Settings):
     """normal: Gaussian (as thermal motion is); uniform: in a ball; const: all displacements equally long."""
     fraction: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the atoms that are displaced: all, unless only a few should be."""
+
+    @model_validator(mode="after")
+    def _copies(self) -> PerturbSettings:
+        if self.count == 0 and (idle := self.moved()):
+            raise ValueError(f"{' and '.join(idle)} shape the copies, and there are none; add count")
+        if self.displacement_A == 0 and (idle := self.moved("style", "fraction")):
+            raise ValueError(f"{' and '.join(idle)} shape the displacements, and displacement_A is 0")
+        return self
 
 
 class StructureSettings(Settings):
@@ -93,36 +102,15 @@ def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
 
     Raises:
         DataError: if the file is missing, holds no atoms, or cannot be read in that format.
+        SettingError: if there is no such format.
     """
-    import ase.io
-    from ase.io.formats import UnknownFileTypeError
-
     if not path.is_file():
         raise DataError(
             "no such structure file", where=str(path), hint="check the path; relative ones start at the input file"
         )
     if path.stat().st_size == 0:
         raise DataError("the structure file is empty", where=str(path))
-    try:
-        frames = ase.io.read(path, index=":", format=file_format)
-    except (
-        RuntimeError,
-        UnknownFileTypeError,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        AssertionError,
-        TypeError,
-    ) as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(
-            f"not readable as a structure ({reason})",
-            where=str(path),
-            hint="name ASE's format of the file with `format:`",
-        ) from error
-    frames = frames if isinstance(frames, list) else [frames]
+    frames = read_with_ase(path, file_format)
     if not frames or any(len(frame) == 0 for frame in frames):
         raise DataError("the structure file holds no atoms", where=str(path))
     for index, frame in enumerate(frames):

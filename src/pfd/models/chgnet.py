@@ -102,6 +102,10 @@ class CHGNet(Family):
         save_module(module, folder)
         return card_of(module, source)
 
+    def shipped_elements(self, name: str) -> tuple[str, ...]:
+        """All weights in the wheel saw the same elements."""
+        return known_elements()
+
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator of the model in the folder."""
         self._require()

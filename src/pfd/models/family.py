@@ -138,6 +138,13 @@ class Family(ABC):
             ModelError: if there is no such weight, file or head (the hint lists those there are).
         """
 
+    def shipped_elements(self, name: str) -> tuple[str, ...]:
+        """Chemical symbols that weights in ``shipped`` know, told without importing a package.
+
+        Empty (the default) says nothing: then only the card tells, after the adoption.
+        """
+        return ()
+
     @abstractmethod
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator (energy eV, forces eV/Å, stress eV/Å^3) of the model in the folder."""

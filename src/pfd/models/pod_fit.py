@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pfd.errors import DataError, SettingError
 from pfd.frames import EnergyShift, is_bulk, labels_of
@@ -56,6 +56,12 @@ class PODFitSettings(Settings):
     repulsion: Literal["zbl", "none"] = "zbl"
     """``zbl`` adds the screened nuclear repulsion at distances below all those in the training frames, where the
     linear model only extrapolates; it does not touch the fit. ``none`` leaves it out."""
+
+    @model_validator(mode="after")
+    def _one_basis(self) -> PODFitSettings:
+        if self.basis is not None and self.moved("size"):
+            raise ValueError("basis takes the place of size; remove one of the two")
+        return self
 
 
 def potential_for(train: Sequence[Atoms], valid: Sequence[Atoms], settings: PODFitSettings) -> PODPotential:

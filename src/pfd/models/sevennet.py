@@ -37,6 +37,12 @@ SHIPPED_FILES = {
     "7net-l3i5": "SevenNet_l3i5/checkpoint_l3i5.pth",
 }
 """Weights inside the wheel, below ``sevenn/pretrained_potentials``."""
+SHIPPED_ELEMENTS = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
+Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi
+Ac Th Pa U Np Pu
+"""
+"""The elements of MPtrj, on which all of them were trained."""
 LEVELS = {None: "PBE/PBE+U (MPtrj, uncorrected)", "PBE": "PBE/PBE+U (MPtrj, uncorrected)", "R2SCAN": "r2SCAN (MP)"}
 RUN_KEYS = ("continue", "csv_log", "device", "error_record", "load_dataset_path", "load_validset_path", "local_rank")
 """What a checkpoint's config tells of the run that made it: paths and devices of another machine."""
@@ -142,6 +148,10 @@ class SevenNet(Family):
             raise ModelError(f"the model has no head {head!r}", where=source, hint=hint)
         save_checkpoint(module, config | {HEAD_KEY: head}, folder)
         return card_of(SevenNetPotential(module, head), heads, source)
+
+    def shipped_elements(self, name: str) -> tuple[str, ...]:
+        """All weights in the wheel know the same elements."""
+        return tuple(SHIPPED_ELEMENTS.split())
 
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator of the model in the folder."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pfd.errors import DataError
 from pfd.models.family import EpochRecord, Progress, TrainingReport, no_progress
@@ -45,6 +45,12 @@ class FineTuneSettings(LossSettings):
     """Training stops after this many validations in a row that are clearly worse than the best; while the learning rate
     is large the error goes up and down, and much of the gain comes in the last third: less patience would stop before
     it."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> FineTuneSettings:
+        if self.steps is not None and self.moved("epochs"):
+            raise ValueError("steps take the place of epochs; remove one of the two")
+        return self
 
 
 @dataclass(frozen=True)

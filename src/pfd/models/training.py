@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.frames import EnergyShift, fit_energy_shift, labels_of, require_labels, with_labels
+from pfd.frames.state import refuse_unhonoured_state
 from pfd.models.family import (
     Family,
     Model,
@@ -107,12 +108,14 @@ def fine_tune_model(
 
     Raises:
         DataError: if a frame lacks energy or forces.
+        InputError: if a frame asks for an electronic state that the family cannot tell apart.
         ModelError: if the model does not know an element.
     """
     model = read_model(start)
     family = make_family(model.card.family)
     require_family(family)
     require_labels([*train, *valid], where="training set")
+    refuse_unhonoured_state([*train, *valid], family.honours, f"the family {family.name!r}", "training set")
     check_elements(model.card, [*train, *valid], where="training set")
     shutil.copytree(start, folder, dirs_exist_ok=True)
     before = _shift(family, folder, train, device)
@@ -139,9 +142,11 @@ def fit_model(
 
     Raises:
         DataError: if a frame lacks energy or forces.
+        InputError: if a frame asks for an electronic state that the family cannot tell apart.
     """
     require_family(family)
     require_labels([*train, *valid], where="training set")
+    refuse_unhonoured_state([*train, *valid], family.honours, f"the family {family.name!r}", "training set")
     card, report = family.fit(folder, train, valid, settings, seed, progress)
     after = _shift(family, folder, train)
     _record(folder, family, card, len(train) + len(valid), after.per_element_eV, after.undetermined, train)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+NO_CONDITION = (-math.inf, -math.inf)
+
+
 def condition_of(frame: Atoms) -> tuple[float, float]:
     """The temperature (K) and pressure (GPa) that a frame was made at; minus infinity where it does not say."""
     temperature, pressure = (float(frame.info.get(key, -math.inf)) for key in ("temperature_K", "pressure_GPa"))
@@ -30,8 +33,9 @@ def select_by_condition(
     """Choose first ``min_per_condition`` frames of each condition, then the rest from all candidates.
 
     Convergence is judged at every condition that was asked for, on frames chosen here: a condition without any could
-    never be judged. The budget ``max_frames`` holds for all picks together; where it is too small for every condition,
-    the conditions get equal shares of it, the coldest first.
+    never be judged. Frames that name no condition (of pools) have no share, they take part in the rest. The budget
+    ``max_frames`` holds for all picks together; where it is too small for every condition, the conditions get equal
+    shares of it, the coldest first.
 
     Args:
         candidates: frames to choose from.
@@ -40,9 +44,10 @@ def select_by_condition(
         seed: used by ``random`` only.
         progress: called with the fraction done and a text.
     """
-    conditions = sorted({condition_of(frame) for frame in candidates})
+    named = {condition_of(frame) for frame in candidates}
+    conditions = sorted(named - {NO_CONDITION})
     share = min(settings.min_per_condition, settings.max_frames // max(1, len(conditions)))
-    if len(conditions) < 2 or share == 0:
+    if len(named) < 2 or share == 0:
         return select_frames(candidates, reference, settings, seed, progress)
     indices: list[int] = []
     gains: list[float] = []

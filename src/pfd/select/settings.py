@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pfd.settings import Settings
 
@@ -47,3 +47,11 @@ class SelectSettings(Settings):
     0 stops where an average environment is as near to the data as one kernel reaches."""
     gate: GateSettings = GateSettings()
     """The sanity gate."""
+
+    @model_validator(mode="after")
+    def _of_the_method(self) -> SelectSettings:
+        others = {"entropy": (), "farthest": ("bandwidth_per_A", "min_gain_nats")}
+        unused = others.get(self.method, ("k", "cutoff_A", "bandwidth_per_A", "min_gain_nats"))
+        if unused and (idle := self.moved(*unused)):
+            raise ValueError(f"{' and '.join(idle)} are without effect in method {self.method}; remove them")
+        return self

@@ -68,6 +68,10 @@ class ToyFamily(Family):
         _write(folder, weights)
         return self._card(Path(source).name, weights)
 
+    def shipped_elements(self, name: str) -> tuple[str, ...]:
+        """Copper alone."""
+        return ("Cu",)
+
     def calculator(self, folder: Path, device: str = "cpu") -> ToyCalculator:
         """The potential as an ASE calculator; it runs on the CPU whatever the device."""
         w = _read(folder)

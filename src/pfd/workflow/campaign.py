@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pfd.config.reading import ResolvedInput, source_path
+from pfd.config.teacher import check_brought_elements
 from pfd.errors import DataError
 from pfd.frames import read_frames
 from pfd.models.family import read_model
@@ -79,23 +80,27 @@ class Campaign:
         if teacher.model in self.resolved.teacher.shipped:
             return TaskSpec("adopt", parameters)
         source = source_path(self.resolved, teacher.model, "teacher.model")
-        return TaskSpec("adopt", parameters | {"source": source.name}, {"checkpoint": self.run.keep_input(source)})
+        return TaskSpec(
+            "adopt", parameters | {"source": Path(teacher.model).name}, {"checkpoint": self.run.keep_input(source)}
+        )
 
     def _structures(self) -> Artifact:
         entries, inputs = [], {}
         for index, entry in enumerate(self.input.structures):
             source = source_path(self.resolved, entry.file, f"structures.{index}.file")
-            entries.append(entry.model_dump(mode="json") | {"file": source.name})
+            entries.append(entry.model_dump(mode="json") | {"file": entry.file.name})
             inputs[f"file{index}"] = self.run.keep_input(source)
         folder = self.run.one("start/structures/build", TaskSpec("structures", {"structures": entries}, inputs))
         return folder.output("frames.extxyz")
 
     def _require_elements(self, pretrained: Artifact, structures: Artifact) -> None:
-        """Refuse structures that the teacher does not know before any is explored.
+        """Refuse structures, and what the user brings, that the teacher does not know before any is explored.
 
         ``check_input`` has done so already where reading the card is cheap, which it is not if that imports torch.
         """
         card = read_model(pretrained.path).card
+        if self.input.teacher.model not in self.resolved.teacher.shipped:
+            check_brought_elements(self.resolved, card)
         check_elements(card, read_frames(structures.path), where=f"{self.resolved.file}: structures")
 
     def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
@@ -176,7 +181,7 @@ class Campaign:
         settings = self.input.evaluate
         assert settings.test_file is not None
         source = source_path(self.resolved, settings.test_file, "evaluate.test_file")
-        parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": "user"}
+        parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": None}
         spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
         frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
         for key, model in self.models.items():

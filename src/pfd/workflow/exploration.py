@@ -141,7 +141,7 @@ class Exploration:
         assert isinstance(group, PoolSettings)
         source = source_path(self._binding.resolved, str(group.file), f"{self._binding.name}.explore.{stage}.{number}")
         parameters = {
-            "group": group.model_dump(mode="json") | {"file": source.name},
+            "group": group.model_dump(mode="json") | {"file": group.file.name},
             "part": part,
             "number": number,
             "split_seed": self._binding.resolved.input.seed,

@@ -52,7 +52,8 @@ class RunFolder:
     def keep_input(self, source: Path) -> Artifact:
         """Copy a file or folder that the input names into the run, so that the run can be moved."""
         digest = file_digest(source)
-        target = self.path / "inputs" / f"{digest[:8]}-{source.name}"
+        prefix = f"{digest[:8]}-"
+        target = self.path / "inputs" / f"{prefix}{source.name.removeprefix(prefix)}"  # it may be a copy of a copy
         if not target.exists():
             target.parent.mkdir(exist_ok=True)
             temporary = target.with_name(f".{target.name}.{os.getpid()}")

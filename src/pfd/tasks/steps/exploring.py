@@ -64,10 +64,8 @@ def pool(task: TaskContext) -> None:
     path = task.input("pool")
     group = PoolSettings.model_validate(task.parameters["group"] | {"file": str(path)})
     frames = list(read_pool(path, group).frames)
-    fraction = task.parameters["test_fraction"]
-    if fraction:
-        train, held_out = split_by_trajectory(frames, fraction, task.parameters["split_seed"])
-        frames = held_out if task.parameters["part"] == "test" else train
+    train, held_out = split_by_trajectory(frames, task.parameters["test_fraction"], task.parameters["split_seed"])
+    frames = held_out if task.parameters["part"] == "test" else train
     for frame in frames:
         frame.info.setdefault("group", group_name(task.parameters["stage"], task.parameters["number"]))
     _write(task, frames)

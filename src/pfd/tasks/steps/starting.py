@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfd.frames import write_frames
+from pfd.frames import require_level, write_frames
 from pfd.tasks.context import TaskContext
 
 
@@ -21,12 +21,19 @@ def structures(task: TaskContext) -> None:
 
 
 def data(task: TaskContext) -> None:
-    """Parameters format, labels (key names), level_of_theory; input file. Output: frames.extxyz."""
-    from pfd.frames.outside import read_labelled
+    """Parameters format, labels (key names), level_of_theory (null: whatever the frames say); input file.
 
-    frames = read_labelled(task.input("file"), task.parameters["format"], task.parameters["labels"])
+    Outputs: frames.extxyz, counts.json (frames, and how many carry energy, forces and stress; left_out: reasons).
+    """
+    from pfd.frames.outside import read_outside
+
+    found = read_outside(task.input("file"), task.parameters["format"], task.parameters["labels"])
     level = task.parameters["level_of_theory"]
-    for index, frame in enumerate(frames):
-        frame.info["level_of_theory"] = level
+    if level is not None:
+        require_level(found.frames, level, where=task.parameters["name"])
+    for index, frame in enumerate(found.frames):
+        if level is not None:
+            frame.info["level_of_theory"] = level
         frame.info.setdefault("trajectory", f"{task.parameters['name']}-{index // 10}")
-    write_frames(task.out("frames.extxyz"), frames)
+    write_frames(task.out("frames.extxyz"), found.frames)
+    task.write("counts.json", {**found.counts, "left_out": list(found.left_out)})

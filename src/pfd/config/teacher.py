@@ -1,0 +1,86 @@
+"""What can be known of the teacher before it is adopted: that it is there, and which elements it knows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pfd.config.brought import read_data, read_pool_of, read_test_set
+from pfd.config.reading import ResolvedInput, at, source_path
+from pfd.errors import SettingError
+from pfd.explore.settings import PoolSettings
+from pfd.models.family import ModelCard
+from pfd.models.training import check_elements
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def require_teacher(resolved: ResolvedInput) -> None:
+    """Refuse a name that is neither shipped nor a file; the hint tells both kinds.
+
+    Raises:
+        SettingError: naming the shipped weights.
+    """
+    model = resolved.input.teacher.model
+    if model in resolved.teacher.shipped:
+        return
+    try:
+        source_path(resolved, model, "teacher.model")
+    except SettingError as error:
+        shipped = ", ".join(resolved.teacher.shipped) or "none"
+        hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
+        what = f"{model!r} is neither shipped weights nor a file"
+        raise SettingError(what, where=f"{resolved.file}: teacher.model", hint=hint) from error
+
+
+def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], *, adopt: bool) -> None:
+    """Refuse frames with an element that the teacher does not know.
+
+    Args:
+        resolved: the input.
+        frames: key of the input -> the frames that come from there.
+        adopt: whether to adopt the teacher into a temporary folder and ask its card; else only shipped weights whose
+            family tells their elements are known.
+
+    Raises:
+        ModelError: if the model cannot be adopted, has no such head, or does not know an element.
+    """
+    teacher, family = resolved.input.teacher, resolved.teacher
+    shipped = teacher.model in family.shipped
+    card = None
+    if shipped and (elements := family.shipped_elements(teacher.model)):
+        card = ModelCard(family=family.name, name=teacher.model, elements=elements)
+        _check_elements(resolved, card, frames)
+    if adopt:
+        source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
+        with tempfile.TemporaryDirectory(prefix="pfd-") as folder, at(resolved, "teacher"):
+            card = family.adopt(source, teacher.head, Path(folder))
+        _check_elements(resolved, card, frames)
+
+
+def check_brought_elements(resolved: ResolvedInput, card: ModelCard) -> None:
+    """Refuse pools, labelled sets and a test set with an element that an adopted model does not know.
+
+    Raises:
+        ModelError: naming the key and the elements.
+    """
+    loops = {"finetune": resolved.input.finetune, "distill": resolved.input.distill}
+    pools = [
+        read_pool_of(resolved, group, f"{name}.explore.{stage}.{number}")
+        for name, loop in loops.items()
+        if loop is not None
+        for stage, groups in enumerate(loop.explore)
+        for number, group in enumerate(groups)
+        if isinstance(group, PoolSettings)
+    ]
+    brought = [*read_data(resolved), *pools, *read_test_set(resolved)]
+    _check_elements(resolved, card, {each.key: each.frames for each in brought})
+
+
+def _check_elements(resolved: ResolvedInput, card: ModelCard, frames: Mapping[str, Sequence[Atoms]]) -> None:
+    for key, some in frames.items():
+        with at(resolved, key):
+            check_elements(card, some)
