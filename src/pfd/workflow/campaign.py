@@ -15,6 +15,8 @@ from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.label_model import adopt_label_model
+from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop, LoopState
 from pfd.workflow.outcome import Compared, Outcome
 from pfd.workflow.run_folder import RunFolder
@@ -32,7 +34,7 @@ class Campaign:
     def __init__(self, run: RunFolder, resolved: ResolvedInput, until: str | None = None) -> None:
         self.run, self.resolved, self.until = run, resolved, until
         self.input = resolved.input
-        self.budget = Budget(resolved.campaign)
+        self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
         self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
 
     def execute(self) -> Outcome:
@@ -85,7 +87,8 @@ class Campaign:
 
     def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
         assert self.input.finetune is not None
-        binding = FineTune(self.resolved, self.input.finetune, pretrained)
+        label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
+        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model)
         loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome)
         brought = self._brought(binding) if self.input.data else []
         return loop.execute(brought, self.input.finetune.initial == "label")
@@ -141,7 +144,7 @@ class Campaign:
             errors = self._score(key, model, reference.test, shift)
             self.outcome.add(key, Compared.of(model, errors))
         if self.input.evaluate.test_file is not None:
-            self._score_user_set(there, tuned)
+            self._score_user_set(there, tuned, distilled)
         if distilled is not None:
             self.outcome.student_vs_teacher = self.outcome.iterations[-1]["test"]
         if self.input.evaluate.speed_atoms:
@@ -164,16 +167,25 @@ class Campaign:
         spec = TaskSpec("predict", {}, {"model": model, "frames": frames}, resources)
         return self.run.one(f"{place}/predict", spec).output("predictions.extxyz")
 
-    def _score_user_set(self, models: dict[str, Artifact], tuned: LoopState | None) -> None:
+    def _score_user_set(
+        self, models: dict[str, Artifact], tuned: LoopState | None, distilled: LoopState | None
+    ) -> None:
+        """Score the user's own set, and again without those of its frames that were trained on."""
         settings = self.input.evaluate
         assert settings.test_file is not None
         source = source_path(self.resolved, settings.test_file, "evaluate.test_file")
         parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": "user"}
         spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
         frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
+        trained_on = [part for state in (tuned, distilled) if state for part in state.dataset.inputs().values()]
+        inputs = {"frames": frames} | {f"seen{index}": part for index, part in enumerate(trained_on)}
+        compared = self.run.one("start/test-file/overlap", TaskSpec("overlap", {}, inputs))
+        apart = compared.output("apart.extxyz") if self.outcome.add_user_test(compared) else None
         for key, model in models.items():
             shift = tuned.dataset.train if key == "pretrained" and tuned is not None else None
             self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
+            if apart is not None:
+                self.outcome.add_apart(key, self._score(key, model, apart, shift, "user-test-apart"))
 
     def _time(self, models: dict[str, Artifact], frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
