@@ -72,7 +72,7 @@ class Outcome:
         content = json.loads((overlap.path / "outputs" / "overlap.json").read_text(encoding="utf-8"))
         count = len(content["in_training"])
         self.user_test = {"frames": content["frames"], "in_training": count, "apart": {}}
-        return 0 < count < content["frames"]
+        return 0 < count < int(content["frames"])
 
     def add_apart(self, key: str, errors: TaskFolder) -> None:
         """A model's errors on those frames of the user's own test set that nobody trained on."""
