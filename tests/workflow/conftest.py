@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pfd.errors import TaskFailed
+from pfd.tasks.runner import run_task
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
 MD = {"method": "md", "temperatures_K": [400], "timestep_fs": 2.0, "steps": 40, "every": 10}
 SMALL = {
@@ -52,3 +55,28 @@ def write_input(tmp_path):
         return path
 
     return write
+
+
+class EngineInProcess:
+    """Runs tasks one after the other in this process: whole runs in a second, where processes are not the matter."""
+
+    def __init__(self, cores=None, memory_GB=None, max_attempts=3):
+        self.max_attempts = max_attempts
+
+    def run(self, folders, observe):
+        lost = {}
+        for folder in folders:
+            while not folder.done() and str(folder.path) not in lost:
+                result = run_task(folder, redirect=False)
+                if result is not None and result.failure is not None:
+                    raise TaskFailed(result.failure.message, where=folder.name, exit_code=result.failure.exit_code)
+                if len(folder.counted_attempts()) >= self.max_attempts:
+                    lost[str(folder.path)] = folder.counted_attempts()[-1]
+        return lost
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Have ``pfd.submit`` run its tasks in this process, and write no page."""
+    monkeypatch.setattr("pfd.report.page.write_report", lambda path: None)
+    monkeypatch.setattr("pfd.engines.local.LocalEngine", EngineInProcess)

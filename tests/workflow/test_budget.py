@@ -49,13 +49,14 @@ def test_without_caps_there_is_always_something_left():
 
 def test_core_hours_of_done_tasks_close_the_budget(tmp_path):
     budget = Budget(CampaignSettings(max_core_hours=1.0))
-    for name, seconds, status in (("a", 1000, "done"), ("b", 9000, "failed"), ("c", 800, "done")):
+    for name, seconds, status in (("a", 800, "done"), ("b", 9000, "failed"), ("c", 1000, "done")):
         (tmp_path / name).mkdir()
         write_json(tmp_path / name / "result.json", {"status": status, "seconds": seconds, "cores": 2})
     folders = [TaskFolder(tmp_path / name) for name in ("a", "b")]
     budget.spend(folders)
     budget.spend(folders)  # the same work is not paid twice
-    assert budget.core_hours == pytest.approx(2000 / 3600)
+    assert budget.core_hours == pytest.approx(1600 / 3600)
+    assert budget.cap() == 1  # of mean cost, in the 2000 core seconds that are left
     assert not budget.reached()
     budget.spend([TaskFolder(tmp_path / "c")])
     assert budget.cap() == 0
@@ -73,7 +74,7 @@ def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_pat
     small["finetune"]["label"]["max_total"] = 5
     run = pfd.submit(write_input(small), tmp_path / "run")
     assert run.exit_code == 3
-    assert run.summary["labels"] == {"asked": 5, "accepted": 5, "rejected": 0}
+    assert run.summary["labels"] == {"asked": 5, "accepted": 5, "rejected": 0, "unfinished": 0}
     assert len(labels_of(run.path)) == 5
     counts = next((run.path / "finetune" / "test" / "collect").glob("*/outputs/counts.json"))
     assert json.loads(counts.read_text(encoding="utf-8"))["accepted"] == small["evaluate"]["test_frames"]

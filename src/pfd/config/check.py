@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,13 @@ from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.frames.structures import build_structures
+from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
-from pfd.models.training import require_family
+from pfd.models.family import MODEL_FILE, Family
+from pfd.models.family import read_model as read_model_folder
+from pfd.models.training import check_elements, require_family
+from pfd.plugins import FAMILIES, load_plugin
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -69,10 +74,14 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled])
         check_levels(resolved, data)
-    light = all(module in sys.modules for module in resolved.teacher.modules)
-    check_teacher(resolved, by_key, adopt=light if read_model is None else read_model)
+    check_teacher(resolved, by_key, adopt=_cheap(resolved.teacher) if read_model is None else read_model)
     _check_student(resolved, frames, explored, pooled, test)
     return brought
+
+
+def _cheap(family: Family) -> bool:
+    """Whether reading a card of the family imports nothing that is not there yet."""
+    return all(module in sys.modules for module in family.modules)
 
 
 @dataclass(frozen=True)
@@ -196,3 +205,47 @@ def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
         if not hasattr(resolved.labeler, "files"):
             labeler.check(frames)
             refuse_unhonoured(frames, labeler)
+    _check_ranks(resolved, labeler)
+    if isinstance(resolved.labeler, FamilyLabelerSettings):
+        _check_label_model(resolved, resolved.labeler, frames)
+
+
+def _check_ranks(resolved: ResolvedInput, labeler: Labeler) -> None:
+    """Refuse a command that starts other than what the engine counts: cores would be oversubscribed, or lie idle."""
+    started, cores = labeler.cores(), resolved.input.resources.label.cores
+    if started is not None and cores % started[0]:
+        ranks, setting = started
+        raise SettingError(
+            f"the command starts {ranks} processes, and resources.label.cores is {cores}",
+            where=f"{resolved.file}: finetune.label.{setting}",
+            hint=f"write resources: {{label: {{cores: {ranks}}}}}, or a multiple for more threads in each process",
+        )
+
+
+def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings, frames: Sequence[Atoms]) -> None:
+    """The model that labels in the place of first principles: named, installed, there, and of these elements.
+
+    Raises:
+        SettingError, ModelError, MissingError
+    """
+    if settings.family is None or settings.model is None:
+        raise SettingError(
+            "a model is to label, and none is named",
+            where=f"{resolved.file}: finetune.label",
+            hint="write label: {method: family, family: ..., model: ...}; the teacher itself would teach it nothing",
+        )
+    with at(resolved, "finetune.label.family"):
+        family: Family = load_plugin(FAMILIES, settings.family, "finetune.label.family")()
+        require_family(family)
+        refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", "finetune.label.family")
+    shipped = settings.model in family.shipped
+    source = settings.model if shipped else str(source_path(resolved, settings.model, "finetune.label.model"))
+    with at(resolved, "finetune.label.model"):
+        if (Path(source) / MODEL_FILE).is_file():
+            card = read_model_folder(Path(source)).card
+            if card.family != family.name:
+                raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
+            check_elements(card, frames)
+        elif _cheap(family):
+            with tempfile.TemporaryDirectory(prefix="pfd-") as folder:
+                check_elements(family.adopt(source, settings.head, Path(folder)), frames)

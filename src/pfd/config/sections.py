@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Literal
 
@@ -58,11 +59,14 @@ class CampaignSettings(Settings):
     """What labelling is with every labeler; keys of the labeler's own settings stand beside these."""
 
     max_total: int | None = Field(default=None, ge=1)
-    """Most frames to label in the whole run, test set included. Default none: a loop has ``max_iterations`` anyway."""
+    """Most labels to begin in the run folder, test set included, and those that an edited input asks for no more.
+    Default none: a loop has ``max_iterations`` anyway."""
     max_core_hours: float | None = Field(default=None, gt=0)
-    """No new labels are begun once those done have used this many core hours."""
+    """Core hours for labels in the run folder, failed attempts included. Labels are begun as long as one of mean cost
+    still fits; the first ones, before any cost is known, are as many as run at once. Default none."""
     min_success: float = Field(default=0.8, ge=0.0, le=1.0)
-    """The run stops if a smaller part of the asked labels is accepted: then the settings are wrong, not the frames."""
+    """The run stops if a smaller part of all labels so far was accepted: then the settings are wrong, not the frames.
+    It is judged from 10 labels on; of fewer, one must be accepted."""
 
 
 class LoopSettings(Settings):
@@ -189,6 +193,10 @@ class ResourceSettings(Settings):
     train: StepResources = StepResources(cores=2, memory_GB=8.0)
     predict: StepResources = StepResources()
     select: StepResources = StepResources()
+
+    def machine_cores(self) -> int:
+        """Cores that tasks may use at once: those named here, else all that this process may use."""
+        return self.cores or len(os.sched_getaffinity(0))
 
     def of(self, step: str) -> StepResources:
         """The resources of a step; steps that are not named here get one core."""

@@ -21,7 +21,7 @@ from pfd.label.espresso_output import read_pw_output
 from pfd.label.espresso_settings import EspressoSettings
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
-from pfd.label.running import Finished, run_program
+from pfd.label.running import Finished, ranks_of, run_program
 from pfd.units import seconds
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class Espresso(Labeler):
             f"pseudopotentials {digest[:12]}",
         ]
         return ", ".join(parts)
+
+    def cores(self) -> tuple[int, str] | None:
+        """The ranks that ``command`` starts."""
+        ranks = ranks_of(shlex.split(self._settings.command))
+        return None if ranks is None else (ranks, "command")
 
     def check(self, frames: Sequence[Atoms]) -> None:
         """Refuse what no run could mend: a missing program or pseudopotential, an element without one, a missing box.
@@ -145,7 +150,10 @@ class Espresso(Labeler):
     def _run_once(self, frame: Atoms, folder: Path, tuned: dict[str, Any]) -> Finished:
         folder.mkdir(parents=True)
         (folder / "pw.in").write_text(self.input_text(frame, tuned), encoding="utf-8")
-        environment = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": "1"}
+        given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        threads = int(given) if given.isdigit() else 1
+        ranks = ranks_of(shlex.split(self._settings.command)) or 1
+        environment = {"OMP_NUM_THREADS": str(max(1, threads // ranks))}  # the task's cores, shared out among the ranks
         if os.geteuid() == 0:  # containers run as root, which Open MPI refuses unless told twice
             environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         return run_program(

@@ -1,4 +1,4 @@
-"""A model as labeler: what distillation uses, with the teacher in the place of first principles."""
+"""A model as labeler: the teacher in distillation, or any other model in the place of first principles."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class FamilyLabelerSettings(LabelerSettings):
 
     method: Literal["family"] = "family"
     family: str | None = None
-    """Registered name of the model's family; None takes the model at hand (the teacher)."""
+    """Registered name of the model's family; fine-tuning needs one, distillation labels with the teacher."""
     model: str | None = None
-    """Name of shipped weights, checkpoint file or model folder; None takes the model at hand."""
+    """Name of shipped weights, checkpoint file or model folder, such as ``models/finetuned`` of another run."""
     head: str | None = None
     """Head of a multi-head model; None if it has one only."""
 
@@ -33,6 +33,7 @@ class FamilyLabeler(Labeler):
 
     name: ClassVar[str] = "family"
     Settings = FamilyLabelerSettings
+    how = frozenset({"family", "model", "head"})  # the model itself is an input of the task
     honours = frozenset({"initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pfd.errors import LabelRejected
 from pfd.frames import Labels, frame_id
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
+from pfd.label.record import LabelRecord, Measures
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -36,20 +37,80 @@ def label_frame(labeler: Labeler, frame: Atoms, scratch: Path) -> Labels:
     return replace(labels, level_of_theory=labeler.level_of_theory())
 
 
+def record_label(labeler: Labeler, frame: Atoms, scratch: Path) -> tuple[LabelRecord, Labels | None]:
+    """As ``label_frame``, but without the acceptance rules: they can be applied later, and again, to the record.
+
+    Returns:
+        What is known of the label, and the label itself if it is sound.
+
+    Raises:
+        TransientError, InputError, MissingError: as ``label_frame``.
+    """
+    refuse_unhonoured([frame], labeler)
+    known: dict[str, Any] = {"id": frame_id(frame), "level": labeler.level_of_theory(), "settings": labeler.aids()}
+    try:
+        outcome = labeler.run(frame, scratch)
+        known |= {key: getattr(outcome, key) for key in ("scf_steps", "max_scf_steps", "notes")}
+        labels = sound_labels(frame, outcome)
+    except LabelRejected as rejected:
+        return LabelRecord(**known, sound=False, reason=str(rejected)), None
+    record = LabelRecord(**known, sound=True, measures=measure(frame, labels, outcome.echoed))
+    return record, replace(labels, level_of_theory=record.level)
+
+
 def judge(frame: Atoms, outcome: Outcome, rules: AcceptanceRules) -> Labels:
-    """The outcome's labels if they pass every rule.
+    """The outcome's labels if they are sound and pass every rule.
+
+    Raises:
+        LabelRejected: at the first rule that the outcome breaks, with the setting to change and its value.
+    """
+    labels = sound_labels(frame, outcome)
+    require_accepted(measure(frame, labels, outcome.echoed), rules, f"frame {frame_id(frame)}")
+    return labels
+
+
+def sound_labels(frame: Atoms, outcome: Outcome) -> Labels:
+    """The outcome's labels if the engine converged, computed these atoms, and gave all that it should.
 
     The stress of a frame that is not periodic in all directions has no meaning and is left out.
 
     Raises:
-        LabelRejected: at the first rule that the outcome breaks, with the setting to change and its value.
+        LabelRejected: at the first sign of failure.
     """
     where = f"frame {frame_id(frame)}"
     _require_convergence(outcome, where)
     labels = outcome.labels if frame.pbc.all() else replace(outcome.labels, stress=None)
     _require_complete(frame, labels, outcome.needs_stress, where)
+    if outcome.echoed is not None:
+        _require_same_atoms(frame, outcome.echoed, where)
+    return labels
+
+
+def measure(frame: Atoms, labels: Labels, echoed: Atoms | None) -> Measures:
+    """The numbers of a sound label that the acceptance rules look at.
+
+    Args:
+        frame: the frame that was to be labelled.
+        labels: its sound labels.
+        echoed: the frame as the engine understood it, of the same atoms, or None.
+    """
     assert labels.forces is not None
-    net = float(np.linalg.norm(labels.forces.sum(axis=0))) / len(frame)
+    cell_off, positions_off = (None, None) if echoed is None else _differences_A(frame, echoed)
+    return Measures(
+        largest_force_eV_per_A=float(np.linalg.norm(labels.forces, axis=1).max()),
+        net_force_eV_per_A=float(np.linalg.norm(labels.forces.sum(axis=0))) / len(frame),
+        cell_off_A=cell_off,
+        positions_off_A=positions_off,
+    )
+
+
+def require_accepted(measures: Measures, rules: AcceptanceRules, where: str) -> None:
+    """Refuse a sound label that breaks an acceptance rule.
+
+    Raises:
+        LabelRejected: at the first rule that it breaks, with the setting to change and its value.
+    """
+    net, largest = measures.net_force_eV_per_A, measures.largest_force_eV_per_A
     if net > rules.max_net_force_eV_per_A:
         raise LabelRejected(
             f"the forces sum to {net:.3g} eV/Å per atom instead of zero",
@@ -57,7 +118,6 @@ def judge(frame: Atoms, outcome: Outcome, rules: AcceptanceRules) -> Labels:
             hint="use a finer grid or basis (higher cutoffs), or raise accept.max_net_force_eV_per_A "
             f"({rules.max_net_force_eV_per_A:g})",
         )
-    largest = float(np.linalg.norm(labels.forces, axis=1).max())
     if largest > rules.max_force_eV_per_A:
         raise LabelRejected(
             f"the largest force is {largest:.3g} eV/Å",
@@ -65,9 +125,14 @@ def judge(frame: Atoms, outcome: Outcome, rules: AcceptanceRules) -> Labels:
             hint="look at the frame for atoms too close to each other, or raise accept.max_force_eV_per_A "
             f"({rules.max_force_eV_per_A:g})",
         )
-    if outcome.echoed is not None:
-        _require_same_geometry(frame, outcome.echoed, rules.echo_tolerance_A, where)
-    return labels
+    for what, off in (("another cell", measures.cell_off_A), ("other positions", measures.positions_off_A)):
+        if off is not None and off > rules.echo_tolerance_A:
+            raise LabelRejected(
+                f"the engine computed {what} (off by {off:.3g} Å)",
+                where=where,
+                hint="report this to the author of the labeler, or raise accept.echo_tolerance_A "
+                f"({rules.echo_tolerance_A:g})",
+            )
 
 
 def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:
@@ -115,19 +180,22 @@ def _require_complete(frame: Atoms, labels: Labels, needs_stress: bool, where: s
             raise LabelRejected(f"the {name} is not finite", where=where, hint="look at the frame: is it sane?")
 
 
-def _require_same_geometry(frame: Atoms, echoed: Atoms, tolerance_A: float, where: str) -> None:
-    """Compare species in order, cell, and positions modulo periodic images."""
-    hint = f"report this to the author of the labeler, or raise accept.echo_tolerance_A ({tolerance_A:g})"
+def _require_same_atoms(frame: Atoms, echoed: Atoms, where: str) -> None:
+    """Compare species in order; a geometry that is no geometry is no echo of the frame either."""
+    hint = "report this to the author of the labeler"
     if len(echoed) != len(frame) or (echoed.numbers != frame.numbers).any():
         raise LabelRejected("the engine computed other atoms, or in another order", where=where, hint=hint)
+    if not (np.isfinite(echoed.positions).all() and np.isfinite(echoed.cell.array).all()):
+        raise LabelRejected("the geometry that the engine echoes is not finite", where=where, hint=hint)
+
+
+def _differences_A(frame: Atoms, echoed: Atoms) -> tuple[float | None, float]:
+    """Largest differences of the cell (None if one has none) and of the positions modulo periodic images, Å."""
+    cell_off = None
     if echoed.cell.rank == 3 and frame.cell.rank == 3:
-        off = float(np.abs(echoed.cell.array - frame.cell.array).max())
-        if not off <= tolerance_A:
-            raise LabelRejected(f"the engine computed another cell (off by {off:.3g} Å)", where=where, hint=hint)
+        cell_off = float(np.abs(echoed.cell.array - frame.cell.array).max())
     shift = echoed.positions - frame.positions
     if frame.cell.rank == 3:
         fractional = np.linalg.solve(frame.cell.array.T, shift.T).T
         shift = shift - np.where(echoed.pbc, np.round(fractional), 0.0) @ frame.cell.array
-    off = float(np.linalg.norm(shift, axis=1).max(initial=0.0))
-    if not off <= tolerance_A:
-        raise LabelRejected(f"the engine computed other positions (off by {off:.3g} Å)", where=where, hint=hint)
+    return cell_off, float(np.linalg.norm(shift, axis=1).max(initial=0.0))

@@ -75,8 +75,10 @@ class Labeler(ABC):
     install: ClassVar[str] = ""
     """The command that installs what it needs."""
     how: ClassVar[frozenset[str]] = frozenset()
-    """Settings that change how a label is made and not what it is (commands, paths, time limits): changing them does
-    not make it another label. What they point to and matters must be in ``level_of_theory``."""
+    """Settings of the machine (commands, paths, time limits), with which a rejected frame fares no better."""
+    identity: ClassVar[frozenset[str]] = frozenset()
+    """Settings that make another label although ``level_of_theory`` does not tell them. All others (convergence aids,
+    acceptance rules, ``how``) never make an accepted label be computed again."""
     honours: ClassVar[frozenset[str]] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 
@@ -96,6 +98,14 @@ class Labeler(ABC):
             TransientError: if something outside ended it (kill, time, disk).
             InputError, MissingError: if no frame could be labelled like this.
         """
+
+    def aids(self) -> dict[str, Any]:
+        """The settings with which a frame that the engine rejected is worth another calculation if they change."""
+        return self.settings.model_dump(mode="json", exclude={"method", "accept", *self.how, *self.identity})
+
+    def cores(self) -> tuple[int, str] | None:
+        """How many processes one calculation starts and the setting that says so; None if it starts one."""
+        return None
 
     def check(self, frames: Sequence[Atoms]) -> None:  # noqa: B027 - most labelers take any frame
         """Look at the frames before any of them is paid for; by default there is nothing to find.

@@ -29,6 +29,32 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+_LAUNCHERS = {"mpirun", "mpiexec", "orterun", "srun"}
+_RANK_FLAGS = {"-n", "-np", "--n", "--np", "--ntasks"}
+
+
+def ranks_of(command: Sequence[str]) -> int | None:
+    """The number of processes that an MPI launcher in a command is told to start; None if it is not told one.
+
+    >>> ranks_of(["mpirun", "-np", "4", "pw.x", "-nk", "2"])
+    4
+    """
+    names = [Path(word).name for word in command]
+    begin = next((index for index, name in enumerate(names) if name in _LAUNCHERS), None)
+    if begin is None:
+        return None
+    words = list(command[begin + 1 :])
+    for index, word in enumerate(words):
+        flag, _, value = word.partition("=")
+        if flag in _RANK_FLAGS:
+            value = value or "".join(words[index + 1 : index + 2])
+        else:
+            value = word.removeprefix("-n") if word.startswith("-n") else ""  # srun -n4
+        if value.isdigit():
+            return int(value)
+    return None
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a program ended.

@@ -37,6 +37,8 @@ class Stored(Labeler):
 
     name: ClassVar[str] = "stored"
     Settings = StoredSettings
+    how = frozenset({"files"})
+    identity = frozenset({"format", "labels"})
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

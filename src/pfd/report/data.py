@@ -109,6 +109,17 @@ class TrajectoryResult(Settings):
     """Mean temperature after equilibration."""
 
 
+class UserTest(Settings):
+    """How far the user's own test set is a test."""
+
+    frames: int
+    """Frames in it."""
+    in_training: int = 0
+    """How many of them, or near twins of them, were trained on."""
+    apart: dict[ModelKey, float] = Field(default_factory=dict)
+    """Force RMSE, meV/Å, of each model on the others, if some but not all were trained on."""
+
+
 class ReportData(Settings):
     """The content of ``report-data.json``; a running run has parts of it."""
 
@@ -128,6 +139,8 @@ class ReportData(Settings):
     """Labels that were refused."""
     trajectories: tuple[TrajectoryResult, ...] = ()
     """Trajectories run so far."""
+    user_test: UserTest | None = None
+    """What is known of the user's own test set."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """Seconds by step, and ``wall``."""
     versions: dict[str, str] = Field(default_factory=dict)

@@ -34,6 +34,7 @@ class ToyLabeler(Labeler):
 
     name = "toy"
     Settings = ToyLabelerSettings
+    how = frozenset({"delay_s"})
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.sections import LoopSettings, StepResources
 from pfd.explore.settings import PoolSettings
-from pfd.label.labeler import Labeler, make_labeler
+from pfd.label.labeler import AcceptanceRules, Labeler, make_labeler
 from pfd.models.family import Family
 from pfd.settings import Settings
 from pfd.tasks.folder import Artifact, Resources, TaskSpec
+from pfd.tasks.steps.labelling import level_of_model
 from pfd.units import seconds
 
 
@@ -36,6 +37,15 @@ class Binding(ABC):
     def label(self, frame: Artifact) -> TaskSpec:
         """The task that labels one frame."""
 
+    def aids(self) -> dict[str, Any]:
+        """The labeler's settings with which a rejected frame is tried again if they change (``Labeler.aids``)."""
+        return {}
+
+    @property
+    def accept(self) -> AcceptanceRules:
+        """When a label may be trained on."""
+        return AcceptanceRules()
+
     @abstractmethod
     def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
         """The task that trains; ``current`` is the last iteration's model."""
@@ -52,21 +62,53 @@ class Binding(ABC):
 
 
 class FineTune(Binding):
-    """First principles label; the pre-trained model is trained further."""
+    """First principles label; the pre-trained model is trained further.
+
+    Args:
+        resolved: the input.
+        settings: the loop's section.
+        teacher: model folder of the pre-trained model.
+        label_model: model folder of the model that labels in the place of first principles (``method: family``).
+    """
 
     name = "finetune"
     student = False
 
+    def __init__(
+        self,
+        resolved: ResolvedInput,
+        settings: LoopSettings,
+        teacher: Artifact,
+        label_model: Artifact | None = None,
+    ) -> None:
+        super().__init__(resolved, settings, teacher)
+        self._label_model = {} if label_model is None else {"model": label_model}
+
     def label(self, frame: Artifact) -> TaskSpec:
-        """See ``Binding.label``."""
-        assert self.resolved.labeler is not None
+        """See ``Binding.label``.
+
+        What makes it this label is the frame and the level of theory (with files of stored labels or the model that
+        labels, and ``Labeler.identity``). All other settings only say how to get there and stand outside the identity:
+        an edit of them pays for no accepted label again. Acceptance rules are no part of the task at all; labels are
+        judged afterwards. What the engine rejected under other settings is tried again: see ``Ledger.settle``.
+        """
         stored = self.label_files()
-        settings = self.resolved.labeler.model_dump(mode="json")
+        settings = self._labeler.settings.model_dump(mode="json", exclude={"accept"})
         if stored:
             settings["files"] = []  # they are inputs of the task, known by their content
-        how = {key: settings.pop(key) for key in self._labeler.how if key in settings}
-        parameters = {"settings": settings, "level": self.level_of_theory()}
-        return TaskSpec("label", parameters, {"frame": frame, **stored}, resources_of(self.resolved, "label"), how)
+        fixed = {key: settings.pop(key) for key in ("method", *sorted(self._labeler.identity))}
+        parameters = {"settings": fixed, "level": self.level_of_theory()}
+        inputs = {"frame": frame, **stored, **self._label_model}
+        return TaskSpec("label", parameters, inputs, resources_of(self.resolved, "label"), settings)
+
+    def aids(self) -> dict[str, Any]:
+        """See ``Binding.aids``."""
+        return self._labeler.aids()
+
+    @property
+    def accept(self) -> AcceptanceRules:
+        """See ``Binding.accept``."""
+        return self._labeler.settings.accept
 
     def label_files(self) -> dict[str, Artifact]:
         """Files that the labeler looks labels up in: those it names, else the pools that are explored."""
@@ -88,6 +130,8 @@ class FineTune(Binding):
 
     @cached_property
     def _level(self) -> str:
+        if self._label_model:
+            return level_of_model(self._label_model["model"].path)
         if stored := self.label_files():
             self._labeler.use_files([artifact.path for artifact in stored.values()])
         return self._labeler.level_of_theory()

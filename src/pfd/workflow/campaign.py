@@ -15,6 +15,8 @@ from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.label_model import adopt_label_model
+from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
 from pfd.workflow.outcome import Compared, Outcome
 from pfd.workflow.run_folder import RunFolder
@@ -33,7 +35,7 @@ class Campaign:
     def __init__(self, run: RunFolder, resolved: ResolvedInput, until: str | None = None) -> None:
         self.run, self.resolved, self.until = run, resolved, until
         self.input = resolved.input
-        self.budget = Budget(resolved.campaign)
+        self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
         self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
         self.models: dict[str, Artifact] = {}
         self._published: set[str] = set()
@@ -68,7 +70,7 @@ class Campaign:
         if self.input.evaluate.speed_atoms:
             self._time(reference.test)
         if self.input.evaluate.test_file is not None:
-            self._score_user_set(tuned)
+            self._score_user_set(tuned, distilled)
         self._remove_unpublished()
         decisions = [state.decision for state in (tuned, distilled) if state is not None and state.decision is not None]
         self.outcome.end([decision.action == "converged" for decision in decisions])
@@ -105,7 +107,8 @@ class Campaign:
 
     def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
         assert self.input.finetune is not None
-        binding = FineTune(self.resolved, self.input.finetune, pretrained)
+        label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
+        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model)
         loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome)
         brought = self._brought(binding) if self.input.data else []
         return loop.execute(brought, self.input.finetune.initial == "label")
@@ -177,16 +180,23 @@ class Campaign:
         spec = TaskSpec("predict", {}, {"model": model, "frames": frames}, resources)
         return self.run.one(f"{place}/predict", spec).output("predictions.extxyz")
 
-    def _score_user_set(self, tuned: LoopState | None) -> None:
+    def _score_user_set(self, tuned: LoopState | None, distilled: LoopState | None) -> None:
+        """Score the user's own set, and again without those of its frames that were trained on."""
         settings = self.input.evaluate
         assert settings.test_file is not None
         source = source_path(self.resolved, settings.test_file, "evaluate.test_file")
         parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": None}
         spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
         frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
+        trained_on = [part for state in (tuned, distilled) if state for part in state.dataset.inputs().values()]
+        inputs = {"frames": frames} | {f"seen{index}": part for index, part in enumerate(trained_on)}
+        compared = self.run.one("start/test-file/overlap", TaskSpec("overlap", {}, inputs))
+        apart = compared.output("apart.extxyz") if self.outcome.add_user_test(compared) else None
         for key, model in self.models.items():
-            errors = self._score(key, model, frames, self._shift_frames(key, tuned), "user-test")
-            self.outcome.add_user_errors(key, errors)
+            shift = self._shift_frames(key, tuned)
+            self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
+            if apart is not None:
+                self.outcome.add_apart(key, self._score(key, model, apart, shift, "user-test-apart"))
 
     def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""

@@ -13,8 +13,9 @@ from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.exploration import Exploration
+from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
-from pfd.workflow.run_folder import ROUNDING, RunFolder
+from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, turn_record
 
 
@@ -48,6 +49,7 @@ class Loop:
         self.structures = structures
         self.state = LoopState()
         self._candidates: list[Artifact] = []
+        self._labelling = Labelling(run, binding, budget, outcome)
 
     def execute(self, brought: list[Artifact], label_start: bool, candidates: Sequence[Artifact] = ()) -> LoopState:
         """Run iterations until the decision ends the loop.
@@ -195,38 +197,26 @@ class Loop:
                     )
 
     def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
-        """Label all chosen frames in one go; too few accepted ones end the run with their reasons."""
-        groups = {}
-        for place, selection in chosen.items():
-            frames = sorted((selection.path / "outputs" / "frames").iterdir())
-            groups[place] = [self.binding.label(Artifact.of(frame)) for frame in frames]
-            self.budget.ask([frame.stem for frame in frames])
-        if not any(groups.values()):
-            return {place: [] for place in groups}
-        folders = self.run.perform(groups, min_done=self.binding.min_success)
-        self.budget.spend(folder for group in folders.values() for folder in group)
-        done = {place: [folder for folder in group if folder.done()] for place, group in folders.items()}
-        notes = [content_of(folder, "label/label.json") for group in done.values() for folder in group]
-        asked = sum(len(group) for group in groups.values())
-        bad = [note for note in notes if not note["accepted"]]
-        self.budget.accept(note["id"] for note in notes if note["accepted"])
-        accepted = len(notes) - len(bad)
-        self.outcome.rejected += [{"id": note["id"], "reason": note["reason"]} for note in bad]
-        if accepted < self.binding.min_success * asked - ROUNDING:
-            reason = bad[0]["reason"] if bad else "tasks were lost"
-            raise TaskFailed(
-                f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
-                where=next(iter(chosen)),
-                hint=f"mend the labeler's settings, or lower label.min_success ({self.binding.min_success})",
-            )
-        return done
+        """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""
+        return self._labelling.label(chosen)
 
     def _fix_test_set(self, chosen: dict[str, TaskFolder], labels: dict[str, list[TaskFolder]]) -> None:
         """Collect the test set; it is never touched again in this run."""
         place = f"{self.binding.name}/test"
         inputs = _numbered("label", [folder.output("label") for folder in labels[f"{place}/label"]])
         inputs["selected"] = chosen[f"{place}/label"].output("selected.extxyz")
+        inputs |= _numbered("seen", list(self.state.dataset.inputs().values()))
         collected = self.run.one(f"{place}/collect", TaskSpec("collect", {"valid_fraction": 0.0}, inputs))
+        counts = content_of(collected, "counts.json")
+        if counts["in_training"]:
+            self.run.journal.write("leakage", left_out_of_test=counts["in_training"])
+        if not counts["new"]:
+            hint = "raise explore steps or loosen the stops"
+            if counts["in_training"]:
+                hint = (
+                    "data: holds the frames that were to be tested on; explore other files than those, or leave it out"
+                )
+            raise TaskFailed("no test frame was accepted", where=place, hint=hint)
         self.state.test = collected.output("new.extxyz")
         self._require_conditions(self.state.test, "the labeler accepted")
 
@@ -235,6 +225,7 @@ class Loop:
         inputs = (
             inputs | _numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         )
+        inputs |= {} if self.state.test is None else {"test": self.state.test}
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))

@@ -57,6 +57,8 @@ class Outcome:
     iterations: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     trajectories: list[dict[str, Any]] = field(default_factory=list)
+    user_test: dict[str, Any] | None = None
+    """Of the user's own test set: ``frames``, ``in_training`` (how many were trained on), and force RMSE ``apart``."""
 
     def add(self, key: str, compared: Compared) -> None:
         """A model's errors on the fixed test set."""
@@ -65,6 +67,18 @@ class Outcome:
     def add_user_errors(self, key: str, errors: TaskFolder) -> None:
         """A model's errors on the user's own test set."""
         self.models[key].user_errors = _errors(errors)["report"]
+
+    def add_user_test(self, overlap: TaskFolder) -> bool:
+        """How much of the user's own test set was trained on; True if that is some of it, and not all."""
+        content = json.loads((overlap.path / "outputs" / "overlap.json").read_text(encoding="utf-8"))
+        count = len(content["in_training"])
+        self.user_test = {"frames": content["frames"], "in_training": count, "apart": {}}
+        return 0 < count < int(content["frames"])
+
+    def add_apart(self, key: str, errors: TaskFolder) -> None:
+        """A model's errors on those frames of the user's own test set that nobody trained on."""
+        assert self.user_test is not None
+        self.user_test["apart"][key] = _errors(errors)["report"]["force_rmse_meV_per_A"]
 
     def add_speed(self, key: str, measured: dict[str, Any]) -> None:
         """A model's speed, and the anchor's that was measured beside it."""
@@ -99,6 +113,7 @@ class Outcome:
             "iterations": self.iterations,
             "rejected": self.rejected,
             "trajectories": self.trajectories,
+            "user_test": self.user_test,
             "citations": sorted({model.card["source"] for model in self.models.values() if model.card["source"]}),
         }
         write_json(run.path / "report-data.json", common | report)
@@ -125,6 +140,7 @@ class Outcome:
             "models": models,
             "speedup_student_over_teacher": self._speedup(),
             "labels": self.budget.counts(),
+            "user_test": self.user_test,
             "iterations": len(self.iterations),
         }
 

@@ -44,6 +44,8 @@ STEPS: dict[str, Step] = {
     "sample": Step(f"{_HERE}.selecting:sample", light=True),
     "select": Step(f"{_HERE}.selecting:select", seeded=True),
     "label": Step(f"{_HERE}.labelling:label", model="model"),
+    "accept": Step(f"{_HERE}.labelling:accept", light=True),
+    "overlap": Step(f"{_HERE}.labelling:overlap", light=True),
     "collect": Step(f"{_HERE}.labelling:collect", light=True, seeded=True),
     "train": Step(f"{_HERE}.training:train", seeded=True, model="model"),
     "predict": Step(f"{_HERE}.training:predict", model="model"),

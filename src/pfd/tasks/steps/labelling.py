@@ -1,39 +1,101 @@
-"""Steps of labelling: label one frame, and collect labels into training, validation and rejected frames."""
+"""Steps of labelling: label one frame, accept labels by the rules, and collect them into the data."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pfd.errors import LabelRejected
 from pfd.frames import labels_of, read_frames, with_labels, write_frames
 from pfd.tasks.context import TaskContext
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pfd.label.labeler import Labeler
+    from pfd.label.labeler import AcceptanceRules, Labeler
+    from pfd.label.record import LabelRecord
 
 
-def label(task: TaskContext) -> None:
-    """Parameters settings; inputs frame, and model or stored0... where the labeler needs it.
+def label(task: TaskContext) -> dict[str, Any]:
+    """Parameters settings, level (and what else makes it another label); inputs frame, model or stored0... if needed.
 
-    Output: label, a folder of labelled.extxyz (one frame, or none if rejected) and label.json.
+    Output: label, a folder of labelled.extxyz (one frame, or none without a sound label) and label.json, a
+    ``LabelRecord``. Acceptance rules play no part here: see ``accept``. Measured: label_seconds.
     """
-    from pfd.label.judge import label_frame
+    from pfd.label.judge import record_label
 
     frame = read_frames(task.input("frame"))[0]
     labeler = _labeler(task)
-    note = {"id": frame.info["id"], "accepted": True, "reason": "", "level": labeler.level_of_theory()}
+    began = time.perf_counter()
+    record, labels = record_label(labeler, frame, task.scratch)
+    seconds = time.perf_counter() - began
     folder = task.out("label")
     folder.mkdir()
+    write_frames(folder / "labelled.extxyz", [with_labels(frame, labels)] if labels is not None else [])
+    _write_json(folder / "label.json", record.model_dump(mode="json"))
+    return {"label_seconds": seconds, "scf_steps": record.scf_steps}
+
+
+def accept(task: TaskContext) -> None:
+    """Parameters accept (the rules); inputs label0..., as ``label`` leaves them.
+
+    A task of its own, so that rules which let the same labels pass change nothing that comes after: its output is the
+    same. Outputs: label, a folder of labelled.extxyz (the accepted ones) and rejected.json (frame id -> what is wrong);
+    reasons.json, the same with what to try.
+    """
+    from pfd.label.labeler import AcceptanceRules
+
+    rules = AcceptanceRules.model_validate(task.parameters["accept"])
+    accepted: list[Atoms] = []
+    reasons: dict[str, str] = {}
+    for path in task.inputs("label"):
+        record = read_record(path)
+        reason = verdict(record, rules)
+        if reason:
+            reasons[record.id] = reason
+            continue
+        for frame in read_frames(path / "labelled.extxyz"):
+            if record.notes:
+                frame.info["label_notes"] = ", ".join(f"{key} {value}" for key, value in sorted(record.notes.items()))
+            accepted.append(frame)
+    folder = task.out("label")
+    folder.mkdir()
+    write_frames(folder / "labelled.extxyz", accepted)
+    _write_json(folder / "rejected.json", {name: reason.splitlines()[0] for name, reason in reasons.items()})
+    task.write("reasons.json", reasons)
+
+
+def read_record(folder: Path) -> LabelRecord:
+    """The record in the output folder of a ``label`` task."""
+    from pfd.label.record import LabelRecord
+
+    return LabelRecord.model_validate_json((folder / "label.json").read_text(encoding="utf-8"))
+
+
+def verdict(record: LabelRecord, rules: AcceptanceRules) -> str:
+    """Why a label is not accepted; nothing if it is."""
+    from pfd.errors import LabelRejected
+    from pfd.label.judge import require_accepted
+
+    if record.measures is None:
+        return record.reason
     try:
-        labelled = [with_labels(frame, label_frame(labeler, frame, task.scratch))]
+        require_accepted(record.measures, rules, f"frame {record.id}")
     except LabelRejected as rejected:
-        labelled = []
-        note |= {"accepted": False, "reason": str(rejected)}
-    write_frames(folder / "labelled.extxyz", labelled)
-    (folder / "label.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return str(rejected)
+    return ""
+
+
+def level_of_model(folder: Path) -> str:
+    """The level of theory of labels that a model gives."""
+    from pfd.models.family import model_digest
+
+    return f"model:{model_digest(folder)[:12]}"
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _labeler(task: TaskContext) -> Labeler:
@@ -42,44 +104,38 @@ def _labeler(task: TaskContext) -> Labeler:
     labeler = make_labeler(task.parameters["settings"])
     if task.has("model"):
         from pfd.models.device import device_for
-        from pfd.models.family import model_digest, read_model
+        from pfd.models.family import read_model
         from pfd.models.training import make_family
 
         folder = task.input("model")
         family = make_family(read_model(folder).card.family)
-        labeler.use_model(
-            family.calculator(folder, device_for(family, task.device)), f"model:{model_digest(folder)[:12]}"
-        )
+        labeler.use_model(family.calculator(folder, device_for(family, task.device)), level_of_model(folder))
     if stored := task.inputs("stored"):
         labeler.use_files(stored)
     return labeler
 
 
 def collect(task: TaskContext) -> None:
-    """Parameters valid_fraction, seed; inputs selected, label0..., and the earlier train, valid, extra0....
+    """Parameters valid_fraction, seed; inputs selected, label0... (of ``accept``), the earlier train, valid, extra0....
+
+    Further inputs: test, the fixed test set, whose frames (and near twins) are kept out of train and valid; seen0...,
+    data that has been trained on, whose frames are kept out of new: that is how a test set is made.
 
     Outputs: new.extxyz (accepted), train.extxyz, valid.extxyz (earlier and new), rejected.extxyz, counts.json.
     A frame keeps its side for ever, and whole trajectories go to one side.
     """
-    accepted: dict[str, Atoms] = {}
-    for path in task.inputs("label"):
-        for frame in read_frames(path / "labelled.extxyz"):
-            accepted[frame.info["id"]] = frame
     selected = read_frames(task.input("selected")) if task.has("selected") else []
-    new, rejected = [], []
-    reasons = _reasons(task)
-    for frame in selected:
-        name = frame.info["id"]
-        if name in accepted:
-            new.append(with_labels(frame, labels_of(accepted[name])))
-        else:
-            frame.info["rejected"] = reasons.get(name, "the task that labels it did not finish").splitlines()[0]
-            rejected.append(frame)
+    new, rejected = _accepted_and_not(task, selected)
     train = read_frames(task.input("train")) if task.has("train") else []
     valid = read_frames(task.input("valid")) if task.has("valid") else []
+    new, in_training = _without(new, [frame for path in task.inputs("seen") for frame in read_frames(path)])
     brought = [frame for path in task.inputs("extra") for frame in read_frames(path)]
+    test = read_frames(task.input("test")) if task.has("test") else []
+    held: list[str] = []
     for frames in (brought, new):
-        more_train, more_valid = _split(frames, train, valid, task.parameters["valid_fraction"], task.seed)
+        apart, twins = _without(frames, test)
+        held += twins
+        more_train, more_valid = _split(apart, train, valid, task.parameters["valid_fraction"], task.seed)
         train, valid = train + more_train, valid + more_valid
     write_frames(task.out("new.extxyz"), new)
     write_frames(task.out("train.extxyz"), train)
@@ -89,18 +145,55 @@ def collect(task: TaskContext) -> None:
         "counts.json",
         {
             "asked": len(selected),
-            "accepted": len(new),
+            "accepted": len(new) + len(in_training),
+            "new": len(new),
             "rejected": len(rejected),
             "train": len(train),
             "valid": len(valid),
             "reasons": {frame.info["id"]: frame.info["rejected"] for frame in rejected},
+            "held_for_test": sorted(set(held)),
+            "in_training": in_training,
         },
     )
 
 
-def _reasons(task: TaskContext) -> dict[str, str]:
-    notes = [json.loads((path / "label.json").read_text(encoding="utf-8")) for path in task.inputs("label")]
-    return {note["id"]: note["reason"] for note in notes if not note["accepted"]}
+def overlap(task: TaskContext) -> None:
+    """Inputs frames, and seen0... (data that was trained on).
+
+    Outputs: apart.extxyz, the frames that are not in the data, nor nearly so; overlap.json, the ids of the others.
+    """
+    frames = read_frames(task.input("frames"))
+    apart, twins = _without(frames, [frame for path in task.inputs("seen") for frame in read_frames(path)])
+    write_frames(task.out("apart.extxyz"), apart)
+    task.write("overlap.json", {"frames": len(frames), "in_training": twins})
+
+
+def _accepted_and_not(task: TaskContext, selected: list[Atoms]) -> tuple[list[Atoms], list[Atoms]]:
+    """The selected frames with their labels, and those without a label, with the reason in their info."""
+    labelled: dict[str, Atoms] = {}
+    reasons: dict[str, str] = {}
+    for path in task.inputs("label"):
+        labelled |= {frame.info["id"]: frame for frame in read_frames(path / "labelled.extxyz")}
+        reasons |= json.loads((path / "rejected.json").read_text(encoding="utf-8"))
+    accepted, rejected = [], []
+    for frame in selected:
+        name = frame.info["id"]
+        if name in labelled:
+            notes = {key: labelled[name].info[key] for key in ("label_notes",) if key in labelled[name].info}
+            accepted.append(with_labels(frame, labels_of(labelled[name])))
+            accepted[-1].info |= notes
+        else:
+            frame.info["rejected"] = reasons.get(name, "not labelled: its task did not finish, or the budget was spent")
+            rejected.append(frame)
+    return accepted, rejected
+
+
+def _without(frames: list[Atoms], known: list[Atoms]) -> tuple[list[Atoms], list[str]]:
+    """The frames that are not among the known ones, by id or geometry, and the ids of those that are."""
+    from pfd.frames.fingerprint import overlap as twins_in
+
+    twins = {twin.frame for twin in twins_in(known, frames)} if known else set()
+    return [frame for frame in frames if frame.info["id"] not in twins], sorted(twins)
 
 
 def _split(

@@ -1,0 +1,110 @@
+"""What the label section promises is checked before anything is paid for: cores of a command, a model that labels."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+from ase.build import bulk
+from tests.config.test_bad_input import GOOD
+
+from pfd.config.check import check_input
+from pfd.config.reading import read_input
+from pfd.errors import InputError, MissingError
+from pfd.frames import with_origin, write_frames
+from pfd.label.espresso import Espresso
+from pfd.label.running import ranks_of
+
+
+@pytest.mark.parametrize(
+    ("command", "ranks"),
+    [
+        ("pw.x -nk 2", None),
+        ("mpirun -np 4 pw.x", 4),
+        ("/opt/bin/mpiexec --bind-to core -n 8 pw.x -nk 2", 8),
+        ("srun -n4 pw.x", 4),
+        ("srun --ntasks=6 pw.x", 6),
+        ("env A=1 mpirun --np 2 pw.x", 2),
+        ("mpirun -nolocal pw.x", None),
+        ("srun -N 2 pw.x", None),
+    ],
+)
+def test_ranks_of_a_command(command, ranks):
+    assert ranks_of(command.split()) == ranks
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Check an input with a label section and resources."""
+
+    def run(label, element="Cu", **resources):
+        write_frames(tmp_path / "Cu.extxyz", [with_origin(bulk(element, "fcc", a=3.6, cubic=True))])
+        content = copy.deepcopy(GOOD)
+        content["finetune"]["label"] = label
+        if element != "Cu":
+            content["teacher"] = {"family": "toy", "model": str(other_teacher(tmp_path, element))}
+        content["resources"] = {"label": resources} if resources else {}
+        path = tmp_path / "input.yaml"
+        path.write_text(yaml.safe_dump(content))
+        check_input(read_input(path))
+
+    return run
+
+
+def other_teacher(folder, element):
+    import json
+
+    path = folder / "other.json"
+    weights = {"elements": [element], "functions": 2, "coefficients": [0.0, 0.0], "constants_eV": {}}
+    path.write_text(json.dumps(weights))
+    return path
+
+
+def espresso(command):
+    return {
+        "method": "espresso",
+        "command": command,
+        "pseudo_dir": ".",
+        "pseudopotentials": {"Cu": "Cu.upf"},
+        "ecutwfc_Ry": 30,
+    }
+
+
+def test_ranks_that_the_engine_does_not_count_are_refused(check, monkeypatch):
+    monkeypatch.setattr(Espresso, "check", lambda self, frames: None)
+    monkeypatch.setattr("pfd.config.check.require_labeler", lambda labeler: None)
+    with pytest.raises(InputError, match=r"starts 4 processes, and resources.label.cores is 1") as caught:
+        check(espresso("mpirun -np 4 pw.x"))
+    assert "finetune.label.command" in caught.value.where
+    assert "cores: 4" in caught.value.hint
+    check(espresso("mpirun -np 4 pw.x"), cores=4)
+    check(espresso("mpirun -np 4 pw.x"), cores=8)
+    check(espresso("pw.x"), cores=3)
+    with pytest.raises(InputError, match="starts 4 processes"):
+        check(espresso("mpirun -np 4 pw.x"), cores=6)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ({}, "none is named"),
+        ({"family": "toy"}, "none is named"),
+        ({"family": "tyo", "model": "soft-copper"}, "tyo"),
+        ({"family": "toy", "model": "nowhere.json"}, "nowhere.json"),
+        ({"family": "toy", "model": "soft-copper", "head": "x"}, "no head 'x'"),
+    ],
+)
+def test_a_model_that_cannot_label_is_refused(check, label, words):
+    with pytest.raises((InputError, MissingError), match=words):
+        check({"method": "family"} | label)
+
+
+def test_a_model_that_can_label_is_not(check):
+    check({"method": "family", "family": "toy", "model": "soft-copper"})
+
+
+def test_a_model_that_does_not_know_the_elements_cannot_label(check):
+    with pytest.raises(InputError, match="does not know Ag") as caught:
+        check({"method": "family", "family": "toy", "model": "soft-copper"}, element="Ag")
+    assert "finetune.label.model" in caught.value.where

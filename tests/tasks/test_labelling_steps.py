@@ -1,0 +1,91 @@
+"""Collecting keeps the test set out of training, whichever of the two was there first."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from pfd.frames import Labels, read_frames, with_labels, with_origin, write_frames
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
+from pfd.tasks.runner import run_task
+
+
+def labelled(seed: int, moved_A: float = 0.0):
+    frame = bulk("Cu", cubic=True)
+    frame.rattle(0.1, seed=seed)
+    frame.positions[0, 0] += moved_A
+    return with_labels(with_origin(frame, trajectory=f"t{seed}"), Labels(-1.0, np.zeros((4, 3)), np.zeros(6), "toy"))
+
+
+@pytest.fixture
+def perform(tmp_path):
+    """Run a step on sets of frames, and return its output folder."""
+
+    def run(step, parameters, **sets):
+        inputs = {}
+        for name, frames in sets.items():
+            path = tmp_path / f"{name}.extxyz"
+            if name.startswith("label"):
+                path = tmp_path / name
+                path.mkdir(exist_ok=True)
+                (path / "rejected.json").write_text("{}")
+                write_frames(path / "labelled.extxyz", frames)
+            else:
+                write_frames(path, frames)
+            inputs[name] = Artifact.of(path)
+        folder = TaskFolder.create(tmp_path / "tasks", 0, TaskSpec(step, parameters, inputs).seeded(1))
+        result = run_task(folder, redirect=False)
+        assert result.status == "done", result
+        return folder.path / "outputs"
+
+    return run
+
+
+def ids(path):
+    return {frame.info["id"] for frame in read_frames(path)}
+
+
+def counts_of(folder):
+    return json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+
+
+def test_frames_of_the_test_set_and_their_near_twins_are_never_trained_on(perform):
+    frames = [labelled(seed) for seed in range(4)]
+    twin = labelled(1, moved_A=1e-5)
+    out = perform(
+        "collect",
+        {"valid_fraction": 0.0},
+        selected=[frames[0], twin],
+        label0=[frames[0], twin],
+        extra0=[frames[2], frames[3]],
+        test=[frames[1], frames[3]],
+    )
+    assert ids(out / "train.extxyz") == {frames[0].info["id"], frames[2].info["id"]}
+    counts = counts_of(out)
+    assert counts["held_for_test"] == sorted([twin.info["id"], frames[3].info["id"]])
+    assert (counts["asked"], counts["accepted"], counts["rejected"], counts["train"]) == (2, 2, 0, 2)
+
+
+def test_a_test_set_made_later_leaves_out_what_was_trained_on(perform):
+    frames = [labelled(seed) for seed in range(3)]
+    out = perform("collect", {"valid_fraction": 0.0}, selected=frames, label0=frames, seen0=[frames[1]])
+    assert ids(out / "new.extxyz") == {frames[0].info["id"], frames[2].info["id"]}
+    assert counts_of(out)["in_training"] == [frames[1].info["id"]]
+
+
+def test_frames_without_a_label_are_told_from_rejected_ones(perform):
+    frames = [labelled(seed) for seed in range(2)]
+    out = perform("collect", {"valid_fraction": 0.0}, selected=frames, label0=frames[:1])
+    (reason,) = counts_of(out)["reasons"].values()
+    assert "not labelled" in reason
+
+
+def test_overlap_counts_what_was_trained_on(perform):
+    frames = [labelled(seed) for seed in range(3)]
+    out = perform("overlap", {}, frames=frames, seen0=frames[:1])
+    assert ids(out / "apart.extxyz") == {frames[1].info["id"], frames[2].info["id"]}
+    content = json.loads((out / "overlap.json").read_text(encoding="utf-8"))
+    assert content == {"frames": 3, "in_training": [frames[0].info["id"]]}
