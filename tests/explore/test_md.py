@@ -229,6 +229,16 @@ def test_a_failing_model_ends_the_run_and_keeps_the_good_part(how: str, says: st
     assert [frame.info["id"] for frame in found.frames] == [frame.info["id"] for frame in good.frames][: len(steps)]
 
 
+def test_the_onset_of_a_failure_can_be_kept() -> None:
+    wanted = settings(steps=100, every=20, equilibrate_steps=0, stop={"suspect_fs": 12.0, "onset_frames": 3})
+    found = run_md(copper(), FailsLater("nan", after=52), wanted, temperature_K=300, seed=1)
+    last = found.steps_done - 1
+    steps = {frame.info["step"]: frame.info.get("onset", False) for frame in found.frames}
+    assert steps == {20: False, last - 2: True, last - 1: True, last: True}
+    good = run_md(copper(), FailsLater("never", 10**6), wanted, temperature_K=300, seed=1)
+    assert not any(frame.info.get("onset") for frame in good.frames)
+
+
 def test_memory_that_ran_out_is_the_machines_fault_unless_the_frame_is_a_wreck() -> None:
     with pytest.raises(RuntimeError, match="CUDA out of memory"):
         run_md(copper(), FailsLater("memory", after=20), settings(), temperature_K=300, seed=1)

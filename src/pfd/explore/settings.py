@@ -35,6 +35,10 @@ class StopSettings(Settings):
     """Largest volume, likewise, as a multiple of the start's: twice as large is a gas, or an exploded crystal."""
     suspect_fs: float = Field(default=20.0, ge=0)
     """Frames of this last time before a stop are dropped too, fs: a few vibrations, the failure was on its way."""
+    onset_frames: int = Field(default=0, ge=0)
+    """So many of the last frames that the checks saw before a stop are kept nevertheless, marked as ``onset``: there a
+    labeler tells the model what it did wrong. Default 0: such frames are seldom worth first-principles labels; the
+    student's own MD keeps some, because its teacher labels them for nothing."""
 
 
 class MDSettings(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from pfd.frames import MODEL_FORCE_KEY, frame_id, with_origin, without_labels
 if TYPE_CHECKING:
     from ase import Atoms
 
+ONSET_KEY = "onset"
+"""In the info of a frame that was kept because the run failed soon after it."""
 _REPORTS = 50
 
 
@@ -92,6 +95,7 @@ class Recorder:
         self._report_every = max(1, settings.steps // _REPORTS)
         self._checks = checks
         self._kept: list[Atoms] = []
+        self._latest: deque[Atoms] = deque(maxlen=settings.stop.onset_frames)
         self._temperatures: list[tuple[int, float]] = []
         self._discarded = 0
         self._last = 0
@@ -106,6 +110,8 @@ class Recorder:
         if problem:
             return self.stop(problem)
         self.energy = state.energy
+        if self._latest.maxlen and state.step:
+            self._latest.append(self._frame(state))
         self._temperatures.append((state.step, state.temperature_K))
         steps = self._settings.steps
         if self._progress and state.step % self._report_every == 0:
@@ -134,6 +140,9 @@ class Recorder:
         """The result; after a failure without the frames and temperatures of the suspect last steps."""
         horizon = self._last - self._suspect_steps if self.stop_reason else np.inf
         frames = tuple(frame for frame in self._kept if frame.info["step"] < horizon)
+        suspicious = len(self._kept) - len(frames)
+        if self.stop_reason:
+            frames = self._with_onset(frames)
         good = [value for step, value in self._temperatures if self._settings.equilibration < step < horizon]
         temperatures = good or [value for _, value in self._temperatures] or [0.0]
         return Trajectory(
@@ -143,8 +152,15 @@ class Recorder:
             steps_done=self._last,
             mean_temperature_K=float(np.mean(temperatures)),
             discarded=self._discarded,
-            suspicious=len(self._kept) - len(frames),
+            suspicious=suspicious,
         )
+
+    def _with_onset(self, frames: tuple[Atoms, ...]) -> tuple[Atoms, ...]:
+        """The good part, and after it the last frames before the stop."""
+        for frame in self._latest:
+            frame.info[ONSET_KEY] = True
+        steps = {frame.info["step"] for frame in self._latest}
+        return (*(frame for frame in frames if frame.info["step"] not in steps), *self._latest)
 
     def _frame(self, state: State) -> Atoms:
         frame = without_labels(state.frame)

@@ -14,6 +14,9 @@ from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.run_folder import RunFolder
 
+STUDENT_ONSET_FRAMES = 12
+"""Frames before a failure of the student's MD that are kept for its teacher: at one per ten steps, the last 0.1 ps."""
+
 
 class Exploration:
     """The stages of one loop, planned once each.
@@ -57,7 +60,8 @@ class Exploration:
     def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:
         """The stage's trajectories with the student's forces, ``own_md_factor`` times as long.
 
-        Pools say nothing about its dynamics.
+        Where one fails, the frames on the way there are kept: its teacher will label them. Pools say nothing about its
+        dynamics.
         """
         factor = getattr(self._binding.settings, "own_md_factor", 1)
         return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in self.plan(stage)]
@@ -126,9 +130,11 @@ class Exploration:
         assert isinstance(group, MDSettings)
         if group.with_ == "student" and student is not None:
             model = student
-        longer = {"steps": factor * group.steps, "every": factor * group.every}
+        settings = group.model_dump(mode="json")
+        if student is not None and model is student:
+            settings["stop"]["onset_frames"] = max(group.stop.onset_frames, STUDENT_ONSET_FRAMES)
         parameters = {
-            "group": group.model_dump(mode="json") | longer,
+            "group": settings | {"steps": factor * group.steps, "every": factor * group.every},
             "trajectory": entry,
             "stage": stage,
             "name": f"{purpose}-s{stage}-{TrajectoryPlan.model_validate(entry).name}",

@@ -48,8 +48,9 @@ def sample(task: TaskContext) -> None:
     """Parameters per_trajectory (a number each), gate, limit (if there is one), inputs trajectory0...
 
     Outputs as in ``select``. Frames are taken evenly from the end of each trajectory backwards, among those that pass
-    the sanity gate; a limit is shared out in turn.
+    the sanity gate, and besides all that were kept as the onset of a failure; a limit is shared out in turn.
     """
+    from pfd.explore.trajectory import ONSET_KEY
     from pfd.select.gate import pass_gate
     from pfd.select.settings import GateSettings
 
@@ -59,10 +60,11 @@ def sample(task: TaskContext) -> None:
     for path, count in zip(task.inputs("trajectory"), task.parameters["per_trajectory"], strict=True):
         frames = read_frames(path)
         gate = pass_gate(frames, [], settings)
-        good = [frames[index] for index in gate.indices]
+        good = [frames[index] for index in gate.indices if not frames[index].info.get(ONSET_KEY)]
+        onset = [frames[index] for index in gate.indices if frames[index].info.get(ONSET_KEY)]
         insane += gate.insane
         stride = max(1, len(good) // count) if good else 1
-        taken.append(good[::-1][::stride][:count][::-1])
+        taken.append(good[::-1][::stride][:count][::-1] + onset)
     chosen = share_out(taken, task.parameters.get("limit"))
     write_chosen(task, chosen)
     task.write("selection.json", {"selected": len(chosen), "insane": insane})
