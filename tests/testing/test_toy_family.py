@@ -16,7 +16,7 @@ from pfd.frames import labels_of, with_labels
 from pfd.frames.frame import with_origin
 from pfd.testing.toy_family import ToyFamily, ToyFineTuneSettings, ToyFitSettings
 from pfd.testing.toy_labeler import ToyLabeler, ToyLabelerSettings
-from pfd.testing.toy_potential import CUTOFF_A, MORSE_R0_A, gaussians, morse
+from pfd.testing.toy_potential import CUTOFF_A, MORSE_R0_A, design, evaluate, gaussians, morse
 
 VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 FAMILY = ToyFamily()
@@ -245,3 +245,18 @@ def test_rejections_come_in_the_asked_fraction_and_for_the_same_frames_each_time
     first, again = ([labeler.run(copper(seed), None).converged for seed in range(60)] for _ in range(2))
     assert first == again
     assert low <= first.count(False) <= high
+
+
+@given(st.integers(0, 2**31))
+def test_the_quick_evaluation_is_that_of_the_design(seed):
+    random = np.random.default_rng(seed)
+    frame = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    frame.positions += random.normal(0, 0.2, (len(frame), 3))
+    frame.pbc = random.integers(0, 2, 3).astype(bool)
+    functions = gaussians(4)
+    coefficients = random.normal(size=3 * 4)
+    slow = design(frame, ("Cl", "Na"), functions).labels(coefficients)
+    quick = evaluate(frame, ("Cl", "Na"), functions, coefficients)
+    assert quick.energy == pytest.approx(slow.energy)
+    np.testing.assert_allclose(quick.forces, slow.forces, atol=1e-12)
+    np.testing.assert_allclose(quick.stress, slow.stress, atol=1e-14)

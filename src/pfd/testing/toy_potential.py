@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pfd.frames import Labels
-from pfd.frames.neighbours import pairs_within
+from pfd.frames.neighbours import Pairs, pairs_within
 from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
@@ -80,19 +80,26 @@ def pair_types(elements: Sequence[str]) -> list[tuple[str, str]]:
     return list(itertools.combinations_with_replacement(sorted(elements), 2))
 
 
+def _kinds(frame: Atoms, pairs: Pairs, elements: Sequence[str]) -> Int[np.ndarray, pairs]:
+    """Which of the ``pair_types`` each pair is."""
+    known = sorted(elements)
+    table = np.array([[pair_types(elements).index((min(a, b), max(a, b))) for b in known] for a in known], dtype=int)
+    own = np.array([known.index(symbol) for symbol in frame.get_chemical_symbols()], dtype=int)
+    return np.asarray(table[own[pairs.first], own[pairs.second]])
+
+
 def design(frame: Atoms, elements: Sequence[str], functions: RadialFunctions) -> Design:
     """The design of a frame: one block of radial functions per pair of elements."""
     pairs = pairs_within(frame, CUTOFF_A)
-    i, j, D, r = pairs.first, pairs.second, pairs.vector, pairs.distance
+    i, D, r = pairs.first, pairs.vector, pairs.distance
     value, slope = functions(r)
-    types = pair_types(elements)
-    symbols = np.array(frame.get_chemical_symbols())
-    kind = np.array([types.index((min(a, b), max(a, b))) for a, b in zip(symbols[i], symbols[j], strict=True)], int)
-    count = value.shape[1] if value.size else functions(np.array([1.0]))[0].shape[1]
-    energy = np.zeros((len(types), count))
-    forces = np.zeros((len(frame), 3, len(types), count))
-    virial = np.zeros((3, 3, len(types), count))
-    for index in range(len(types)):
+    kind = _kinds(frame, pairs, elements)
+    count = functions(np.array([1.0]))[0].shape[1]
+    types = len(pair_types(elements))
+    energy = np.zeros((types, count))
+    forces = np.zeros((len(frame), 3, types, count))
+    virial = np.zeros((3, 3, types, count))
+    for index in range(types):
         chosen = kind == index
         energy[index] = 0.5 * value[chosen].sum(axis=0)
         pull = slope[chosen][:, None, :] * (D[chosen] / r[chosen, None])[:, :, None]
@@ -101,6 +108,24 @@ def design(frame: Atoms, elements: Sequence[str], functions: RadialFunctions) ->
     volume = abs(frame.cell.volume)
     stress = virial / volume if volume > 1e-9 else 0.0 * virial
     return Design(energy.ravel(), forces.reshape(len(frame), 3, -1), to_voigt(stress).reshape(6, -1))
+
+
+def evaluate(
+    frame: Atoms,
+    elements: Sequence[str],
+    functions: RadialFunctions,
+    coefficients: Float[np.ndarray, " functions"],
+) -> Labels:
+    """``design(...).labels(coefficients)`` without the design: the functions of a pair are summed first."""
+    pairs = pairs_within(frame, CUTOFF_A)
+    value, slope = functions(pairs.distance)
+    of_pair = coefficients.reshape(len(pair_types(elements)), -1)[_kinds(frame, pairs, elements)]
+    pull = ((slope * of_pair).sum(axis=1) / pairs.distance)[:, None] * pairs.vector
+    forces = np.stack([np.bincount(pairs.first, pull[:, axis], minlength=len(frame)) for axis in range(3)], axis=1)
+    virial = 0.5 * pairs.vector.T @ pull
+    volume = abs(frame.cell.volume)
+    stress = virial / volume if volume > 1e-9 else 0.0 * virial
+    return Labels(0.5 * float((value * of_pair).sum()), forces, to_voigt(stress))
 
 
 class ToyCalculator(Calculator):  # type: ignore[misc]
@@ -122,7 +147,7 @@ class ToyCalculator(Calculator):  # type: ignore[misc]
     def calculate(self, atoms: Atoms = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Fill ``results``."""
         super().calculate(atoms, properties, system_changes)
-        labels = design(self.atoms, self._elements, self._functions).labels(self._coefficients)
+        labels = evaluate(self.atoms, self._elements, self._functions, self._coefficients)
         constant = sum(self._constants_eV.get(symbol, 0.0) for symbol in self.atoms.get_chemical_symbols())
         energy = (labels.energy or 0.0) + constant
         self.results = {"energy": energy, "free_energy": energy, "forces": labels.forces, "stress": labels.stress}
