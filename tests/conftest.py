@@ -26,10 +26,17 @@ SHAPES_CHECKED = (
     "pfd.frames.split",
     "pfd.models.least_squares",
     "pfd.models.pod_fit",
-    "pfd.select",
+    "pfd.select.choose",
+    "pfd.select.committee",
+    "pfd.select.conditions",
+    "pfd.select.descriptor",
+    "pfd.select.entropy",
+    "pfd.select.gate",
+    "pfd.select.greedy",
+    "pfd.select.surprise",
     "pfd.testing.toy_potential",
 )
-"""Modules whose signatures beartype holds every call to, array shapes included. Not ``pfd.frames.labels``: labels of
+"""Modules whose signatures beartype holds every call to, array shapes included. Not the compiled kernel, and not ``pfd.frames.labels``: labels of
 wrong shapes are what the judge is tested with."""
 install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 

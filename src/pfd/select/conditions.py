@@ -65,6 +65,7 @@ def select_by_condition(
         rejected=dict(Counter(others.rejected)),
         candidates=len(candidates),
         passed=others.passed + len(indices),
+        insane=others.insane,
     )
 
 
