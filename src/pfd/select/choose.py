@@ -84,50 +84,15 @@ def _choose(
     drawn = [int(place) for place in np.random.default_rng(seed).permutation(len(pool))]
     if settings.method == "random":
         return drawn[: settings.max_frames], []
-    if settings.method == "mixed":
-        return _mixed(drawn, pool, reference, settings, progress)
-    return _informed(_described([*pool, *reference], settings, progress), len(pool), settings, progress)
-
-
-def _informed(
-    groups: dict[int, Environments], pool: int, settings: SelectSettings, progress: Report | None
-) -> tuple[list[int], list[float]]:
+    groups = _described([*pool, *reference], settings, progress)
     report = _part_of(progress, 0.5, 1.0)
+    budget, bandwidth, least = settings.max_frames, settings.bandwidth_per_A, settings.min_gain_nats
     if settings.method == "farthest":
-        return farthest_points(groups, pool, settings.max_frames), []
+        return farthest_points(groups, len(pool), budget), []
     if settings.method == "msc":
-        return greedy_cover(
-            groups, pool, settings.max_frames, settings.bandwidth_per_A, settings.min_gain_nats, report
-        )
-    return greedy_entropy(
-        groups,
-        pool,
-        settings.max_frames,
-        settings.bandwidth_per_A,
-        score=settings.score,
-        min_gain_nats=settings.min_gain_nats,
-        progress=report,
-    )
-
-
-def _mixed(
-    drawn: list[int],
-    pool: Sequence[Atoms],
-    reference: Sequence[Atoms],
-    settings: SelectSettings,
-    progress: Report | None,
-) -> tuple[list[int], list[float]]:
-    """The first half of the budget at random, as the pool has them; the rest by entropy, given those."""
-    first = drawn[: (min(settings.max_frames, len(pool)) + 1) // 2]
-    left = settings.max_frames - len(first)
-    others = sorted(set(range(len(pool))) - set(first))
-    if not left or not others:
-        return first, [float("nan")] * len(first)
-    known = [*reference, *(pool[place] for place in first)]
-    groups = _described([*(pool[place] for place in others), *known], settings, progress)
-    limited = settings.model_copy(update={"max_frames": left, "method": "entropy"})
-    picks, gains = _informed(groups, len(others), limited, progress)
-    return [*first, *(others[pick] for pick in picks)], [float("nan")] * len(first) + gains
+        return greedy_cover(groups, len(pool), budget, bandwidth, least, report)
+    first = drawn[: (min(budget, len(pool)) + 1) // 2] if settings.method == "mixed" else []
+    return greedy_entropy(groups, len(pool), budget, bandwidth, settings.score, least, report, first)
 
 
 def _described(frames: list[Atoms], settings: SelectSettings, progress: Report | None) -> dict[int, Environments]:

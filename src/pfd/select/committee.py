@@ -68,7 +68,9 @@ def calibrate(committee: Sequence[CommitteeForces], labels: Sequence[Forces]) ->
             hint="hand in the predictions and labels of the same frames, at least two",
         )
     deviations = [_deviations(forces) for forces in committee]
-    errors = [np.linalg.norm(forces.mean(axis=0) - label, axis=1) for forces, label in zip(committee, labels, strict=True)]
+    errors = [
+        np.linalg.norm(forces.mean(axis=0) - label, axis=1) for forces, label in zip(committee, labels, strict=True)
+    ]
     spread = float(np.sqrt(np.mean(np.concatenate(deviations) ** 2)))
     if spread == 0.0:
         raise DataError(

@@ -125,9 +125,7 @@ def environments_by_species(
 ) -> dict[int, Environments]:
     """The environments of all frames, for each central species by its atomic number."""
     species = sorted({int(number) for frame in frames for number in np.unique(frame.numbers)})
-    starts = {
-        number: np.cumsum([0, *(int((frame.numbers == number).sum()) for frame in frames)]) for number in species
-    }
+    starts = {number: np.cumsum([0, *(int((frame.numbers == number).sum()) for frame in frames)]) for number in species}
     features = {number: np.empty((int(starts[number][-1]), len(species) * k + k - 1)) for number in species}
     for index, frame in enumerate(frames):
         described = describe(frame, k, cutoff_A, species)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -45,6 +45,7 @@ def greedy_entropy(
     score: Score = "mean",
     min_gain_nats: float | None = None,
     progress: Report | None = None,
+    first: Sequence[int] = (),
 ) -> tuple[list[int], list[float]]:
     """Pick, again and again, the frame whose environments surprise most.
 
@@ -66,13 +67,15 @@ def greedy_entropy(
         score: what a frame's worth is: mean surprise, mean of the highest, or surprise by cost.
         min_gain_nats: picking ends where the gain of the best frame is below.
         progress: called with the fraction done and a text.
+        first: candidates that are picked before any choice; they count in the budget.
 
     Returns:
         The picked frames, and the gain of each in nats: the mean surprise, or with ``top`` the mean of the highest.
     """
     surprise = PoolSurprise(groups, pool, bandwidth_per_A, max_frames)
     gain_of = top_score if score == "top" else mean_score
-    return _greedy(surprise, groups, pool, max_frames, _Worth(_SCORES[score]), gain_of, min_gain_nats, progress)
+    worth = _Worth(_SCORES[score])
+    return _greedy(surprise, groups, pool, max_frames, worth, gain_of, min_gain_nats, progress, first)
 
 
 def greedy_cover(
@@ -117,6 +120,7 @@ def _greedy(
     gain_of: Callable[[PerEnvironment], float],
     min_gain_nats: float | None,
     progress: Report | None,
+    first: Sequence[int] = (),
 ) -> tuple[list[int], list[float]]:
     oddity = _oddity(groups, pool) if any(surprise.is_new(frame) for frame in range(pool)) else np.zeros(pool)
 
@@ -129,9 +133,13 @@ def _greedy(
         values, margin = surprise.bound(frame)
         return (True, -worth(frame, values + margin), frame, -1, False)
 
-    heap: list[_Entry] = [(False, -np.inf, frame, -1, False) for frame in range(pool)]
     picks: list[int] = []
     gains: list[float] = []
+    for frame in first:
+        picks.append(frame)
+        gains.append(gain_of(surprise.exact(frame)))
+        surprise.pick(frame)
+    heap: list[_Entry] = [(False, -np.inf, frame, -1, False) for frame in range(pool) if frame not in set(picks)]
     while heap and len(picks) < max_frames:
         _, _, frame, stages, exact = heap[0]
         if not exact or stages < surprise.stages:

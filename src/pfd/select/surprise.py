@@ -64,9 +64,7 @@ class PoolSurprise:
         max_picks: most frames that will be picked.
     """
 
-    def __init__(
-        self, groups: dict[int, Environments], pool: int, bandwidth_per_A: float, max_picks: int
-    ) -> None:
+    def __init__(self, groups: dict[int, Environments], pool: int, bandwidth_per_A: float, max_picks: int) -> None:
         most = max((len(group.features) - int(group.start[pool]) for group in groups.values()), default=0)
         self._reference_stages = 0
         share = _FIRST_SHARE
@@ -154,9 +152,7 @@ class PoolSurprise:
         return list(self._species.values())
 
 
-def _prepared(
-    group: Environments, pool: int, bandwidth_per_A: float, max_picks: int, shares: list[float]
-) -> _Species:
+def _prepared(group: Environments, pool: int, bandwidth_per_A: float, max_picks: int, shares: list[float]) -> _Species:
     last = int(group.start[pool])
     kernel = Kernel(group.features, bandwidth_per_A)
     left = np.empty((last, kernel.width), dtype=np.float32)

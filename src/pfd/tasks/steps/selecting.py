@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,13 +39,14 @@ def select(task: TaskContext) -> None:
             "gains": list(chosen.gains[: len(indices)]),
             "candidates": chosen.candidates,
             "passed": chosen.passed,
+            "insane": chosen.insane,
             "refused": dict(chosen.rejected),
         },
     )
 
 
 def sample(task: TaskContext) -> None:
-    """Parameters per_trajectory, limit (if there is one), inputs trajectory0... Outputs as in ``select``.
+    """Parameters per_trajectory, limit and gate (if there are), inputs trajectory0... Outputs as in ``select``.
 
     Frames are taken evenly from the end of each trajectory backwards, among those that pass the sanity gate; a limit
     is shared out in turn.
@@ -53,18 +55,25 @@ def sample(task: TaskContext) -> None:
     from pfd.select.settings import GateSettings
 
     count = task.parameters["per_trajectory"]
+    settings = GateSettings.model_validate(task.parameters.get("gate") or {})
     taken: list[list[Atoms]] = []
-    refused = 0
+    refused: Counter[str] = Counter()
+    insane = candidates = 0
     for path in task.inputs("trajectory"):
         frames = read_frames(path)
-        gate = pass_gate(frames, [], GateSettings())
+        gate = pass_gate(frames, [], settings)
         good = [frames[index] for index in gate.indices]
-        refused += len(frames) - len(good)
+        candidates += len(frames)
+        insane += gate.insane
+        refused.update(gate.rejected)
         stride = max(1, len(good) // count) if good else 1
         taken.append(good[::-1][::stride][:count][::-1])
     chosen = share_out(taken, task.parameters.get("limit"))
     write_chosen(task, chosen)
-    task.write("selection.json", {"selected": len(chosen), "refused": refused})
+    task.write(
+        "selection.json",
+        {"selected": len(chosen), "candidates": candidates, "insane": insane, "refused": dict(sorted(refused.items()))},
+    )
 
 
 def share_out(groups: Sequence[Sequence[T]], limit: int | None) -> list[T]:
