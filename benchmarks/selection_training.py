@@ -29,12 +29,13 @@ from pfd.select.conditions import select_by_condition
 HELD_OUT = {"silicon": ("normal structure at 2530 K", "Si_surface"), "molybdenum": ("at 3000 K", "Mo_surface")}
 METHODS = {
     "random": {"method": "random"},
-    "entropy, mean": {"method": "entropy"},
+    "entropy, mean": {"method": "entropy", "score": "mean"},
     "entropy, top 5 %": {"method": "entropy", "score": "top"},
-    "entropy, share of 2": {"method": "entropy", "min_per_condition": 2},
+    "mean, share of 2": {"method": "entropy", "score": "mean", "min_per_condition": 2},
+    "top 5 %, share of 2": {"method": "entropy", "score": "top", "min_per_condition": 2},
     "farthest": {"method": "farthest"},
     "msc": {"method": "msc"},
-    "mixed": {"method": "mixed"},
+    "mixed": {"method": "mixed", "score": "mean"},
 }
 BUDGETS = (20, 50, 100)
 JUDGES = ("test file", "by group", "temperature", "surface")

@@ -36,8 +36,8 @@ SHAPES_CHECKED = (
     "pfd.select.surprise",
     "pfd.testing.toy_potential",
 )
-"""Modules whose signatures beartype holds every call to, array shapes included. Not the compiled kernel, and not ``pfd.frames.labels``: labels of
-wrong shapes are what the judge is tested with."""
+"""Modules whose signatures beartype holds every call to, array shapes included. Not ``pfd.frames.labels``: labels of
+wrong shapes are what the judge is tested with; and not the compiled kernel, which checks its types itself."""
 install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 
 NEEDS = {

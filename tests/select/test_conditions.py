@@ -43,7 +43,7 @@ def test_entropy_alone_starves_the_cold_and_the_share_feeds_it():
     hot=st.integers(0, 5),
     budget=st.integers(1, 12),
     share=st.integers(0, 4),
-    method=st.sampled_from(["entropy", "random", "farthest"]),
+    method=st.sampled_from(["entropy", "random", "farthest", "msc", "mixed"]),
 )
 def test_the_budget_holds_whatever_the_shares(cold, hot, budget, share, method):
     frames = pool({300: cold, 900: hot})
@@ -60,3 +60,12 @@ def test_the_same_seed_gives_the_same_choice():
     assert make() == make()
     assert np.array(make()).max() < len(frames)
     assert pytest.approx(len(make())) == 5
+
+
+def test_the_insane_are_counted_once():
+    frames = pool({300: 3, 900: 4})
+    frames[0].positions[1] = frames[0].positions[0] + 0.1
+    chosen = select_by_condition([*frames, frames[-1].copy()], [], SelectSettings(max_frames=4), 0)
+    assert chosen.insane == 1
+    assert chosen.candidates == 8
+    assert len(chosen.indices) == 4

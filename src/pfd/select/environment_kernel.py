@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "contract"})  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "contract"})
 def all_pairs(fractional, cell, periodic, reach, cutoff, first, second, vectors):  # type: ignore[no-untyped-def]
     """Find all ordered pairs within the cutoff by trying all, sorted by the first; returns how many there are.
 
@@ -53,7 +53,7 @@ def all_pairs(fractional, cell, periodic, reach, cutoff, first, second, vectors)
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _rising(values):  # type: ignore[no-untyped-def]
     """The order that sorts some dozens of values; equal ones keep their places."""
     order = np.empty(len(values), np.int64)
@@ -66,7 +66,7 @@ def _rising(values):  # type: ignore[no-untyped-def]
     return order
 
 
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "contract"})  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "contract"})
 def fill_features(begin, vectors, block, blocks, k, cutoff, network, features):  # type: ignore[no-untyped-def]
     """Write the descriptor of every atom into ``features``, which holds zeros.
 
