@@ -50,8 +50,8 @@ def describe(frame: Atoms, k: int = 32, cutoff_A: float = 5.0, species: Sequence
     largest of sqrt(w_ij w_il) / r_jl. Missing neighbours are zeros.
 
     With one element it is the published descriptor of 2k - 1 numbers. Environments of different central elements are
-    never compared (see ``environments_by_species``), so X1 by element is all that tells compounds apart; docs/selection.md
-    says what else was tried.
+    never compared (see ``environments_by_species``), so X1 by element is all that tells compounds apart;
+    docs/selection.md says what else was tried.
 
     Args:
         frame: positions and cell must be finite.
@@ -100,15 +100,17 @@ def _sorting_network(size: int) -> Int[np.ndarray, "comparisons two"]:
 
     Source: Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M.
     """
-    steps = []
+    steps: list[tuple[int, int]] = []
     merged = 1
     while merged < size:
         apart = merged
         while apart >= 1:
             for start in range(apart % merged, size - apart, 2 * apart):
-                for place in range(start, start + min(apart, size - start - apart)):
-                    if place // (2 * merged) == (place + apart) // (2 * merged):
-                        steps.append((place, place + apart))
+                steps += [
+                    (place, place + apart)
+                    for place in range(start, start + min(apart, size - start - apart))
+                    if place // (2 * merged) == (place + apart) // (2 * merged)
+                ]
             apart //= 2
         merged *= 2
     return np.array(steps, dtype=np.int64).reshape(-1, 2)

@@ -109,8 +109,8 @@ def fill_features(begin, vectors, block, blocks, k, cutoff, network, features): 
             upper, lower = table[network[step, 0]], table[network[step, 1]]
             for j in range(k):
                 high, small = upper[j], lower[j]
-                upper[j] = high if high > small else small
-                lower[j] = small if high > small else high
+                upper[j] = max(high, small)
+                lower[j] = min(high, small)
         for rank in range(k - 1):
             total = 0.0
             for j in range(k):
