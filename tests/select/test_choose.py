@@ -151,3 +151,17 @@ def test_random_depends_on_the_seed_only(rattled: Pool) -> None:
 def test_budget_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         SelectSettings(max_frames=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_odd_frames_are_chosen_or_counted(method: str) -> None:
+    broken = bulk("Si", cubic=True)
+    broken.positions[3, 1] = np.nan
+    no_cell = Atoms("Si2", positions=[[0, 0, 0], [2.3, 0, 0]])
+    candidates = [Atoms("Si"), no_cell, bulk("Si"), broken, Atoms()]
+    chosen = select_frames(candidates, [broken, Atoms()], SelectSettings(method=method, max_frames=9), 0)
+    assert set(chosen.indices) == {0, 1, 2}
+    assert chosen.rejected == {"no atoms": 1, "positions or cell not finite": 1}
+    assert chosen.insane == 2
+    assert np.isfinite(chosen.gains).all()
+    assert select_frames([broken, Atoms()], [], SelectSettings(method=method), 0).indices == ()
