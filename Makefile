@@ -12,7 +12,7 @@ TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 RUN ?= silicon
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check kill demo-check clean
+.PHONY: demo test check kill demo-check bench-selection clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -29,6 +29,12 @@ check: $(VENV)/.test
 # Long: kill the driver of a toy run at many more points than `make test` does.
 kill: $(VENV)/.test
 	PFD_KILLS=60 $(BIN)/python -m pytest tests/workflow/test_kill.py
+
+# Speed of selection against the quests package, and which method trains better (needs labelled sets: DATA).
+DATA ?= ../shared/data
+bench-selection: $(VENV)/.test
+	$(BIN)/python benchmarks/selection.py --out selection.json
+	$(BIN)/python benchmarks/selection_training.py --data $(DATA)
 
 # Long: a second test set for the demo's models, made with another seed, and what it says of them.
 demo-check: $(VENV)/.demo

@@ -26,11 +26,18 @@ SHAPES_CHECKED = (
     "pfd.frames.split",
     "pfd.models.least_squares",
     "pfd.models.pod_fit",
-    "pfd.select",
+    "pfd.select.choose",
+    "pfd.select.committee",
+    "pfd.select.conditions",
+    "pfd.select.descriptor",
+    "pfd.select.entropy",
+    "pfd.select.gate",
+    "pfd.select.greedy",
+    "pfd.select.surprise",
     "pfd.testing.toy_potential",
 )
 """Modules whose signatures beartype holds every call to, array shapes included. Not ``pfd.frames.labels``: labels of
-wrong shapes are what the judge is tested with."""
+wrong shapes are what the judge is tested with; and not the compiled kernel, which checks its types itself."""
 install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 
 NEEDS = {

@@ -17,6 +17,7 @@ from pfd.select import GateSettings, SelectSettings, select_frames
 from pfd.select.descriptor import describe
 
 Pool = Callable[..., list[Atoms]]
+METHODS = ["entropy", "random", "farthest", "msc", "mixed"]
 OPEN = GateSettings(min_distance=0.0, near_duplicate=0.0, max_force_eV_per_A=None)
 
 
@@ -42,7 +43,7 @@ def naive_entropy(candidates: list[Atoms], reference: list[Atoms], count: int) -
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_same_picks_and_gains_as_the_definition(rattled: Pool, seed: int) -> None:
     candidates, reference = rattled(30, seed), rattled(4, 100 + seed)
-    chosen = select_frames(candidates, reference, SelectSettings(max_frames=12, gate=OPEN), 0)
+    chosen = select_frames(candidates, reference, SelectSettings(max_frames=12, score="mean", gate=OPEN), 0)
     picks, gains = naive_entropy(candidates, reference, 12)
     assert list(chosen.indices) == picks
     np.testing.assert_allclose(chosen.gains, gains, rtol=1e-9, atol=1e-9)
@@ -50,7 +51,7 @@ def test_same_picks_and_gains_as_the_definition(rattled: Pool, seed: int) -> Non
 
 def test_without_reference_it_starts_at_the_most_typical_frame(rattled: Pool) -> None:
     candidates = rattled(20, 3)
-    chosen = select_frames(candidates, [], SelectSettings(max_frames=8, gate=OPEN), 0)
+    chosen = select_frames(candidates, [], SelectSettings(max_frames=8, score="mean", gate=OPEN), 0)
     first = chosen.indices[0]
     picks, _ = naive_entropy(
         [frame for index, frame in enumerate(candidates) if index != first], [candidates[first]], 7
@@ -64,7 +65,7 @@ def test_without_reference_it_starts_at_the_most_typical_frame(rattled: Pool) ->
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    method=st.sampled_from(["entropy", "random", "farthest"]),
+    method=st.sampled_from(METHODS),
     budget=st.integers(1, 9),
     size=st.integers(0, 7),
     known=st.integers(0, 2),
@@ -92,7 +93,7 @@ def test_budget_holds_no_frame_twice_and_order_does_not_matter(
     assert again.gains == chosen.gains
 
 
-@pytest.mark.parametrize("method", ["entropy", "random", "farthest"])
+@pytest.mark.parametrize("method", METHODS)
 def test_nothing_passing_is_a_result(rattled: Pool, method: str) -> None:
     known = rattled(3, 0)
     chosen = select_frames(known, known, SelectSettings(method=method), 0)
@@ -124,12 +125,12 @@ def test_size_of_a_frame_is_no_merit() -> None:
     warm.positions += np.random.default_rng(0).normal(size=(8, 3)) * 0.1
     double = warm.repeat((1, 1, 2))
     double.positions[0] += 1e-3
-    chosen = select_frames([warm, double], [crystal], SelectSettings(max_frames=2, gate=OPEN), 0)
+    chosen = select_frames([warm, double], [crystal], SelectSettings(max_frames=2, score="mean", gate=OPEN), 0)
     assert chosen.gains[0] == pytest.approx(
-        select_frames([double], [crystal], SelectSettings(max_frames=1, gate=OPEN), 0).gains[0], rel=0.02
+        select_frames([double], [crystal], SelectSettings(max_frames=1, score="mean", gate=OPEN), 0).gains[0], rel=0.02
     )
     assert chosen.gains[0] == pytest.approx(
-        select_frames([warm], [crystal], SelectSettings(max_frames=1, gate=OPEN), 0).gains[0], rel=0.02
+        select_frames([warm], [crystal], SelectSettings(max_frames=1, score="mean", gate=OPEN), 0).gains[0], rel=0.02
     )
 
 
@@ -150,3 +151,17 @@ def test_random_depends_on_the_seed_only(rattled: Pool) -> None:
 def test_budget_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         SelectSettings(max_frames=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_odd_frames_are_chosen_or_counted(method: str) -> None:
+    broken = bulk("Si", cubic=True)
+    broken.positions[3, 1] = np.nan
+    no_cell = Atoms("Si2", positions=[[0, 0, 0], [2.3, 0, 0]])
+    candidates = [Atoms("Si"), no_cell, bulk("Si"), broken, Atoms()]
+    chosen = select_frames(candidates, [broken, Atoms()], SelectSettings(method=method, max_frames=9), 0)
+    assert set(chosen.indices) == {0, 1, 2}
+    assert chosen.rejected == {"no atoms": 1, "positions or cell not finite": 1}
+    assert chosen.insane == 2
+    assert np.isfinite(chosen.gains).all()
+    assert select_frames([broken, Atoms()], [], SelectSettings(method=method), 0).indices == ()

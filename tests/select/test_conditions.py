@@ -43,7 +43,7 @@ def test_entropy_alone_starves_the_cold_and_the_share_feeds_it():
     hot=st.integers(0, 5),
     budget=st.integers(1, 12),
     share=st.integers(0, 4),
-    method=st.sampled_from(["entropy", "random", "farthest"]),
+    method=st.sampled_from(["entropy", "random", "farthest", "msc", "mixed"]),
 )
 def test_the_budget_holds_whatever_the_shares(cold, hot, budget, share, method):
     frames = pool({300: cold, 900: hot})
@@ -72,3 +72,12 @@ def test_frames_of_no_condition_take_no_share():
     assert counts_of(frames, chosen) == {300: 1, 900: 1}
     one = select_by_condition(frames[:6] + frames[12:], [], SelectSettings(max_frames=3, min_per_condition=1), 0)
     assert counts_of(frames[:6] + frames[12:], one)[300] >= 1
+
+
+def test_the_insane_are_counted_once():
+    frames = pool({300: 3, 900: 4})
+    frames[0].positions[1] = frames[0].positions[0] + 0.1
+    chosen = select_by_condition([*frames, frames[-1].copy()], [], SelectSettings(max_frames=4), 0)
+    assert chosen.insane == 1
+    assert chosen.candidates == 8
+    assert len(chosen.indices) == 4

@@ -11,7 +11,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from pfd.frames import MODEL_FORCE_KEY
-from pfd.select.gate import pass_gate
+from pfd.select.gate import MODEL_ENERGY_KEY, pass_gate
 from pfd.select.settings import GateSettings
 
 
@@ -108,3 +108,31 @@ def test_ids_only_if_near_duplicates_are_switched_off() -> None:
     shifted = frame.copy()
     shifted.positions += [0.3, 0.4, 0.5]
     assert pass_gate([frame, shifted], [], GateSettings(near_duplicate=0)).indices == (0, 1)
+
+
+def test_the_energy_window_looks_both_ways_and_at_one_composition() -> None:
+    def with_energy(seed: int, energy_eV: float, frame: Atoms | None = None) -> Atoms:
+        frame = silicon() if frame is None else frame
+        frame.positions += np.random.default_rng(seed).normal(size=frame.positions.shape) * 0.05
+        frame.info[MODEL_ENERGY_KEY] = energy_eV
+        return frame
+
+    usual = [with_energy(seed, -40.0 + seed) for seed in range(5)]
+    hole, top, broken = with_energy(7, -90.0), with_energy(8, 10.0), with_energy(9, float("nan"))
+    other = with_energy(10, -500.0, bulk("Ge", cubic=True))
+    labelled = with_energy(11, -40.0)
+    labelled.calc = SinglePointCalculator(labelled, energy=-90.0)
+    passed = pass_gate([*usual, hole, top, broken, other, labelled], [], GateSettings())
+    assert passed.indices == (0, 1, 2, 3, 4, 8)
+    assert passed.rejected == {"model energy outside the window": 4}
+    assert passed.insane == 4
+    open_gate = GateSettings(energy_window_eV_per_atom=None)
+    assert pass_gate([*usual, hole, top, broken, other], [], open_gate).insane == 0
+
+
+def test_the_known_are_not_insane() -> None:
+    frame = silicon()
+    passed = pass_gate([frame, frame.copy(), too_close(), not_finite()], [frame], GateSettings())
+    assert passed.indices == ()
+    assert passed.insane == 2
+    assert sum(passed.rejected.values()) == 4

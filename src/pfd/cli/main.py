@@ -165,5 +165,26 @@ def perturb(
     perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed)
 
 
+@app.command(rich_help_panel=_FRAMES)
+def select(
+    pool: Annotated[list[Path], typer.Argument(help="Files of frames to choose from.")],
+    max_frames: Annotated[int, typer.Option("--max", min=1, help="Never more frames than this.")],
+    out: Annotated[Path, typer.Option(help="Extended XYZ file for the chosen frames.")],
+    reference: Annotated[list[Path] | None, typer.Option(help="Files of frames that have labels already.")] = None,
+    method: Annotated[str, typer.Option(help="entropy, random, farthest, msc or mixed.")] = "entropy",
+    score: Annotated[str, typer.Option(help="For entropy: mean, top or per_cost.")] = "mean",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random and mixed.")] = 0,
+    min_gain_nats: Annotated[float | None, typer.Option(help="Stop where a pick gains less.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose frames worth a label: sane, new, and different from what is known.
+
+    Example: pfd select pool.extxyz --reference train.extxyz --max 24 --out chosen.extxyz
+    """
+    from pfd.cli.select import select_from_files
+
+    select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
+
+
 if __name__ == "__main__":
     main()

@@ -1,18 +1,18 @@
-"""Choose frames within a hard budget: exact greedy entropy, farthest point, or at random."""
+"""Choose frames worth a label within a hard budget: sanity gate, description, and one of the methods."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pfd.errors import DataError
 from pfd.frames import frame_id
-from pfd.select.descriptor import Environments, FrameDescriptors, environments_by_species, frame_descriptors
-from pfd.select.entropy import KernelPoints, log_kernel_sums
+from pfd.select.descriptor import Environments, described_bytes, environments_by_species
 from pfd.select.gate import pass_gate
+from pfd.select.greedy import farthest_points, greedy_cover, greedy_entropy
 from pfd.select.settings import SelectSettings
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ class Selection:
 
     Attributes:
         indices: of the chosen candidates, in the order they were picked.
-        gains: of each pick, the mean surprise of its environments when it was picked, nats (see ``greedy_entropy``);
+        gains: of each pick, the surprise of its environments when it was picked, nats (see ``greedy_entropy``);
             empty for methods that do not measure it.
         rejected: reason -> number of candidates that the gate turned away.
         candidates: how many there were.
         passed: how many the gate let through.
-        insane: how many it turned away as no physical frames (the others that it turned away are not new).
+        insane: how many the gate turned away for what they are; the other rejected ones are known already, from the
+            data or from another candidate. ``candidates - insane`` are the sane ones.
     """
 
     indices: tuple[int, ...]
@@ -57,146 +58,62 @@ def select_frames(
 
     Args:
         candidates: frames to choose from.
-        reference: frames already in the data.
+        reference: frames already in the data; empty and broken ones are left out of the comparison.
         settings: method, budget, descriptor and gate.
-        seed: used by ``random`` only.
+        seed: used by ``random`` and ``mixed`` only.
         progress: called with the fraction done and a text.
+
+    Raises:
+        DataError: if describing the frames would take more than ``memory_GB``.
     """
+    reference = [frame for frame in reference if _is_finite(frame)]
     gate = pass_gate(candidates, reference, settings.gate)
     ids = {index: frame_id(candidates[index]) for index in gate.indices}
     pool = sorted(gate.indices, key=lambda index: ids[index])
-    positions: list[int] = []
-    gains: list[float] = []
-    if pool and settings.method == "random":
-        positions = [int(p) for p in np.random.default_rng(seed).permutation(len(pool))[: settings.max_frames]]
-    elif pool:
-        frames = [*(candidates[index] for index in pool), *reference]
-        groups = environments_by_species(frames, settings.k, settings.cutoff_A, progress)
-        if settings.method == "entropy":
-            positions, gains = greedy_entropy(groups, len(pool), settings)
-        else:
-            positions = farthest_points(groups, len(pool), settings.max_frames)
+    positions, gains = _choose([candidates[index] for index in pool], reference, settings, seed, progress)
     indices = tuple(pool[position] for position in positions)
     return Selection(indices, tuple(gains), gate.rejected, len(candidates), len(pool), gate.insane)
 
 
-def farthest_points(groups: dict[int, Environments], pool: int, max_frames: int) -> list[int]:
-    """Pick, again and again, the frame whose descriptor is farthest from all that are already in.
-
-    The first ``pool`` frames are candidates, the others the reference; without a reference the first pick is the
-    frame nearest to the mean of the pool. Ties go to the earlier frame.
-    """
-    points = frame_descriptors(groups)
-    distance = np.full(pool, np.inf)
-    for known in points[pool:]:
-        np.minimum(distance, np.linalg.norm(points[:pool] - known, axis=1), out=distance)
-    picks: list[int] = []
-    while len(picks) < min(max_frames, pool):
-        best = int(np.argmax(distance)) if np.isfinite(distance).any() else _most_typical(points[:pool])
-        picks.append(best)
-        np.minimum(distance, np.linalg.norm(points[:pool] - points[best], axis=1), out=distance)
-        distance[best] = -np.inf
-    return picks
-
-
-def _most_typical(points: FrameDescriptors) -> int:
-    return int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))
-
-
-def greedy_entropy(
-    groups: dict[int, Environments], pool: int, settings: SelectSettings
+def _choose(
+    pool: Sequence[Atoms], reference: Sequence[Atoms], settings: SelectSettings, seed: int, progress: Report | None
 ) -> tuple[list[int], list[float]]:
-    """Pick, again and again, the frame whose environments surprise most, given the reference and the picks so far.
-
-    The gain of a frame is the mean over its environments of -log sum_y K(x, y), where y runs over the environments of
-    the same central species. It only shrinks as frames are picked, so an old value is an upper bound, and only the
-    frames on top of the heap are brought up to date (lazy greedy; the picks are those of the plain greedy).
-
-    A frame with a species that is nowhere in the data surprises without bound; of several such frames the one nearest
-    to the mean frame of the pool goes first, because the most extreme is seldom the best to begin with. In its
-    gain, environments of the new species are compared with an isolated atom (a descriptor of zeros).
-
-    Args:
-        groups: environments by species; the first ``pool`` frames are candidates (in the order that breaks ties),
-            the others the reference.
-        pool: number of candidates.
-        settings: budget, bandwidth and smallest gain.
-
-    Returns:
-        The picked frames, and the gain of each in nats.
-    """
-    surprise = _Surprise(groups, pool, settings)
-    points = frame_descriptors(groups)[:pool]
-    oddity = np.linalg.norm(points - points.mean(axis=0), axis=1)
-
-    def entry(frame: int) -> tuple[bool, float, int, int]:
-        gain, unseen = surprise.gain(frame)
-        return (not unseen, float(oddity[frame]) if unseen else -gain, frame, surprise.picked)
-
-    heap = [entry(frame) for frame in range(pool)]
-    heapq.heapify(heap)
-    picks: list[int] = []
-    gains: list[float] = []
-    while heap and len(picks) < settings.max_frames:
-        *_, frame, picked = heap[0]
-        if picked < surprise.picked:
-            heapq.heapreplace(heap, entry(frame))
-            continue
-        gain, unseen = surprise.gain(frame)
-        if settings.min_gain_nats is not None and gain < settings.min_gain_nats and not unseen:
-            break
-        heapq.heappop(heap)
-        picks.append(frame)
-        gains.append(gain)
-        surprise.pick(frame)
-    return picks, gains
+    """Positions in the pool, and gains."""
+    if not pool:
+        return [], []
+    drawn = [int(place) for place in np.random.default_rng(seed).permutation(len(pool))]
+    if settings.method == "random":
+        return drawn[: settings.max_frames], []
+    groups = _described([*pool, *reference], settings, progress)
+    report = _part_of(progress, 0.5, 1.0)
+    budget, bandwidth, least = settings.max_frames, settings.bandwidth_per_A, settings.min_gain_nats
+    if settings.method == "farthest":
+        return farthest_points(groups, len(pool), budget), []
+    if settings.method == "msc":
+        return greedy_cover(groups, len(pool), budget, bandwidth, least, report)
+    first = drawn[: (min(budget, len(pool)) + 1) // 2] if settings.method == "mixed" else []
+    return greedy_entropy(groups, len(pool), budget, bandwidth, settings.score, least, report, first)
 
 
-class _Surprise:
-    """Log kernel sums of all candidate environments over the reference and the picks, brought up to date on demand."""
+def _described(frames: list[Atoms], settings: SelectSettings, progress: Report | None) -> dict[int, Environments]:
+    # Beside the features in double precision, the kernel keeps them in single precision, and some rows twice.
+    needed = 1.6 * described_bytes(frames, settings.k) / 1e9
+    if needed > settings.memory_GB:
+        raise DataError(
+            f"describing {sum(len(frame) for frame in frames)} environments needs {needed:.1f} GB, "
+            f"memory_GB allows {settings.memory_GB:g}",
+            where=f"selection from {len(frames)} frames",
+            hint=f"set select.memory_GB to {needed * 1.05:.1f} if the machine has it, thin the pool out, "
+            "or choose method random, which needs none",
+        )
+    return environments_by_species(frames, settings.k, settings.cutoff_A, _part_of(progress, 0.0, 0.5))
 
-    def __init__(self, groups: dict[int, Environments], pool: int, settings: SelectSettings) -> None:
-        self._groups = groups
-        self._isolated = {}
-        self._points = {}
-        self._sums = {}
-        self._chosen = {}
-        self._ends: dict[int, list[int]] = {number: [0] for number in groups}
-        self._seen = np.zeros(pool, dtype=int)
-        self.picked = 0
-        for number, group in groups.items():
-            points = KernelPoints(group.features, settings.bandwidth_per_A, group.features.mean(axis=0))
-            last = int(group.start[pool])
-            self._points[number] = points
-            self._sums[number] = log_kernel_sums(points.left[:last], points.right(slice(last, None)))
-            self._isolated[number] = -0.5 * ((group.features[:last] / settings.bandwidth_per_A) ** 2).sum(axis=1)
-            largest = np.sort(np.diff(group.start[: pool + 1]))[-settings.max_frames :].sum()
-            self._chosen[number] = np.empty((int(largest), points.left.shape[1]))
 
-    def gain(self, frame: int) -> tuple[float, bool]:
-        """Mean of -log kernel sum over a candidate's environments, nats; and whether a species of it is new."""
-        total, atoms, unseen = 0.0, 0, False
-        for number, group in self._groups.items():
-            rows = slice(int(group.start[frame]), int(group.start[frame + 1]))
-            if rows.start == rows.stop:
-                continue
-            ends = self._ends[number]
-            fresh = self._chosen[number][ends[self._seen[frame]] : ends[-1]]
-            sums = self._sums[number]
-            if len(fresh):
-                sums[rows] = np.logaddexp(sums[rows], log_kernel_sums(self._points[number].left[rows], fresh))
-            new = bool(np.isneginf(sums[rows.start]))
-            total -= float(self._isolated[number][rows].sum() if new else sums[rows].sum())
-            atoms += rows.stop - rows.start
-            unseen |= new
-        self._seen[frame] = self.picked
-        return total / atoms, unseen
+def _part_of(progress: Report | None, begin: float, end: float) -> Report | None:
+    if progress is None:
+        return None
+    return lambda fraction, text: progress(begin + fraction * (end - begin), text)
 
-    def pick(self, frame: int) -> None:
-        """Add a candidate's environments to what the others are compared with."""
-        for number, group in self._groups.items():
-            rows = slice(int(group.start[frame]), int(group.start[frame + 1]))
-            ends = self._ends[number]
-            ends.append(ends[-1] + rows.stop - rows.start)
-            self._chosen[number][ends[-2] : ends[-1]] = self._points[number].right(rows)
-        self.picked += 1
+
+def _is_finite(frame: Atoms) -> bool:
+    return len(frame) > 0 and bool(np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ from pfd.select.settings import GateSettings
 if TYPE_CHECKING:
     from ase import Atoms
 
+MODEL_ENERGY_KEY = "model_energy_eV"
+"""In a frame's info: the energy that the exploring model gave, eV."""
+
 
 @dataclass(frozen=True)
 class Passed:
@@ -25,7 +28,7 @@ class Passed:
     Attributes:
         indices: of the candidates that passed, in their order.
         rejected: reason -> how many candidates were turned away for it (the first that applies).
-        insane: how many of those are no physical frames; the others are merely not new.
+        insane: how many of the rejected were turned away for what they are, not because they are known.
     """
 
     indices: tuple[int, ...]
@@ -47,9 +50,30 @@ def pass_gate(candidates: Sequence[Atoms], reference: Sequence[Atoms], settings:
             reasons[reason] += 1
         else:
             sane.append(index)
-    insane = reasons.total()
-    kept = _without_twins(candidates, sane, reference, settings.near_duplicate, reasons)
+    usual = _within_window(candidates, sane, settings.energy_window_eV_per_atom)
+    if len(usual) < len(sane):
+        reasons["model energy outside the window"] += len(sane) - len(usual)
+    insane = sum(reasons.values())
+    kept = _without_twins(candidates, usual, reference, settings.near_duplicate, reasons)
     return Passed(tuple(kept), dict(sorted(reasons.items())), insane)
+
+
+def _within_window(candidates: Sequence[Atoms], sane: Sequence[int], window: float | None) -> list[int]:
+    """Those whose energy per atom is not known, or near the median of the candidates of the same composition."""
+    if window is None:
+        return list(sane)
+    known: dict[str, dict[int, float]] = defaultdict(dict)
+    for index in sane:
+        energy = _model_energy(candidates[index])
+        if energy is not None:
+            composition = candidates[index].symbols.formula.reduce()[0].format("hill")
+            known[composition][index] = energy / len(candidates[index])
+    outside = set()
+    for energies in known.values():
+        values = np.array([*energies.values()])
+        middle = float(np.median(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
+        outside |= {index for index, value in energies.items() if not abs(value - middle) <= window}
+    return [index for index in sane if index not in outside]
 
 
 def defect(frame: Atoms, settings: GateSettings) -> str | None:
@@ -89,6 +113,13 @@ def _model_force(frame: Atoms) -> float | None:
     if forces is not None:
         return float(np.linalg.norm(forces, axis=1).max())
     return float(frame.info[MODEL_FORCE_KEY]) if MODEL_FORCE_KEY in frame.info else None
+
+
+def _model_energy(frame: Atoms) -> float | None:
+    energy = labels_of(frame).energy
+    if energy is not None:
+        return float(energy)
+    return float(frame.info[MODEL_ENERGY_KEY]) if MODEL_ENERGY_KEY in frame.info else None
 
 
 def _without_twins(

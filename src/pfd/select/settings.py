@@ -21,6 +21,10 @@ class GateSettings(Settings):
     """Longest cell vector over shortest height of a cell periodic in all directions; 20 leaves room for slabs."""
     max_force_eV_per_A: float | None = Field(default=50.0, gt=0)
     """Largest force of the exploring model on any atom, where known: the cap that labels have. None is no cap."""
+    energy_window_eV_per_atom: float | None = Field(default=5.0, gt=0)
+    """How far the exploring model's energy, where known, may lie from the median of the candidates of the same
+    composition: far above is no matter, far below is a hole in the model. Liquids and surfaces lie within 1 eV/atom
+    of the crystal, isolated atoms within the cohesive energy of most elements. None is no window."""
     near_duplicate: float = Field(default=1e-3, ge=0)
     """Frames whose fingerprints differ by less are the same geometry: one label will do; 0 compares ids only."""
 
@@ -28,9 +32,15 @@ class GateSettings(Settings):
 class SelectSettings(Settings):
     """Which frames of the candidates are labelled."""
 
-    method: Literal["entropy", "random", "farthest"] = "entropy"
-    """entropy: most surprising environments first (protects against a bad draw); random: what the pool holds most of;
-    farthest: most different frames first. The other two are also the baselines to compare with."""
+    method: Literal["entropy", "random", "farthest", "msc", "mixed"] = "entropy"
+    """entropy: most surprising environments first; random: what the pool holds most of; farthest: most different
+    frames first; msc: minimum set cover, the frame with the single most surprising environment first; mixed: half at
+    random, half by entropy. docs/selection.md shows which of them trains better on what."""
+    score: Literal["mean", "top", "per_cost"] = "mean"
+    """What entropy compares frames by. mean: mean surprise of the environments; it trained best on 20 frames. top: mean
+    of the most surprising 5 %, because the mean over 200 atoms hides one vacancy: of 6 rare defects it found 4 with 6
+    picks, the mean 2; take it where such frames matter. per_cost: sum of the surprise by the square of the number of
+    atoms, for pools of many sizes."""
     max_frames: int = Field(default=24, ge=1)
     """Never more frames than this per iteration: labels are what costs."""
     min_per_condition: int = Field(default=2, ge=0)
@@ -43,8 +53,12 @@ class SelectSettings(Settings):
     bandwidth_per_A: float = Field(default=0.015, gt=0)
     """Width of the Gaussian kernel, 1/Å: environments closer than this count as the same; the value of the paper."""
     min_gain_nats: float | None = None
-    """Stop picking when the best frame surprises less than this on average (nats). None uses the whole budget;
-    0 stops where an average environment is as near to the data as one kernel reaches."""
+    """Stop picking when the gain of the best frame, which is its mean surprise or that of its most surprising
+    environments (see ``score``), is less than this (nats). None uses the whole budget; 0 stops where such an
+    environment is as near to the data as one kernel reaches."""
+    memory_GB: float = Field(default=4.0, gt=0)
+    """Most memory that descriptors may take, GB; a pool that needs more is refused with a message that says how much. A
+    million environments of one element take 0.8."""
     gate: GateSettings = GateSettings()
     """The sanity gate."""
 

@@ -80,7 +80,7 @@ def pair_types(elements: Sequence[str]) -> list[tuple[str, str]]:
     return list(itertools.combinations_with_replacement(sorted(elements), 2))
 
 
-def _kinds(frame: Atoms, pairs: Pairs, elements: Sequence[str]) -> Int[np.ndarray, pairs]:
+def _kinds(frame: Atoms, pairs: Pairs, elements: Sequence[str]) -> Int[np.ndarray, " pairs"]:
     """Which of the ``pair_types`` each pair is."""
     known = sorted(elements)
     table = np.array([[pair_types(elements).index((min(a, b), max(a, b))) for b in known] for a in known], dtype=int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -56,18 +57,24 @@ def sample(task: TaskContext) -> None:
 
     settings = GateSettings.model_validate(task.parameters["gate"])
     taken: list[list[Atoms]] = []
-    insane = 0
+    refused: Counter[str] = Counter()
+    insane = candidates = 0
     for path, count in zip(task.inputs("trajectory"), task.parameters["per_trajectory"], strict=True):
         frames = read_frames(path)
         gate = pass_gate(frames, [], settings)
         good = [frames[index] for index in gate.indices if not frames[index].info.get(ONSET_KEY)]
         onset = [frames[index] for index in gate.indices if frames[index].info.get(ONSET_KEY)]
+        candidates += len(frames)
         insane += gate.insane
+        refused.update(gate.rejected)
         stride = max(1, len(good) // count) if good else 1
         taken.append(good[::-1][::stride][:count][::-1] + onset)
     chosen = share_out(taken, task.parameters.get("limit"))
     write_chosen(task, chosen)
-    task.write("selection.json", {"selected": len(chosen), "insane": insane})
+    task.write(
+        "selection.json",
+        {"selected": len(chosen), "candidates": candidates, "insane": insane, "refused": dict(sorted(refused.items()))},
+    )
 
 
 def share_out(groups: Sequence[Sequence[T]], limit: int | None) -> list[T]:

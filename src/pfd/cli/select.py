@@ -1,0 +1,116 @@
+"""``pfd select``: choose frames worth a label from files alone, and draw what each pick added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pfd.errors import DataError, SettingError
+from pfd.frames import read_frames, write_frames
+from pfd.select import SelectSettings, select_frames
+
+if TYPE_CHECKING:
+    from pfd.select import Selection
+
+
+def select_from_files(
+    pool: list[Path],
+    reference: list[Path],
+    max_frames: int,
+    out: Path,
+    method: str,
+    score: str,
+    seed: int,
+    min_gain_nats: float | None,
+    as_json: bool,
+) -> None:
+    """Write the chosen frames, in the order of the picks, and beside them a plot of the gain per pick.
+
+    Raises:
+        SettingError: if the method or score is unknown, or the output would overwrite an input.
+        DataError: if a file cannot be read, the pool is empty, or its description does not fit into memory.
+    """
+    settings = _settings(method, score, max_frames, min_gain_nats)
+    if out.resolve() in {path.resolve() for path in (*pool, *reference)}:
+        raise SettingError("the output is one of the inputs", where=f"--out {out}", hint="name another file")
+    candidates = [frame for path in pool for frame in read_frames(path)]
+    known = [frame for path in reference for frame in read_frames(path)]
+    if not candidates:
+        raise DataError("no frames to choose from", where=", ".join(map(str, pool)), hint="name a file with frames")
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("selecting", total=1.0)
+        chosen = select_frames(
+            candidates,
+            known,
+            settings,
+            seed,
+            lambda fraction, text: bar.update(task, completed=fraction, description=text),
+        )
+    plot = None
+    if chosen.indices:
+        write_frames(out, [candidates[index] for index in chosen.indices])
+        plot = _plot(chosen, out) if chosen.gains else None
+    _show(chosen, out, plot, as_json)
+    if not chosen.passed:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in chosen.rejected.items())
+        raise DataError(
+            f"none of {chosen.candidates} frames passed the gate: {reasons}",
+            where=", ".join(map(str, pool)),
+            hint="known frames need no label; broken ones come from an exploration that exploded",
+        )
+
+
+def _settings(method: str, score: str, max_frames: int, min_gain_nats: float | None) -> SelectSettings:
+    for option, value, field in (("--method", method, "method"), ("--score", score, "score")):
+        known = get_args(SelectSettings.model_fields[field].annotation)
+        if value not in known:
+            raise SettingError(f"unknown {field} {value!r}", where=option, hint=f"one of {', '.join(known)}")
+    return SelectSettings.model_validate(
+        {"method": method, "score": score, "max_frames": max_frames, "min_gain_nats": min_gain_nats}
+    )
+
+
+def _plot(chosen: Selection, out: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    path = out.with_name(out.stem + ".gains.svg")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(range(1, len(chosen.gains) + 1), chosen.gains, marker="o", markersize=3)
+    axes.set(xlabel="pick", ylabel="gain, nats", title=f"{len(chosen.indices)} of {chosen.candidates} frames")
+    axes.axhline(0.0, color="0.7", linewidth=0.8)
+    figure.savefig(path, metadata={"Date": None})
+    return path
+
+
+def _show(chosen: Selection, out: Path, plot: Path | None, as_json: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if as_json:
+        content: dict[str, Any] = {
+            "selected": len(chosen.indices),
+            "indices": list(chosen.indices),
+            "gains": list(chosen.gains),
+            "candidates": chosen.candidates,
+            "passed": chosen.passed,
+            "insane": chosen.insane,
+            "refused": chosen.rejected,
+            "out": str(out) if chosen.indices else None,
+            "plot": str(plot) if plot else None,
+        }
+        console.print(json.dumps(content, indent=1), markup=False)
+        return
+    for reason, count in chosen.rejected.items():
+        console.print(f"refused {count}: {reason}")
+    if chosen.indices:
+        console.print(
+            f"{out}: {len(chosen.indices)} of {chosen.passed} sane and new frames ({chosen.candidates} in all)"
+        )
+    elif chosen.passed:
+        console.print("nothing selected: no frame surprises as much as --min-gain-nats asks for")
+    if plot:
+        console.print(f"gain per pick: {plot}")
