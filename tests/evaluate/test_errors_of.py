@@ -156,22 +156,23 @@ def test_report_survives_json():
     assert ErrorReport.model_validate_json(report.model_dump_json()) == report
 
 
-def test_intervals_are_over_trajectories_and_say_where_there_is_only_one():
-    labelled, predicted = random_set(9, 1)
+def test_intervals_are_over_trajectories_and_say_where_there_are_too_few():
+    labelled, predicted = random_set(15, 1)
     alone = error_report(labelled, predicted)
     assert alone.trajectories == 1  # of unknown origin
-    assert "too narrow" in alone.interval_note
+    assert "one trajectory" in alone.interval_note
     for index, labels_frame in enumerate(labelled):
         labels_frame.info["trajectory"] = f"run {index // 3}"
         labels_frame.info["temperature_K"] = 300.0 if index < 3 else 600.0
-    three = error_report(labelled, predicted)
-    assert (three.trajectories, three.interval_note) == (3, "")
-    assert three.force_rmse_meV_per_A == alone.force_rmse_meV_per_A
-    assert three.force_rmse_interval != alone.force_rmse_interval
-    cold, hot = (three.by_group["temperature_K"][key] for key in ("300", "600"))
-    assert (cold.trajectories, hot.trajectories) == (1, 2)
+    five = error_report(labelled, predicted)
+    assert (five.trajectories, five.interval_note) == (5, "")
+    assert five.force_rmse_meV_per_A == alone.force_rmse_meV_per_A
+    assert five.force_rmse_interval != alone.force_rmse_interval
+    cold, hot = (five.by_group["temperature_K"][key] for key in ("300", "600"))
+    assert (cold.trajectories, hot.trajectories) == (1, 4)
     assert "too narrow" in cold.interval_note
     assert hot.interval_note == ""
+    assert "2 trajectories" in error_report(labelled[:6], predicted[:6]).interval_note
 
 
 def test_errors_are_told_by_group_and_by_structure():

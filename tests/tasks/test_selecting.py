@@ -43,9 +43,9 @@ def test_select_tells_the_insane_from_the_known(tmp_path, trajectory, method):
 
 
 def test_sample_uses_the_gate_of_the_input(tmp_path, trajectory):
-    content = run(tmp_path, "sample", trajectory, per_trajectory=10)
+    content = run(tmp_path, "sample", trajectory, per_trajectory=[10], gate={})
     assert content["insane"] == 1
     assert content["selected"] == 5
-    open_gate = run(tmp_path / "open", "sample", trajectory, per_trajectory=10, gate={"min_distance": 0.0})
+    open_gate = run(tmp_path / "open", "sample", trajectory, per_trajectory=[10], gate={"min_distance": 0.0})
     assert open_gate["insane"] == 0
     assert open_gate["selected"] == 6

@@ -38,7 +38,7 @@ class Submission:
         self.outcome = Outcome("small", 3, self.budget)
 
     def choose(self, count):
-        spec = TaskSpec("sample", {"per_trajectory": count}, {"trajectory0": self.structures})
+        spec = TaskSpec("sample", {"per_trajectory": [count], "gate": {}}, {"trajectory0": self.structures})
         return self.run.one("finetune/iter-000/select", spec)
 
     def label(self, count, place=PLACE):

@@ -124,6 +124,7 @@ def test_a_test_file_that_names_its_level_is_scored_and_keeps_it(write_input, sm
     small["evaluate"]["test_file"] = "test.extxyz"
     run = pfd.submit(write_input(small), tmp_path / "run")
     assert run.status == "converged"
-    (read,) = [each for each in task_folders(run.path) if each.path.is_relative_to(run.path / "start" / "test-file")]
+    place = run.path / "start" / "test-file" / "read"
+    (read,) = [each for each in task_folders(run.path) if each.path.is_relative_to(place)]
     scored = read_frames(read.path / "outputs" / "frames.extxyz")
     assert {frame.info["level_of_theory"] for frame in scored} == {"PBE"}

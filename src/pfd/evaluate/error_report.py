@@ -41,7 +41,7 @@ class Errors(Settings):
     trajectories: int = 0
     """Trajectories that the labelled frames are of (frames of unknown origin count as one)."""
     interval_note: str = ""
-    """What the intervals of this set lack, if anything: frames of a single trajectory are not independent."""
+    """What the intervals of this set lack, if anything: frames of few trajectories are not independent."""
     energy_frames: int = 0
     """Frames with an energy label."""
     force_frames: int = 0

@@ -11,7 +11,7 @@ import numpy as np
 from pfd.arrays import Mask
 from pfd.errors import DataError
 from pfd.evaluate.error_report import NOT_STATED, ElementErrors, ErrorReport, Errors, condition_text
-from pfd.evaluate.residuals import Pair, Residuals
+from pfd.evaluate.residuals import MIN_TRAJECTORIES, Pair, Residuals
 from pfd.frames import EnergyShift, Labels, labels_of, trainable_stress
 from pfd.frames.split import trajectory_of
 from pfd.units import GPA_PER_EV_PER_A3
@@ -157,9 +157,13 @@ def _errors(sums: Quantities, chosen: Mask) -> Errors:
 
 def _interval_note(*quantities: Residuals) -> str:
     """Says so if intervals had to be made of frames that are not independent."""
-    if any(each.trajectories == 1 and each.labelled.sum() > 1 for each in quantities):
-        return "of one trajectory, whose frames are taken as independent: the interval is too narrow"
-    return ""
+    few = [
+        each.trajectories for each in quantities if 0 < each.trajectories < MIN_TRAJECTORIES and each.labelled.sum() > 1
+    ]
+    if not few:
+        return ""
+    names = "one trajectory" if min(few) == 1 else f"{min(few)} trajectories"
+    return f"of {names}, whose frames are taken as independent: the interval is too narrow"
 
 
 def _by_element(labelled: Sequence[Atoms], force_pairs: Sequence[Pair | None]) -> dict[str, ElementErrors]:

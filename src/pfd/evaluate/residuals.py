@@ -13,6 +13,9 @@ from pfd.arrays import Mask, PerFrame
 
 Numbers = Int[np.ndarray, " frames"]
 """One whole number per frame."""
+MIN_TRAJECTORIES = 4
+"""Of fewer trajectories intervals are made of frames and say so: from two, the ends of an honest one are a factor of
+hundreds apart, which tells nobody anything."""
 Pair = tuple[np.ndarray, np.ndarray | None]
 """A label and its prediction (None if the model gave none), of equal shape and in the same unit."""
 
@@ -113,7 +116,7 @@ class Residuals:
         if not self.usable:
             return None
         squared, weights = self.squared[self.finite], weights[self.finite]
-        if self.trajectories > 1:
+        if self.trajectories >= MIN_TRAJECTORIES:
             numbers = self.trajectory[self.finite]
             squared, weights = np.bincount(numbers, squared), np.bincount(numbers, weights)
             there = np.isin(np.arange(len(squared)), numbers)
@@ -124,13 +127,13 @@ class Residuals:
 def root_ratio_interval(numerators: PerFrame, denominators: PerFrame) -> tuple[float, float] | None:
     """95 % interval of sqrt(sum of numerators / sum of denominators) over independent units.
 
-    The units must be independent: whole trajectories where there are two or more, because frames of one trajectory
-    share its structure and its slow motion. The variance is that of a ratio estimator, linearised; the interval is
-    symmetric in the logarithm, which keeps it positive and follows the skewness of squared errors; Student's t of
-    (units - 1) degrees makes it as wide as few units deserve (from two, its ends are a factor of 13 apart).
+    The units should be independent: whole trajectories, because frames of one trajectory share its structure and its
+    slow motion. The variance is that of a ratio estimator, linearised; the interval is symmetric in the logarithm,
+    which keeps it positive and follows the skewness of squared errors; Student's t of (units - 1) degrees makes it as
+    wide as few units deserve.
 
     On simulated trajectories it holds the truth in 93 to 95 % of the cases for 2 to 40 of them; a percentile bootstrap
-    over trajectories in 48 % for two, 82 % for five and 90 % for twenty; one over frames in about 60 % throughout
+    over trajectories in 48 % for two, 82 % for five and 90 % for twenty; over frames in about 60 % throughout
     (``tests/evaluate/test_residuals.py``).
 
     None if there are fewer than two units or nothing to divide by.
