@@ -185,7 +185,8 @@ def test_repulsion_is_nothing_where_the_frames_are_and_a_wall_below(tmp_path):
 
 def test_sizes_and_default_cutoff():
     silicon = bulk("Si", "diamond", a=5.43, cubic=True)
-    assert default_cutoff([silicon]) == pytest.approx(4.42, abs=0.03)
+    assert default_cutoff([silicon]) == pytest.approx(4.64, abs=0.03)
+    assert default_cutoff([bulk("Cu", cubic=True)]) == 4.2  # beyond the second shell at 3.6 Å, whose tail would be cut
     assert default_cutoff([Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2]])]) == 5.0
     assert set(PRESETS) == {"S", "M", "L"}
     with pytest.raises(ValidationError, match="may not grow"):

@@ -25,8 +25,9 @@ PRESETS = {
     "M": PODBasis(radial=(8, 5, 5, 5, 4, 4), angular=(4, 4, 4, 3, 3)),
     "L": PODBasis(radial=(8, 6, 6, 6, 5, 5), angular=(5, 5, 5, 4, 4)),
 }
-"""Silicon at 300 to 1200 K by CHGNet: 8.3, 7.6, 7.0 % of the RMS force at 14, 23, 49 µs per atom and step."""
-NEIGHBOURS = 18.0
+"""Silicon at 300 to 1200 K by CHGNet, 18 neighbours: 8.3, 7.6, 7.0 % of the RMS force at 14, 23, 49 µs per atom and
+step."""
+NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
 
 
@@ -38,9 +39,10 @@ class PODFitSettings(Settings):
     basis: PODBasis | None = None
     """Numbers of functions of your own instead of a size."""
     cutoff_A: float | None = Field(default=None, gt=1.0, le=12.0)
-    """Outer cutoff, Å. Default: the radius in which an atom of the bulk training frames has 18 neighbours on average,
-    between 3.5 and 6 Å (silicon: 4.4 Å): the time per step grows with the number of neighbours, while the error hardly
-    falls beyond. 5 Å where no frame is bulk."""
+    """Outer cutoff, Å. Default: the radius in which an atom of the bulk training frames has 21 neighbours on average,
+    between 4.2 and 6 Å (silicon: 4.6 Å). The time per step grows with the number of neighbours; on silicon size S left
+    4.2, 3.0 and 3.2 % of the RMS force at 4.4, 4.8 and 5.2 Å and took 31, 38 and 38 µs. Below 4.2 Å the outer shells of
+    close-packed metals and of ionic crystals would be cut. 5 Å where no frame is bulk."""
     inner_cutoff_A: float | None = Field(default=None, gt=0.0)
     """Where the radial functions begin, Å. Default: 0.8 of the shortest distance in the training frames, since their
     resolution is wasted where no atoms are."""
@@ -91,13 +93,13 @@ def potential_for(train: Sequence[Atoms], valid: Sequence[Atoms], settings: PODF
 
 
 def default_cutoff(frames: Sequence[Atoms]) -> float:
-    """Radius, Å, of the sphere that holds ``NEIGHBOURS`` atoms at the bulk frames' mean density, within 3.5 to 6 Å."""
+    """Radius, Å, of the sphere that holds ``NEIGHBOURS`` atoms at the bulk frames' mean density, within 4.2 to 6 Å."""
     bulk = [frame for frame in frames if is_bulk(frame)]
     if not bulk:
         return 5.0
     density = sum(len(frame) for frame in bulk) / sum(abs(float(frame.cell.volume)) for frame in bulk)
     radius = (3.0 * NEIGHBOURS / (4.0 * np.pi * density)) ** (1.0 / 3.0)
-    return round(float(np.clip(radius, 3.5, 6.0)), 2)
+    return round(float(np.clip(radius, 4.2, 6.0)), 2)
 
 
 def shortest_distance(frame: Atoms, cutoff_A: float) -> float:
