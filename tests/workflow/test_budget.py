@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import pfd
 from pfd.config.sections import CampaignSettings
-from pfd.errors import TaskFailed
+from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder, write_json
 from pfd.tasks.steps.selecting import share_out
 from pfd.workflow.budget import Budget
@@ -71,21 +71,24 @@ def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_pat
     del small["distill"]
     small["structures"][0]["perturb"]["count"] = 6
     small["finetune"] |= {"initial": "label", "converge": {"force_rmse_relative": 1e-6}}
-    small["finetune"]["label"]["max_total"] = 5
+    small["finetune"]["label"]["max_total"] = 10  # 7 starting frames, 2 of the test set, 1 for the condition
     run = pfd.submit(write_input(small), tmp_path / "run")
     assert run.exit_code == 3
-    assert run.summary["labels"] == {"asked": 5, "accepted": 5, "rejected": 0, "unfinished": 0}
-    assert len(labels_of(run.path)) == 5
+    assert run.summary["labels"] == {"asked": 10, "accepted": 10, "rejected": 0, "unfinished": 0}
+    assert len(labels_of(run.path)) == 10
     counts = next((run.path / "finetune" / "test" / "collect").glob("*/outputs/counts.json"))
     assert json.loads(counts.read_text(encoding="utf-8"))["accepted"] == small["evaluate"]["test_frames"]
 
 
-def test_a_budget_that_the_test_set_uses_up_says_so(write_input, small, tmp_path):
+@pytest.mark.parametrize(("budget", "initial"), [(9, "label"), (2, "explore")])
+def test_a_budget_with_which_nothing_could_be_judged_is_refused(write_input, small, tmp_path, budget, initial):
     del small["distill"]
-    small["finetune"]["label"]["max_total"] = 1
-    with pytest.raises(TaskFailed, match="max_total"):
+    small["structures"][0]["perturb"]["count"] = 6
+    small["finetune"]["initial"] = initial
+    small["finetune"]["label"]["max_total"] = budget
+    with pytest.raises(SettingError, match=f"{budget + 1} is the smallest that works"):
         pfd.submit(write_input(small), tmp_path / "run")
-    assert len(labels_of(tmp_path / "run")) <= 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_until_select_pays_for_no_starting_frame_either(write_input, small, tmp_path):
