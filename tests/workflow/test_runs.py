@@ -195,6 +195,7 @@ def test_distilling_from_a_pool_alone_can_converge(write_input, small, tmp_path)
     small |= {"name": "second", "structures": []}
     del small["finetune"]
     small["distill"] |= {"explore": {"method": "pool", "file": "pool.extxyz"}, "max_iterations": 4}
+    del small["distill"]["own_md_factor"]
     run = pfd.submit(write_input(small), tmp_path / "second")
     assert run.status == "converged"
     data = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))

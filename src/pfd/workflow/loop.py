@@ -8,6 +8,7 @@ from typing import Any
 
 from pfd.errors import TaskFailed
 from pfd.evaluate.decision import Decision
+from pfd.evaluate.error_report import condition_text
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
@@ -190,7 +191,7 @@ class Loop:
                     stops = [each["stop_reason"] for each in reports if each.get(key) == value and each["stop_reason"]]
                     why = f" ({stops[0].splitlines()[0]})" if stops else ""
                     raise TaskFailed(
-                        f"{what} no test frame at {key}={value}{why}",
+                        f"{what} no test frame at {key}={condition_text(value)}{why}",
                         where=f"{self.binding.name}/test",
                         hint="give the trajectories more steps or a shorter timestep_fs, perturb the starting "
                         "structures less, loosen explore.stop, or leave the condition out",
