@@ -10,10 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from ase import Atoms
 
-ORIGIN_KEYS = ("parent", "trajectory", "step")
-"""Where a frame came from: the id of the frame its trajectory started from, the trajectory's name, the MD step."""
-CONDITION_KEYS = ("stage", "group", "structure", "temperature_K", "pressure_GPa")
-"""The conditions that a frame was made at; errors are reported by them."""
 MODEL_FORCE_KEY = "model_max_force_eV_per_A"
 """In the ``info`` of a frame of MD: largest force on any atom that the exploring model gave, eV/Å; the gate
 reads it."""
