@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pfd.config.reading import ResolvedInput
     from pfd.engines.engine import Progress
     from pfd.workflow.campaign import Campaign
+    from pfd.workflow.earlier import Earlier
     from pfd.workflow.run_folder import RunFolder, Watcher
 
 UNTIL = ("select", "label", "train")
@@ -102,8 +103,7 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     caps = resolved.input.resources
     engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts)
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
-    _keep_input(run, resolved, input_file)
-    campaign = Campaign(run, resolved, until)
+    campaign = Campaign(run, resolved, until, _keep_input(run, resolved, input_file))
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
     with _honest_end(run, campaign):
         campaign.execute()
@@ -144,19 +144,27 @@ def _silent(_place: str, _progress: Progress) -> None:
     """The watcher that shows nothing."""
 
 
-def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> None:
-    """Copy the input, and write the resolved one under the next number if it is new."""
+def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> Earlier:
+    """Copy the input, and write the resolved one under the next number if it is new; what was there before it."""
     from importlib.metadata import version
 
     import yaml
 
+    from pfd.workflow.earlier import Earlier
+
     text = yaml.safe_dump(resolved.input.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
-    earlier = sorted(run.path.glob("resolved-*.yaml"))
-    if not earlier or earlier[-1].read_text(encoding="utf-8") != text:
+    inputs = sorted(run.path.glob("resolved-*.yaml"))
+    edited = bool(inputs) and inputs[-1].read_text(encoding="utf-8") != text
+    number = len(inputs) + edited if inputs else 1
+    snapshot = run.path / f"earlier-{number:03d}.json"
+    if edited or not inputs:
+        if edited:
+            Earlier.of(run.path).write(snapshot)
         if input_file.resolve() != (run.path / "input.yaml").resolve():
             _put(run.path / "input.yaml", input_file.read_bytes())
-        _put(run.path / f"resolved-{len(earlier) + 1:03d}.yaml", text.encode("utf-8"))
-    run.journal.write("submit", version=version("pfd-kit"), edited=(bool(earlier) and len(earlier)) or 0)
+        _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
+    run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)
+    return Earlier.read(snapshot)
 
 
 def _put(target: Path, content: bytes) -> None:

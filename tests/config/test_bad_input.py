@@ -176,6 +176,47 @@ MISTAKES = {
         [GROUP, "nothing can move", "supercell"],
     ),
     "number for a name": ({"teacher.model": 0.3}, ["teacher.model", "0.3", "quotes"]),
+    # explorers
+    "rattle with the key of md": (
+        {GROUP: {"method": "rattle", "temperatures_K": [300], "steps": 5}},
+        [f"{GROUP}.steps: unknown key"],
+    ),
+    "a key two letters off": (
+        {GROUP: {"method": "relax", "displacement": 0.1}},
+        [f"{GROUP}.displacement: unknown key", "'displacement_A'"],
+    ),
+    "random search of what is no element": (
+        {GROUP: {"method": "random", "formulas": ["Xy2"]}},
+        [f"{GROUP}.formulas", "Xy", "no element"],
+    ),
+    "random search of an unknown element": (
+        {GROUP: {"method": "random", "formulas": ["Cu2Au2"]}},
+        [f"{GROUP}.formulas", "does not know Au"],
+    ),
+    "random search without room": (
+        {GROUP: {"method": "random", "formulas": ["Cu8"], "volume_factor": [0.5, 0.5], "min_distance": 1.5}},
+        [f"{GROUP}.formulas", "found no room", "volume_factor"],
+    ),
+    "swaps in one element": (
+        {GROUP: {"method": "swap", "temperatures_K": [300], "steps": 20}},
+        [f"{GROUP}.structures", "no two elements", "method: md"],
+    ),
+    "relaxing the cell of a slab": (
+        {GROUP: {"method": "relax", "cell": "full"}, "structures.0": {"file": "slab.extxyz"}},
+        [f"{GROUP}.cell", "bulk", "fixed"],
+    ),
+    "LAMMPS without a pair style": (
+        {GROUP: MD | {"method": "lammps"}},
+        [GROUP, "'toy' have no pair style", "method: md"],
+    ),
+    "annealing at constant pressure without LAMMPS": (
+        {GROUP: {"method": "anneal", "ramp_K": [300, 900], "steps": 20, "ensemble": "npt"}},
+        [GROUP, "'toy' have no pair style", "nvt"],
+    ),
+    "a ramp of one temperature": (
+        {GROUP: {"method": "anneal", "ramp_K": [300], "steps": 20}},
+        [f"{GROUP}.ramp_K", "at least 2"],
+    ),
     # physics that cannot be
     "npt of a slab": (
         {f"{GROUP}.ensemble": "npt", "structures.0": {"file": "slab.extxyz"}},
@@ -245,11 +286,11 @@ MISTAKES = {
     "labels of no test file": ({"evaluate.test_labels": {"energy": "E"}}, ["evaluate", "test_labels", "test_file"]),
     "hotter pools": (
         {"distill.explore": [[POOL_OF_TEN]], "distill.hotter": 2.0},
-        ["distill.hotter", "without effect", "pools only"],
+        ["distill.hotter", "without effect", "explores without"],
     ),
     "longer pools": (
         {"distill.explore": [[POOL_OF_TEN]], "distill.own_md_factor": 3},
-        ["distill.own_md_factor", "without effect", "pools only"],
+        ["distill.own_md_factor", "without effect", "explores without"],
     ),
     "fraction of no pool": ({"evaluate.pool_test_fraction": 0.3}, ["evaluate.pool_test_fraction", "no pool"]),
     "resources of no labels": (

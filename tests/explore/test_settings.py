@@ -42,7 +42,7 @@ def md(**changes: Any) -> MDSettings:
         ({"ensemble": "npt", "thermostat": "bussi"}, "nvt only"),
         ({"every": 80}, "no frame is kept"),
         ({"equilibrate_steps": 95}, "no frame is kept"),
-        ({"method": "magic"}, "'md', 'pool'"),
+        ({"method": "magic"}, "'rattle', 'relax'"),
     ],
 )
 def test_mistakes_are_refused(changes: dict[str, Any], says: str) -> None:

@@ -22,7 +22,9 @@ def crystal():
 
 
 def run(frame, **arguments):
-    return list(run_lammps_md(ARGON_LIKE, frame, **{"steps": 200, "every": 50, "temperature_K": 100.0, **arguments}))
+    return list(
+        run_lammps_md(ARGON_LIKE, frame, **{"steps": 200, "every": 50, "temperatures_K": (100.0,), **arguments})
+    )
 
 
 @pytest.mark.lammps

@@ -10,8 +10,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from pfd.frames import MODEL_FORCE_KEY
-from pfd.select.gate import MODEL_ENERGY_KEY, pass_gate
+from pfd.frames import EXPLORED_WITH_KEY, MODEL_ENERGY_KEY, MODEL_FORCE_KEY
+from pfd.select.gate import pass_gate
 from pfd.select.settings import GateSettings
 
 
@@ -122,8 +122,10 @@ def test_the_energy_window_looks_both_ways_and_at_one_composition() -> None:
     other = with_energy(10, -500.0, bulk("Ge", cubic=True))
     labelled = with_energy(11, -40.0)
     labelled.calc = SinglePointCalculator(labelled, energy=-90.0)
-    passed = pass_gate([*usual, hole, top, broken, other, labelled], [], GateSettings())
-    assert passed.indices == (0, 1, 2, 3, 4, 8)
+    shifted = with_energy(12, -4000.0)  # another model, another zero of energy
+    shifted.info[EXPLORED_WITH_KEY] = "model:other"
+    passed = pass_gate([*usual, hole, top, broken, other, labelled, shifted], [], GateSettings())
+    assert passed.indices == (0, 1, 2, 3, 4, 8, 10)
     assert passed.rejected == {"model energy outside the window": 4}
     assert passed.insane == 4
     open_gate = GateSettings(energy_window_eV_per_atom=None)

@@ -129,6 +129,31 @@ def test_a_pool_with_stored_labels_is_active_learning(write_input, small, tmp_pa
     assert all(labels_of(frame).energy == stored[frame.info["id"]] for frame in train)
 
 
+def test_all_explorers_run_and_are_judged_by_group(write_input, small, tmp_path):
+    del small["structures"][0]["perturb"]
+    small["finetune"]["explore"] = [
+        [
+            {"method": "rattle", "temperatures_K": [300], "frames": 4},
+            {"method": "relax", "cell": "full", "steps": 20, "every": 5},
+            {"method": "anneal", "ramp_K": [200, 600], "steps": 40, "every": 10},
+            {"method": "random", "formulas": ["Cu8"], "replicas": 2, "steps": 20},
+            MD,
+        ]
+    ]
+    small["finetune"] |= {"select": {"max_frames": 20}, "max_iterations": 1}
+    small["distill"]["explore"] = [{"method": "rattle", "temperatures_K": [300], "frames": 6}]
+    del small["distill"]["own_md_factor"]
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    test = read_frames(run.path / "data" / "finetune-test.extxyz")
+    assert {frame.info["group"] for frame in test} == {f"s0-g{number}" for number in range(5)}
+    train = read_frames(run.path / "data" / "finetune-train.extxyz")
+    assert not {frame.info["trajectory"] for frame in test} & {frame.info["trajectory"] for frame in train}
+    assert all("explored_with" in frame.info for frame in train)
+    assert "Cu8" in {str(frame.symbols) for frame in train}
+    assert not list(run.path.glob("distill/*/student-explore"))  # rattling is no dynamics
+    assert run.summary["labels"]["rejected"] == 0
+
+
 def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path):
     del small["finetune"]
     run = pfd.submit(write_input(small), tmp_path / "run")

@@ -94,8 +94,10 @@ def _say_end(ended: Run) -> None:
         console.print(f"{last['reused']} task results reused, {len(last['superseded'])} of an earlier input superseded")
     words = {"converged": "converged", "not_converged": "finished without converging (exit code 3)"}
     wall = ended.summary.get("seconds", {}).get("wall", 0.0)
-    labels = ended.summary.get("labels", {}).get("asked", 0)
-    console.print(f"{words.get(ended.status, ended.status)}; {labels} labels, {wall:.0f} s in all")
+    labels = ended.summary.get("labels", {})
+    kept = f" ({labels['kept']} of an earlier input)" if labels.get("kept") else ""
+    asked = f"{labels.get('asked', 0)} labels{kept}"
+    console.print(f"{words.get(ended.status, ended.status)}; {asked}, {wall:.0f} s in all")
     for name in ("finetuned", "student"):
         if (ended.path / "models" / name).is_dir():
             console.print(f'{name}: {ended.path / "models" / name}   (in Python: pfd.load("...") is an ASE calculator)')

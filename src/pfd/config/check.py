@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.reading import ResolvedInput, at, source_path
-from pfd.config.student_limits import check_lammps, check_student_elements
+from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, require_teacher
 from pfd.errors import DataError, MissingError, SettingError
-from pfd.explore.md import degrees_of_freedom, require_bulk
+from pfd.explore.groups import ExplorerSettings
 from pfd.explore.plan import plan_trajectories
-from pfd.explore.settings import MDSettings, PoolSettings
+from pfd.explore.random_search import RandomSettings
+from pfd.explore.settings import PoolSettings
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.frames.structures import build_structures
@@ -67,9 +68,10 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
         )
     data, test = read_data(resolved), read_test_set(resolved)
     brought = [*data, *explored.pools, *test]
-    by_key = {"structures": frames, **{each.key: each.frames for each in brought}}
+    by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}}
     _check_families(resolved, by_key)
     pooled = [frame for pool in explored.pools for frame in pool.frames]
+    pooled += [frame for some in explored.drawn.values() for frame in some]
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled])
@@ -90,14 +92,16 @@ class _Explored:
 
     Attributes:
         pools: the frames of the pools.
-        structures: loop -> numbers of the starting frames that its MD uses.
+        structures: loop -> numbers of the starting frames that its groups use.
+        drawn: key of the input -> an example of each kind of structure that a random search will draw.
     """
 
     pools: list[Brought]
     structures: dict[str, set[int]]
+    drawn: dict[str, list[Atoms]]
 
     def starts(self, frames: Sequence[Atoms]) -> dict[str, list[Atoms]]:
-        """Loop -> the starting frames of its MD."""
+        """Loop -> the starting frames of its groups."""
         return {loop: [frames[index] for index in sorted(used)] for loop, used in self.structures.items()}
 
 
@@ -153,33 +157,51 @@ def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
 
 def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored:
     """Every group of every stage; returns what exploration starts from."""
-    explored = _Explored([], {})
+    explored = _Explored([], {}, {})
     for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
         for stage, groups in enumerate(loop.explore if loop is not None else ()):
             for number, group in enumerate(groups):
                 where = f"{name}.explore.{stage}.{number}"
                 if isinstance(group, PoolSettings):
                     explored.pools.append(_check_pool(resolved, group, where))
+                    continue
+                _check_driver(resolved, group, where)
+                if isinstance(group, RandomSettings):
+                    with at(resolved, f"{where}.formulas"):
+                        explored.drawn[f"{where}.formulas"] = [group.example(formula) for formula in group.formulas]
                 else:
-                    explored.structures.setdefault(name, set()).update(_check_md(resolved, group, frames, where))
+                    explored.structures.setdefault(name, set()).update(_check_starts(resolved, group, frames, where))
     return explored
 
 
-def _check_md(resolved: ResolvedInput, group: MDSettings, frames: Sequence[Atoms], where: str) -> list[int]:
-    """One group of MD; returns the numbers of the starting frames that it uses."""
+def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) -> None:
+    """The model that a group follows: it is there, and runs where the group says."""
     place = f"{resolved.file}: {where}"
-    if not frames:
-        hint = "add a section structures: [{file: ...}]"
-        raise SettingError("MD needs structures to start from, and there are none", where=place, hint=hint)
     if group.with_ == "student" and where.startswith("finetune"):
         raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
+    driver = resolved.student if group.with_ == "student" else resolved.teacher
+    if not group.needs_lammps or driver is None or runs_in_lammps(driver):
+        return
+    raise SettingError(
+        f"models of {driver.name!r} have no pair style in LAMMPS, which this group needs",
+        where=place,
+        hint="write method: md or ensemble: nvt, or with: student where the student has one",
+    )
+
+
+def _check_starts(resolved: ResolvedInput, group: ExplorerSettings, frames: Sequence[Atoms], where: str) -> list[int]:
+    """The structures that a group starts from; returns their numbers."""
+    if not frames:
+        raise SettingError(
+            f"method {group.method} needs structures to start from, and there are none",
+            where=f"{resolved.file}: {where}",
+            hint="add a section structures: [{file: ...}]",
+        )
     with at(resolved, f"{where}.structures"):
         chosen = sorted({plan.structure or 0 for plan in plan_trajectories([group], len(frames))})
     for index in chosen:
-        with at(resolved, f"{where}.ensemble"):
-            require_bulk(frames[index], group)
-        with at(resolved, where):
-            degrees_of_freedom(frames[index])
+        with at(resolved, f"{where}.{group.shaped_by}"):
+            group.require(frames[index])
     return chosen
 
 

@@ -8,7 +8,7 @@ from pfd.config.reading import ResolvedInput
 from pfd.config.sections import LoopSettings
 from pfd.errors import SettingError
 from pfd.explore.plan import plan_trajectories
-from pfd.explore.settings import MDSettings, PoolSettings
+from pfd.explore.settings import PoolSettings
 
 Condition = tuple[float | None, float | None]
 """Temperature (K) and pressure (GPa)."""
@@ -70,25 +70,25 @@ def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
     groups = [group for loop in loops for stage in loop.explore for group in stage]
     if not any(isinstance(group, PoolSettings) for group in groups) and tree.evaluate.moved("pool_test_fraction"):
         yield "evaluate.pool_test_fraction", "no pool is explored"
-    if tree.distill is not None and not _has_md(tree.distill):
+    if tree.distill is not None and not _has_dynamics(tree.distill):
         for name in tree.distill.moved("hotter", "own_md_factor"):
-            yield f"distill.{name}", "it is about MD, and distillation explores pools only"
+            yield f"distill.{name}", "it is about dynamics, and distillation explores without"
     if tree.finetune is None and tree.resources.moved("label"):
         yield "resources.label", "nothing is labelled by first principles (the teacher's labels go by predict)"
-    if not any(isinstance(group, MDSettings) for group in groups) and tree.resources.moved("explore"):
-        yield "resources.explore", "no MD is run"
+    if all(isinstance(group, PoolSettings) for group in groups) and tree.resources.moved("explore"):
+        yield "resources.explore", "only pools are explored"
     if tree.finetune is not None and tree.finetune.initial == "label" and not tree.structures:
         yield "finetune.initial", "there are no structures to label"
 
 
-def _has_md(loop: LoopSettings) -> bool:
-    return any(isinstance(group, MDSettings) for stage in loop.explore for group in stage)
+def _has_dynamics(loop: LoopSettings) -> bool:
+    return any(group.dynamics for stage in loop.explore for group in stage)
 
 
 def _conditions(loop: LoopSettings, structures: int) -> list[set[Condition]]:
     """The conditions of each stage; pools have none."""
     plans = [plan_trajectories(stage, structures) for stage in loop.explore]
-    return [{(e.temperature_K, e.pressure_GPa) for e in plan if e.structure is not None} for plan in plans]
+    return [{(e.temperature_K, e.pressure_GPa) for e in plan if not e.pool} for plan in plans]
 
 
 def _test_frames(resolved: ResolvedInput, loop: LoopSettings, structures: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from pfd.errors import SettingError
+from pfd.explore.groups import METHODS
 
 Models = Sequence[type[BaseModel]]
 """The settings that share one section of the input: those of a plug-in, and those common to all plug-ins."""
@@ -80,7 +81,7 @@ def known_keys(models: Models, path: Iterable[str]) -> list[str]:
             if part == (info.alias or name)
             for model in _models_in(info.annotation)
         ]
-        here = nested or [each for each in here if _tag(each) == part] or here
+        here = nested or [each for each in here if part in _tags(each)] or here
     return sorted({info.alias or name for each in here for name, info in each.model_fields.items()})
 
 
@@ -146,13 +147,12 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
-def _tag(model: type[BaseModel]) -> str | None:
-    """The value of the ``method`` that chooses this model out of a union."""
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """The values of the ``method`` that choose this model out of a union."""
     field = model.model_fields.get("method")
-    return None if field is None else str(field.default)
+    return () if field is None else tuple(str(value) for value in get_args(field.annotation))
 
 
 def _without_tags(path: list[str]) -> list[str]:
     """The path without the tags that pydantic adds where a union was entered (they follow a list index)."""
-    tags = {"md", "pool"}
-    return [part for index, part in enumerate(path) if not (part in tags and index and path[index - 1].isdigit())]
+    return [part for index, part in enumerate(path) if not (part in METHODS and index and path[index - 1].isdigit())]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pfd.evaluate.converge import ConvergeSettings
-from pfd.explore.settings import GroupSettings
+from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
 from pfd.select.settings import SelectSettings
 from pfd.settings import Settings
@@ -67,6 +67,9 @@ class CampaignSettings(Settings):
     min_success: float = Field(default=0.8, ge=0.0, le=1.0)
     """The run stops if a smaller part of all labels so far was accepted: then the settings are wrong, not the frames.
     It is judged from 10 labels on; of fewer, one must be accepted."""
+    keep_labels: bool = True
+    """After an edit of the input, accepted labels that are already in the run folder stay in the training set, from the
+    first selection on that the edit changed; those of another level of theory, and those of test sets, do not."""
 
 
 class LoopSettings(Settings):

@@ -1,11 +1,16 @@
-"""Explore: make candidate frames by molecular dynamics, or take them from files."""
+"""Explore: make candidate frames with a model (dynamics, relaxation, search), or take them from files."""
 
+from pfd.explore.groups import ExplorerSettings, GroupSettings
+from pfd.explore.job import Job
 from pfd.explore.plan import TrajectoryPlan, plan_trajectories
-from pfd.explore.settings import GroupSettings, MDSettings, PoolSettings, StopSettings
+from pfd.explore.settings import Explorer, MDSettings, PoolSettings, StopSettings
 from pfd.explore.trajectory import Trajectory
 
 __all__ = [
+    "Explorer",
+    "ExplorerSettings",
     "GroupSettings",
+    "Job",
     "MDSettings",
     "PoolSettings",
     "StopSettings",

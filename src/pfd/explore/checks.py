@@ -207,6 +207,16 @@ def standard_checks(stop: StopSettings, start: Baseline) -> tuple[Check, ...]:
     )
 
 
+def standing_checks(stop: StopSettings, start: Atoms) -> tuple[Check, ...]:
+    """The checks of what has no temperature: a relaxation, or frames made otherwise."""
+    return (
+        NotFinite(),
+        LostVolume(start, stop.min_volume_factor, stop.max_volume_factor),
+        FragmentLeft(start),
+        TooClose(stop.min_distance),
+    )
+
+
 def _free_extent(frame: Atoms) -> float:
     """The longest of the three Cartesian extents of the atoms, Å; 0 if a direction is periodic."""
     return 0.0 if frame.pbc.any() else float(np.ptp(frame.positions, axis=0).max())

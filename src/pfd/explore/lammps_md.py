@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.errors import TaskFailed
-from pfd.explore.checks import Baseline, State, standard_checks
-from pfd.explore.md import degrees_of_freedom, require_bulk, trajectory_name
-from pfd.explore.settings import MDSettings
-from pfd.explore.trajectory import Conditions, Recorder, Trajectory
+from pfd.explore.checks import State, standard_checks
+from pfd.explore.md import baseline, conditions_of, degrees_of_freedom, require_bulk, sampling, trajectory_name
+from pfd.explore.settings import DynamicsSettings
+from pfd.explore.trajectory import Recorder, Trajectory
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
 from pfd.frames import without_labels
 
@@ -26,7 +26,7 @@ _CHECK_EVERY = 10
 def run_md_in_lammps(
     start: Atoms,
     potential: LammpsPotential,
-    settings: MDSettings,
+    settings: DynamicsSettings,
     *,
     temperature_K: float,
     pressure_GPa: float | None = None,
@@ -56,11 +56,13 @@ def run_md_in_lammps(
     stored = stored_temperature(atoms, degrees)
     hot = start_temperature(temperature_K, stored)
     set_velocities(atoms, hot, degrees, np.random.default_rng(seed))
-    reference = max(temperature_K, 0.5 * (hot + (stored or 0.0)))
-    baseline = Baseline(atoms, float(atoms.get_potential_energy()), temperature_K, reference, degrees)
+    start_energy = float(atoms.get_potential_energy())
+    checks = standard_checks(
+        settings.stop, baseline(atoms, start_energy, settings, temperature_K, hot, stored, degrees)
+    )
     name = name or trajectory_name(start, settings, temperature_K, pressure_GPa, seed)
-    conditions = Conditions(name, temperature_K, pressure_GPa or 0.0, group)
-    recorder = Recorder(start, settings, conditions, standard_checks(settings.stop, baseline), progress)
+    conditions = conditions_of(settings, name, temperature_K, pressure_GPa, group)
+    recorder = Recorder(start, sampling(start, settings), conditions, checks, progress)
     run = run_lammps_md(
         potential,
         without_labels(atoms),
@@ -68,7 +70,7 @@ def run_md_in_lammps(
         steps=settings.steps,
         every=_stride(settings.every),
         timestep_fs=settings.timestep_of(start),
-        temperature_K=temperature_K,
+        temperatures_K=settings.ramp() or (temperature_K,),
         pressure_GPa=pressure_GPa or 0.0,
         thermostat=settings.thermostat or "langevin",
         barostat=settings.cell or "full",

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfd.errors import DataError, ModelError, TaskFailed
-from pfd.explore.checks import Baseline, State, standard_checks
-from pfd.explore.settings import MDSettings
-from pfd.explore.trajectory import Conditions, Recorder, Trajectory
+from pfd.errors import DataError, ModelError
+from pfd.explore.checks import Baseline, standard_checks
+from pfd.explore.following import follow
+from pfd.explore.settings import DynamicsSettings
+from pfd.explore.trajectory import Conditions, Recorder, Sampling, Trajectory
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
 from pfd.frames import frame_id, is_bulk, without_labels
-from pfd.memory import out_of_memory
-from pfd.units import BOLTZMANN_EV_PER_K, pressure_from_GPa
+from pfd.units import pressure_from_GPa
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
 
+AfterStep = Callable[[Any], None]
+"""Called with ASE's integrator."""
+
+
 def run_md(
     start: Atoms,
     calculator: Calculator,
-    settings: MDSettings,
+    settings: DynamicsSettings,
     *,
     temperature_K: float,
     pressure_GPa: float | None = None,
@@ -32,6 +37,7 @@ def run_md(
     progress: Callable[[float, str], None] | None = None,
     name: str = "",
     group: str | None = None,
+    after: AfterStep | None = None,
 ) -> Trajectory:
     """Run one trajectory and keep its good part.
 
@@ -50,6 +56,7 @@ def run_md(
         progress: called with the fraction done and a text.
         name: the trajectory's name in its frames; made from the start, the conditions and the seed if empty.
         group: name of the group of exploration that the run belongs to; written into its frames.
+        after: called with the integrator after each step that the checks let pass: to change the bath, or the atoms.
 
     Raises:
         DataError: if the structure cannot be run like this (nothing can move; npt with vacuum or constraints).
@@ -73,18 +80,50 @@ def run_md(
         hot = start_temperature(temperature_K, stored)
         set_velocities(atoms, hot, degrees, generator)
         energy = float(atoms.get_potential_energy())
-        reference = max(temperature_K, 0.5 * (hot + (stored or 0.0)))
-        baseline = Baseline(atoms, energy, temperature_K, reference, degrees)
-        checks = standard_checks(settings.stop, baseline)
-        conditions = Conditions(name, temperature_K, pressure_GPa or 0.0, group)
-        recorder = Recorder(start, settings, conditions, checks, progress)
+        checks = standard_checks(settings.stop, baseline(atoms, energy, settings, temperature_K, hot, stored, degrees))
+        conditions = conditions_of(settings, name, temperature_K, pressure_GPa, group)
+        recorder = Recorder(start, sampling(start, settings), conditions, checks, progress)
         dynamics = _dynamics(atoms, settings, temperature_K, pressure_GPa or 0.0, generator)
-        _run(dynamics, atoms, degrees, settings.steps, recorder)
+        each = None if after is None else partial(after, dynamics)
+        follow(dynamics.irun(settings.steps), lambda: int(dynamics.nsteps), atoms, recorder, degrees, each)
     return recorder.trajectory()
 
 
+def sampling(start: Atoms, settings: DynamicsSettings) -> Sampling:
+    """Which steps of the run are kept."""
+    return Sampling(
+        steps=settings.steps,
+        every=settings.every,
+        equilibration=settings.equilibration,
+        suspect_steps=settings.stop.suspect_fs / settings.timestep_of(start),
+        onset_frames=settings.stop.onset_frames,
+    )
+
+
+def conditions_of(
+    settings: DynamicsSettings, name: str, temperature_K: float, pressure_GPa: float | None, group: str | None
+) -> Conditions:
+    """What the run's frames say of it: no one temperature if the bath moves, a pressure in npt only."""
+    temperature = None if settings.ramp() else temperature_K
+    return Conditions(name, temperature, pressure_GPa or 0.0 if settings.ensemble == "npt" else None, group)
+
+
+def baseline(
+    atoms: Atoms,
+    energy: float,
+    settings: DynamicsSettings,
+    temperature_K: float,
+    hot_K: float,
+    stored_K: float | None,
+    degrees: int,
+) -> Baseline:
+    """What a run is compared with: a start at a temperature, or the hottest that its bath will have."""
+    hottest = max(settings.ramp() or (temperature_K,))
+    return Baseline(atoms, energy, hottest, max(hottest, 0.5 * (hot_K + (stored_K or 0.0))), degrees)
+
+
 def trajectory_name(
-    start: Atoms, settings: MDSettings, temperature_K: float, pressure_GPa: float | None, seed: int
+    start: Atoms, settings: DynamicsSettings, temperature_K: float, pressure_GPa: float | None, seed: int
 ) -> str:
     """A name that tells runs apart: start, ensemble, conditions, seed."""
     pressure = "" if pressure_GPa is None else f"-{pressure_GPa:g}GPa"
@@ -107,7 +146,7 @@ def degrees_of_freedom(atoms: Atoms) -> int:
     return degrees
 
 
-def require_bulk(atoms: Atoms, settings: MDSettings) -> None:
+def require_bulk(atoms: Atoms, settings: DynamicsSettings) -> None:
     """Refuse constant pressure where it has no meaning.
 
     Raises:
@@ -127,7 +166,7 @@ def require_bulk(atoms: Atoms, settings: MDSettings) -> None:
 
 
 def _dynamics(
-    atoms: Atoms, settings: MDSettings, temperature_K: float, pressure_GPa: float, generator: np.random.Generator
+    atoms: Atoms, settings: DynamicsSettings, temperature_K: float, pressure_GPa: float, generator: np.random.Generator
 ) -> Any:
     """The ASE integrator of an ensemble.
 
@@ -159,63 +198,3 @@ def _dynamics(
     if settings.thermostat == "bussi":
         return Bussi(atoms, step, temperature_K=temperature_K, taut=coupling, rng=generator)
     return Langevin(atoms, step, temperature_K=temperature_K, friction=1.0 / coupling, fixcm=False, rng=generator)
-
-
-MODEL_FAILURES = (
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    ValueError,
-    TaskFailed,
-)
-"""What a model, or the search for neighbours, raises on a frame that makes no sense; torch raises RuntimeError for
-almost everything, ASE's CalculatorError is one too, numpy's LinAlgError is a ValueError."""
-
-
-def _run(
-    dynamics: Any,
-    atoms: Atoms,
-    degrees: int,
-    steps: int,
-    recorder: Recorder,
-) -> None:
-    """Let the recorder see each step; a model that answered at the start and fails later ends the run.
-
-    Raises:
-        RuntimeError, MemoryError: if memory ran out with a sane frame: that is the machine's fault.
-        NotImplementedError: if the model lacks what the dynamics asks of it.
-    """
-    answered = False
-    try:
-        for _ in dynamics.irun(steps):
-            if not recorder.see(_state(dynamics.nsteps, atoms, degrees)):
-                return
-            answered = True
-    except NotImplementedError:
-        raise
-    except MODEL_FAILURES as error:
-        if not answered or (out_of_memory(error) and _sane(recorder, atoms, dynamics.nsteps, degrees)):
-            raise
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        recorder.stop(f"the model failed after step {dynamics.nsteps}: {reason}")
-
-
-def _sane(recorder: Recorder, atoms: Atoms, step: int, degrees: int) -> bool:
-    """Whether the checks find nothing wrong with positions and velocities (there are no forces to look at)."""
-    temperature = 2.0 * float(atoms.get_kinetic_energy()) / (degrees * BOLTZMANN_EV_PER_K)
-    try:
-        return recorder.problem(State(step, atoms, recorder.energy, temperature)) is None
-    except MODEL_FAILURES:
-        return False
-
-
-def _state(step: int, atoms: Atoms, degrees: int) -> State:
-    forces = atoms.get_forces(apply_constraint=False)
-    return State(
-        step=step,
-        frame=atoms,
-        energy=float(atoms.get_potential_energy()),
-        temperature_K=2.0 * float(atoms.get_kinetic_energy()) / (degrees * BOLTZMANN_EV_PER_K),
-        max_force=float(np.linalg.norm(forces, axis=1).max()),
-    )

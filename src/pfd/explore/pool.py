@@ -51,4 +51,4 @@ def pool_of(frames: list[Atoms], settings: PoolSettings) -> Trajectory:
     if settings.max_frames is not None and settings.max_frames < len(frames):
         chosen = np.linspace(0, len(frames) - 1, settings.max_frames).round().astype(int)
         frames = [frames[index] for index in chosen]
-    return Trajectory(tuple(frames), finished=True, stop_reason=None, steps_done=0, mean_temperature_K=0.0)
+    return Trajectory(tuple(frames), finished=True, stop_reason=None, steps_done=0, mean_temperature_K=None)

@@ -1,9 +1,12 @@
-"""Settings of exploration: groups of molecular dynamics runs, or pools of frames that exist already."""
+"""What the groups of exploration have in common, and the settings of molecular dynamics and of pools of frames."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -11,6 +14,9 @@ from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from pfd.explore.job import Job
+    from pfd.explore.trajectory import Trajectory
 
 Temperature = Annotated[float, Field(gt=0)]
 Index = Annotated[int, Field(ge=0)]
@@ -41,22 +47,56 @@ class StopSettings(Settings):
     student's own MD keeps some, because its teacher labels them for nothing."""
 
 
-class MDSettings(Settings):
-    """Molecular dynamics on a grid of structures, temperatures, pressures and replicas."""
+class Explorer(Settings):
+    """A group that follows the forces of a model. A method is one subclass: its settings, and ``run``."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+    dynamics: ClassVar[bool] = False
+    """Whether it shows how a model behaves when it is used: then the student's own run of it judges the student."""
+    shaped_by: ClassVar[str]
+    """The key that decides which structures it can start from."""
 
-    method: Literal["md"] = "md"
-    """Molecular dynamics."""
+    replicas: int = Field(default=1, ge=1)
+    """Runs from each structure at the same conditions, each with random numbers of its own."""
+    structures: tuple[Index, ...] | None = Field(default=None, min_length=1)
+    """Which starting structures, counted from 0; None is all."""
+    with_: Literal["current", "student"] = Field(default="current", alias="with")
+    """Whose forces: those of the model that explores in this loop, or of the student (once there is one)."""
+    stop: StopSettings = StopSettings()
+    """When a run is ended early, and what is no frame to keep."""
+
+    @abstractmethod
+    def run(self, job: Job) -> Trajectory:
+        """Explore from one structure at one of the conditions."""
+
+    def conditions(self) -> list[tuple[float | None, float | None]]:
+        """Temperature (K) and pressure (GPa) of its runs; None where that means nothing."""
+        return [(None, None)]
+
+    @property
+    def needs_lammps(self) -> bool:
+        """Whether it can only follow a model that has a pair style in LAMMPS."""
+        return False
+
+    def require(self, frame: Atoms) -> None:
+        """Refuse a structure that it cannot start from.
+
+        Raises:
+            DataError: if it cannot.
+        """
+
+
+class DynamicsSettings(Explorer):
+    """What all molecular dynamics has in common."""
+
+    dynamics: ClassVar[bool] = True
+    shaped_by: ClassVar[str] = "ensemble"
+
     ensemble: Literal["nve", "nvt", "npt"] = "nvt"
     """nvt: fixed cell, the most robust; npt: also the cell moves (bulk only); nve: neither is coupled to a bath."""
     thermostat: Literal["langevin", "bussi"] | None = None
     """Of nvt. None is langevin: it acts on each atom, so that even a small stiff crystal reaches equipartition and a
     model's local hot spots are cooled; bussi scales all velocities and leaves the dynamics almost untouched."""
-    temperatures_K: tuple[Temperature, ...] = Field(min_length=1)
-    """Temperatures, K; one trajectory each."""
-    pressures_GPa: tuple[float, ...] = Field(default=(0.0,), min_length=1)
-    """Pressures of npt, GPa, positive compresses; one trajectory each."""
     cell: Literal["full", "isotropic"] | None = None
     """How the cell moves in npt. None is full: all lengths and angles, for crystals; isotropic is for liquids and
     glasses, whose cells have no restoring force against shear."""
@@ -69,32 +109,15 @@ class MDSettings(Settings):
     """Time steps of each trajectory, equilibration included."""
     every: int = Field(default=10, ge=1)
     """Steps between kept frames: closer ones are almost copies."""
-    equilibrate_steps: int | None = Field(default=None, ge=0)
-    """Steps at the beginning of which no frame is kept. None is a quarter of ``steps``."""
-    replicas: int = Field(default=1, ge=1)
-    """Trajectories of each structure at the same conditions, with velocities of their own."""
-    structures: tuple[Index, ...] | None = Field(default=None, min_length=1)
-    """Which starting structures, counted from 0; None is all."""
-    with_: Literal["current", "student"] = Field(default="current", alias="with")
-    """Whose forces: those of the model that explores in this loop, or of the student (once there is one)."""
-    stop: StopSettings = StopSettings()
-    """When a trajectory is ended early."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> MDSettings:
-        if self.ensemble != "npt" and any(self.pressures_GPa):
-            raise ValueError(f"pressures_GPa act in npt only, and the ensemble is {self.ensemble}")
+    def _of_the_ensemble(self) -> DynamicsSettings:
         if self.ensemble != "npt" and self.cell:
             raise ValueError(f"the cell moves in npt only, and the ensemble is {self.ensemble}")
         if self.ensemble != "nvt" and self.thermostat:
             raise ValueError(f"thermostat is a choice of nvt only, and the ensemble is {self.ensemble}")
         if self.ensemble == "nve" and self.coupling_fs:
             raise ValueError("coupling_fs is of a thermostat, and nve has none")
-        for name in ("temperatures_K", "pressures_GPa", "structures"):
-            values = getattr(self, name) or ()
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"{name} holds {twice[0]:g} twice; for more trajectories at it write replicas")
         if self.steps - self.equilibration < self.every:
             raise ValueError(
                 f"no frame is kept: {self.steps} steps less {self.equilibration} of equilibration are fewer than "
@@ -105,7 +128,7 @@ class MDSettings(Settings):
     @property
     def equilibration(self) -> int:
         """Steps at the beginning of which no frame is kept."""
-        return self.steps // 4 if self.equilibrate_steps is None else self.equilibrate_steps
+        return 0
 
     @property
     def coupling(self) -> float:
@@ -118,12 +141,87 @@ class MDSettings(Settings):
             return self.timestep_fs
         return 0.5 if (frame.numbers == 1).any() else 1.0
 
+    def ramp(self) -> tuple[float, ...] | None:
+        """Temperatures (K) that the bath goes through, in stretches of equal length; None if it stays as it is."""
+        return None
+
+    def require(self, frame: Atoms) -> None:
+        """See ``Explorer.require``."""
+        from pfd.explore.md import degrees_of_freedom, require_bulk
+
+        require_bulk(frame, self)
+        degrees_of_freedom(frame)
+
+
+class GridSettings(DynamicsSettings):
+    """Dynamics on a grid of temperatures and pressures."""
+
+    temperatures_K: tuple[Temperature, ...] = Field(min_length=1)
+    """Temperatures, K; one trajectory each."""
+    pressures_GPa: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    """Pressures of npt, GPa, positive compresses; one trajectory each."""
+    equilibrate_steps: int | None = Field(default=None, ge=0)
+    """Steps at the beginning of which no frame is kept. None is a quarter of ``steps``."""
+
+    @model_validator(mode="after")
+    def _grid(self) -> GridSettings:
+        if self.ensemble != "npt" and any(self.pressures_GPa):
+            raise ValueError(f"pressures_GPa act in npt only, and the ensemble is {self.ensemble}")
+        for name in ("temperatures_K", "pressures_GPa", "structures"):
+            refuse_twice(name, getattr(self, name) or ())
+        return self
+
+    @property
+    def equilibration(self) -> int:
+        """Steps at the beginning of which no frame is kept."""
+        return self.steps // 4 if self.equilibrate_steps is None else self.equilibrate_steps
+
+    def conditions(self) -> list[tuple[float | None, float | None]]:
+        """See ``Explorer.conditions``."""
+        pressures = self.pressures_GPa if self.ensemble == "npt" else (None,)
+        return list(product(self.temperatures_K, pressures))
+
+
+class MDSettings(GridSettings):
+    """Molecular dynamics on a grid of structures, temperatures, pressures and replicas."""
+
+    method: Literal["md", "lammps"] = "md"
+    """md: in LAMMPS if the model has a pair style there, else in ASE. lammps: in LAMMPS, and refused if the model (of
+    ``with``) has none; only before there is a student, its teacher may have to run in ASE."""
+
+    @property
+    def needs_lammps(self) -> bool:
+        """See ``Explorer.needs_lammps``."""
+        return self.method == "lammps"
+
+    def run(self, job: Job) -> Trajectory:
+        """Run the trajectory where the model runs."""
+        if job.potential is not None:
+            from pfd.explore.lammps_md import run_md_in_lammps
+
+            return run_md_in_lammps(job.structure, job.potential, self, **job.conditions(), **job.how())
+        from pfd.explore.md import run_md
+
+        return run_md(job.structure, job.calculator(), self, **job.conditions(), **job.how())
+
+
+def refuse_twice(name: str, values: Sequence[float]) -> None:
+    """Refuse a grid that names a value twice.
+
+    Raises:
+        ValueError: naming it.
+    """
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{name} holds {twice[0]:g} twice; for more trajectories at it write replicas")
+
 
 class PoolSettings(Settings):
     """Candidates from a file instead of dynamics: active learning on frames that exist."""
 
     method: Literal["pool"] = "pool"
     """A pool of frames."""
+    dynamics: ClassVar[bool] = False
     file: Path
     """The file; a relative path starts at the input file's folder."""
     format: str | None = None
@@ -132,7 +230,3 @@ class PoolSettings(Settings):
     """Keys under which the file holds labels, if they are not ``energy``, ``forces``, ``stress`` or ``REF_*``."""
     max_frames: int | None = Field(default=None, ge=1)
     """Take at most this many, evenly spaced over the file; None takes all."""
-
-
-GroupSettings = Annotated[MDSettings | PoolSettings, Field(discriminator="method")]
-"""One group of a stage."""

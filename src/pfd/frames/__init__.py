@@ -1,7 +1,7 @@
 """Frames: read, write, validate, de-duplicate, perturb, build, split without leakage."""
 
 from pfd.frames.energy_shift import EnergyShift, fit_energy_shift
-from pfd.frames.frame import MODEL_FORCE_KEY, frame_id, is_bulk, with_origin
+from pfd.frames.frame import EXPLORED_WITH_KEY, MODEL_ENERGY_KEY, MODEL_FORCE_KEY, frame_id, is_bulk, with_origin
 from pfd.frames.io import read_frames, write_frames
 from pfd.frames.labels import (
     Labels,
@@ -15,6 +15,8 @@ from pfd.frames.labels import (
 )
 
 __all__ = [
+    "EXPLORED_WITH_KEY",
+    "MODEL_ENERGY_KEY",
     "MODEL_FORCE_KEY",
     "EnergyShift",
     "Labels",

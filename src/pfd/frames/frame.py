@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 MODEL_FORCE_KEY = "model_max_force_eV_per_A"
 """In the ``info`` of a frame of MD: largest force on any atom that the exploring model gave, eV/Å; the gate
 reads it."""
+MODEL_ENERGY_KEY = "model_energy_eV"
+"""Likewise: the energy that the exploring model gave, eV."""
+EXPLORED_WITH_KEY = "explored_with"
+"""Likewise: which model that was; energies of two models have no common zero."""
 STATE_KEYS = ("charge", "spin")
 """The electronic state asked for: total charge (e), and spin multiplicity 2S+1."""
 READER_NOTES = ("spacegroup", "unit_cell", "occupancy", "comment", "spacegroup_kinds")

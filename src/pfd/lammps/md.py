@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -41,7 +43,7 @@ def run_lammps_md(
     steps: int,
     every: int,
     timestep_fs: float = 1.0,
-    temperature_K: float = 300.0,
+    temperatures_K: Sequence[float] = (300.0,),
     pressure_GPa: float = 0.0,
     thermostat: Thermostat = "langevin",
     barostat: Barostat = "full",
@@ -61,7 +63,8 @@ def run_lammps_md(
         steps: how many steps; frames are stored up to the last multiple of ``every``.
         every: steps between stored frames.
         timestep_fs: time step, fs.
-        temperature_K: target temperature, K (nvt, npt).
+        temperatures_K: target temperature, K (nvt, npt); of several, the bath goes from one to the next in stretches
+            of equal length.
         pressure_GPa: target pressure, GPa, positive compresses (npt).
         thermostat: ``langevin``, or ``bussi`` (Bussi, Donadio and Parrinello, J. Chem. Phys. 126, 014101 (2007)).
         barostat: ``full`` moves all six cell parameters (crystals), ``isotropic`` the volume only (liquids, glasses).
@@ -75,36 +78,73 @@ def run_lammps_md(
         ModelError: if the potential does not know an element.
         TaskFailed: if LAMMPS stops (atoms lost, for example); the frames yielded before are good.
     """
-    if steps < 0 or every < 1 or timestep_fs <= 0.0 or temperature_K < 0.0:
-        raise SettingError(f"no MD of {steps} steps, stored every {every}, of {timestep_fs} fs at {temperature_K} K")
+    if steps < 0 or every < 1 or timestep_fs <= 0.0 or not temperatures_K or min(temperatures_K) < 0.0:
+        at = ", ".join(f"{temperature:g}" for temperature in temperatures_K)
+        raise SettingError(f"no MD of {steps} steps, stored every {every}, of {timestep_fs} fs at {at} K")
     if ensemble == "npt" and not frame.pbc.all():
         raise SettingError("npt needs a frame that is periodic in all directions", hint="use nvt for this frame")
     fixed = _fixed_atoms(frame)
     if ensemble == "npt" and len(fixed):
         raise DataError("npt cannot keep atoms fixed while the cell moves", hint="use nvt, or free the atoms")
-    integrators = _integrators(
+    fixes = partial(
+        _integrators,
         ensemble=ensemble,
         thermostat=thermostat,
         barostat=barostat,
-        temperature_K=temperature_K,
         pressure_GPa=pressure_GPa,
         damping_ps=(thermostat_time_fs / 1000.0, barostat_time_fs / 1000.0),
         seed=seed,
     )
-    commands = [*_groups(fixed, len(frame)), f"timestep {timestep_fs / 1000.0!r}", *integrators]
-    return _trajectory(potential, frame, commands, range(every, steps + 1, every))
+    commands = [*_groups(fixed, len(frame)), f"timestep {timestep_fs / 1000.0!r}"]
+    ends = [*temperatures_K] if len(temperatures_K) > 1 else [temperatures_K[0]] * 2
+    shares = _shares(every, steps, len(ends) - 1)
+    stretches = [
+        _Stretch(fixes(begin_K=begin, end_K=end), stored)
+        for (begin, end), stored in zip(pairwise(ends), shares, strict=True)
+    ]
+    return _trajectory(potential, frame, commands, stretches)
 
 
-def _trajectory(potential: LammpsPotential, frame: Atoms, commands: list[str], stored: range) -> Iterator[StoredFrame]:
+class _Stretch(NamedTuple):
+    """Steps with one set of fixes, and when frames are stored: after each of ``stored``, the last of which ends it."""
+
+    fixes: list[str]
+    stored: range
+
+
+def _shares(every: int, steps: int, count: int) -> list[range]:
+    """The stored steps, in so many stretches of the same length (as far as that goes)."""
+    total = steps // every
+    ends = [round(total * part / count) for part in range(count + 1)]
+    return [range(every * (begin + 1), every * end + 1, every) for begin, end in pairwise(ends)]
+
+
+def _trajectory(
+    potential: LammpsPotential, frame: Atoms, commands: list[str], stretches: list[_Stretch]
+) -> Iterator[StoredFrame]:
     with LammpsSession(potential, free_boundary="s") as session:
         session.place(frame)
         for command in commands:
             session.command(command)
-        session.command("run 0 post no")
-        yield _stored(session, 0)
-        for step in stored:
-            session.command(f"run {stored.step} pre {'yes' if step == stored.start else 'no'} post no")
-            yield _stored(session, step)
+        for number, (fixes, stored) in enumerate(stretches):
+            for command in fixes:
+                session.command(command)
+            if number == 0:
+                session.command("run 0 post no")
+                yield _stored(session, 0)
+            for step in stored:
+                new = "yes" if step == stored.start else "no"
+                ramp = f"start {stored.start - stored.step} stop {stored[-1]}"
+                session.command(f"run {stored.step} pre {new} post no {ramp}")
+                yield _stored(session, step)
+            if number < len(stretches) - 1:
+                for fix in _names(fixes):
+                    session.command(f"unfix {fix}")
+
+
+def _names(commands: list[str]) -> list[str]:
+    """The fixes that these commands make."""
+    return [command.split()[1] for command in commands if command.startswith("fix ")]
 
 
 def _fixed_atoms(frame: Atoms) -> np.ndarray:
@@ -143,14 +183,15 @@ def _integrators(
     ensemble: Ensemble,
     thermostat: Thermostat,
     barostat: Barostat,
-    temperature_K: float,
+    begin_K: float,
+    end_K: float,
     pressure_GPa: float,
     damping_ps: tuple[float, float],
     seed: int,
 ) -> list[str]:
-    """The fixes of an ensemble; LAMMPS wants a seed of at least 1."""
+    """The fixes of an ensemble, from one temperature to another; LAMMPS wants a seed of at least 1."""
     start = seed % 899_999_999 + 1
-    bath = f"{temperature_K!r} {temperature_K!r} {damping_ps[0]!r}"
+    bath = f"{begin_K!r} {end_K!r} {damping_ps[0]!r}"
     if ensemble == "npt":
         pressure_bar = pressure_GPa * BAR_PER_GPA
         cell = "tri" if barostat == "full" else "iso"

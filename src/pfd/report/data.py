@@ -136,6 +136,7 @@ class ReportData(Settings):
     iterations: tuple[IterationResult, ...] = ()
     """All iterations, oldest first."""
     rejected: tuple[RejectedLabel, ...] = ()
+    kept_labels: int = 0
     """Labels that were refused."""
     trajectories: tuple[TrajectoryResult, ...] = ()
     """Trajectories run so far."""

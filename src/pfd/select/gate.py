@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pfd.frames import MODEL_FORCE_KEY, frame_id, labels_of
+from pfd.frames import EXPLORED_WITH_KEY, MODEL_ENERGY_KEY, MODEL_FORCE_KEY, frame_id, labels_of
 from pfd.frames.fingerprint import near_pairs
 from pfd.frames.neighbours import closest_contact
 from pfd.select.settings import GateSettings
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-MODEL_ENERGY_KEY = "model_energy_eV"
-"""In a frame's info: the energy that the exploring model gave, eV."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,16 @@ def pass_gate(candidates: Sequence[Atoms], reference: Sequence[Atoms], settings:
 
 
 def _within_window(candidates: Sequence[Atoms], sane: Sequence[int], window: float | None) -> list[int]:
-    """Those whose energy per atom is not known, or near the median of the candidates of the same composition."""
+    """Those whose energy per atom is not known, or near the median of its like: same composition, same model."""
     if window is None:
         return list(sane)
-    known: dict[str, dict[int, float]] = defaultdict(dict)
+    known: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for index in sane:
         energy = _model_energy(candidates[index])
         if energy is not None:
             composition = candidates[index].symbols.formula.reduce()[0].format("hill")
-            known[composition][index] = energy / len(candidates[index])
+            model = str(candidates[index].info.get(EXPLORED_WITH_KEY, ""))
+            known[composition, model][index] = energy / len(candidates[index])
     outside = set()
     for energies in known.values():
         values = np.array([*energies.values()])

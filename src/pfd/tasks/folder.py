@@ -204,6 +204,11 @@ class TaskFolder:
         if result is not None and result.status == "failed":
             (self.path / "result.json").unlink(missing_ok=True)
 
+    def input(self, name: str) -> Artifact:
+        """One input, with the digest that it had when the task was made."""
+        entry = self.task()["inputs"][name]
+        return Artifact((self.path / entry["path"]).resolve(), entry["sha256"])
+
     def output(self, name: str) -> Artifact:
         """One output of a finished task, with the digest that its result states.
 

@@ -71,6 +71,10 @@ class Budget:
         """True if no further label may be asked for."""
         return self.left() == 0
 
+    def asked_for(self, frame: str) -> bool:
+        """True if this submission has asked for that frame (by id)."""
+        return frame in self._asked
+
     def ask(self, frames: Iterable[str]) -> None:
         """Count frames (by id) as asked for; a frame counts once."""
         self._asked.update(frames)

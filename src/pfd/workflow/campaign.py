@@ -15,6 +15,7 @@ from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.earlier import Earlier
 from pfd.workflow.label_model import adopt_label_model
 from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
@@ -30,11 +31,15 @@ class Campaign:
         run: the run folder.
         resolved: the input.
         until: a step after which the run pauses, or None.
+        earlier: what the run folder held before the input was edited.
     """
 
-    def __init__(self, run: RunFolder, resolved: ResolvedInput, until: str | None = None) -> None:
+    def __init__(
+        self, run: RunFolder, resolved: ResolvedInput, until: str | None = None, earlier: Earlier | None = None
+    ) -> None:
         self.run, self.resolved, self.until = run, resolved, until
         self.input = resolved.input
+        self._earlier = earlier if resolved.campaign.keep_labels else None
         self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
         self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
         self.models: dict[str, Artifact] = {}
@@ -109,7 +114,7 @@ class Campaign:
         assert self.input.finetune is not None
         label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
         binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model)
-        loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome)
+        loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier)
         brought = self._brought(binding) if self.input.data else []
         return loop.execute(brought, self.input.finetune.initial == "label")
 

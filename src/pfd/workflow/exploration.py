@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pfd.config.reading import source_path
+from pfd.explore.groups import ExplorerSettings
 from pfd.explore.plan import TrajectoryPlan, group_name
-from pfd.explore.settings import MDSettings, PoolSettings
+from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
@@ -32,17 +33,17 @@ class Exploration:
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
     def plan(self, stage: int) -> list[dict[str, Any]]:
-        """The stage's trajectories: group, structure, temperature_K, pressure_GPa, replica of each; pools apart."""
+        """The stage's runs: group, structure, temperature_K, pressure_GPa, replica of each; pools apart."""
         if stage not in self._plans:
             groups = [group.model_dump(mode="json") for group in self._groups(stage)]
             spec = TaskSpec("plan", {"groups": groups}, {"structures": self._structures})
             folder = self._run.one(f"{self._binding.name}/stage-{stage}/plan", spec)
             text = (folder.path / "outputs" / "plan.json").read_text(encoding="utf-8")
-            self._plans[stage] = [entry for entry in json.loads(text) if entry["structure"] is not None]
+            self._plans[stage] = [entry for entry in json.loads(text) if not entry["pool"]]
         return self._plans[stage]
 
     def specs(self, stage: int, model: Artifact, purpose: str, student: Artifact | None = None) -> list[TaskSpec]:
-        """One task per trajectory and per pool of the stage; ``purpose`` enters the identity, and with it the seed.
+        """One task per run and per pool of the stage; ``purpose`` enters the identity, and with it the seed.
 
         Args:
             stage: its number.
@@ -53,18 +54,20 @@ class Exploration:
         plan = self.plan(stage)
         hotter = getattr(self._binding.settings, "hotter", 1.0)
         if hotter > 1.0:
-            plan = plan + [entry | {"temperature_K": hotter * entry["temperature_K"]} for entry in plan]
+            warm = [entry for entry in plan if entry["temperature_K"] is not None]
+            plan = plan + [entry | {"temperature_K": hotter * entry["temperature_K"]} for entry in warm]
         specs = [self._trajectory(stage, entry, model, purpose, student) for entry in plan]
         return specs + [self._pool(stage, number, "explore", purpose) for number in self._pools(stage)]
 
     def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:
-        """The stage's trajectories with the student's forces, ``own_md_factor`` times as long.
+        """The stage's dynamics with the student's forces, ``own_md_factor`` times as long.
 
-        Where one fails, the frames on the way there are kept: its teacher will label them. Pools say nothing about its
-        dynamics.
+        Where one fails, the frames on the way there are kept: its teacher will label them. Pools, and methods that are
+        no dynamics, say nothing about it.
         """
         factor = getattr(self._binding.settings, "own_md_factor", 1)
-        return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in self.plan(stage)]
+        moving = [entry for entry in self.plan(stage) if self._groups(stage)[entry["group"]].dynamics]
+        return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in moving]
 
     def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
         """One trajectory for every structure and condition of every stage, of which only the test set is made."""
@@ -104,14 +107,15 @@ class Exploration:
         for stage in range(len(self._binding.settings.explore)):
             for entry in self.plan(stage):
                 condition = (stage, entry["group"], entry["temperature_K"], entry["pressure_GPa"])
-                chosen.setdefault(condition, {})[sources[entry["structure"]]] = (stage, entry)
+                source = entry["formula"] or sources[entry["structure"]]
+                chosen.setdefault(condition, {})[source] = (stage, entry)
         return [(*entry, len(by_source)) for by_source in chosen.values() for entry in by_source.values()]
 
     def _test_pools(self) -> list[tuple[int, int]]:
         stages = range(len(self._binding.settings.explore))
         return [(stage, number) for stage in stages for number in self._pools(stage)]
 
-    def _groups(self, stage: int) -> tuple[MDSettings | PoolSettings, ...]:
+    def _groups(self, stage: int) -> tuple[ExplorerSettings | PoolSettings, ...]:
         return self._binding.settings.explore[stage]
 
     def _pools(self, stage: int) -> list[int]:
@@ -127,14 +131,16 @@ class Exploration:
         factor: int = 1,
     ) -> TaskSpec:
         group = self._groups(stage)[entry["group"]]
-        assert isinstance(group, MDSettings)
+        assert not isinstance(group, PoolSettings)
         if group.with_ == "student" and student is not None:
             model = student
         settings = group.model_dump(mode="json")
         if student is not None and model is student:
             settings["stop"]["onset_frames"] = max(group.stop.onset_frames, STUDENT_ONSET_FRAMES)
+        if isinstance(group, DynamicsSettings):
+            settings |= {"steps": factor * group.steps, "every": factor * group.every}
         parameters = {
-            "group": settings | {"steps": factor * group.steps, "every": factor * group.every},
+            "group": settings,
             "trajectory": entry,
             "stage": stage,
             "name": f"{purpose}-s{stage}-{TrajectoryPlan.model_validate(entry).name}",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from pfd.errors import TaskFailed
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
+from pfd.tasks.steps.labelling import read_record, verdict
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
+from pfd.workflow.ledger import frame_and_level
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.run_folder import ROUNDING, RunFolder
 
@@ -57,6 +59,40 @@ class Labelling:
         self._outcome.rejected += [{"id": name, "reason": why} for name, why in rejected.items() if name not in told]
         self._require_success(next(iter(chosen), ""), next(iter(rejected.values()), "tasks were lost"))
         return judged
+
+    def earlier(self, place: str, identities: Collection[str]) -> TaskFolder | None:
+        """Labels of earlier inputs that may be trained on as well; from now on they count as asked for.
+
+        Those are the labels that this input would make of the same frames, that its rules accept, and that this
+        submission has not asked for itself.
+
+        Args:
+            place: folder of the task that judges them.
+            identities: label tasks to look among.
+
+        Returns:
+            The task that judged them, or None if there are none.
+        """
+        assert self._budget.ledger is not None
+        kept: dict[str, TaskFolder] = {}
+        for folder in self._budget.ledger.folders():
+            if folder.task()["identity"] not in identities or not folder.done():
+                continue
+            name = _frame_of(folder)
+            if not self._budget.asked_for(name) and self._would_do(folder):
+                kept.setdefault(name, folder)
+        if not kept:
+            return None
+        self._budget.ask(kept)
+        self._budget.spend(kept.values())
+        self._budget.accept(kept)
+        return self._judge(f"{place}/label", list(kept.values()))[0]
+
+    def _would_do(self, folder: TaskFolder) -> bool:
+        """True if a label is the one that this input would make, and is accepted."""
+        mine = self._binding.label(folder.input("frame")).identity()
+        record = read_record(folder.path / "outputs" / "label")
+        return frame_and_level(folder) == mine and not verdict(record, self._binding.accept)
 
     def _specs(self, selection: TaskFolder) -> list[TaskSpec]:
         frames = sorted((selection.path / "outputs" / "frames").iterdir())

@@ -60,11 +60,11 @@ class Ledger:
         """
         tried: dict[str, list[TaskFolder]] = {}
         for folder in self.folders():
-            tried.setdefault(_frame_and_level(folder), []).append(folder)
+            tried.setdefault(frame_and_level(folder), []).append(folder)
         return [_settled(spec, aids, tried.get(spec.identity(), [])) for spec in specs]
 
 
-def _frame_and_level(folder: TaskFolder) -> str:
+def frame_and_level(folder: TaskFolder) -> str:
     """The identity that the task would have as the frame's first try."""
     task = folder.task()
     content = {key: task[key] for key in ("format", "step", "parameters", "inputs")}

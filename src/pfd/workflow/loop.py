@@ -13,6 +13,7 @@ from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
@@ -34,6 +35,7 @@ class Loop:
         budget: caps on labels.
         until: a step after which the run pauses, or None.
         outcome: where iterations, trajectories and rejected labels are noted; written after each iteration.
+        earlier: labels of earlier inputs that are to stay in use.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Loop:
         budget: Budget,
         until: str | None,
         outcome: Outcome,
+        earlier: Earlier | None = None,
     ) -> None:
         self.run, self.binding, self.budget, self.until, self.outcome = run, binding, budget, until, outcome
         self.explorer = Exploration(run, binding, structures)
@@ -51,6 +54,7 @@ class Loop:
         self.state = LoopState()
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
+        self._earlier = earlier
 
     def execute(self, brought: list[Artifact], label_start: bool, candidates: Sequence[Artifact] = ()) -> LoopState:
         """Run iterations until the decision ends the loop.
@@ -130,7 +134,7 @@ class Loop:
         """
         if not self.binding.student:
             return self.state.model or self.binding.teacher
-        dynamics = any(self.explorer.plan(stage) for stage in range(len(self.binding.settings.explore)))
+        dynamics = any(group.dynamics for stage in self.binding.settings.explore for group in stage)
         return None if dynamics else self.state.model
 
     def _pause_after(self, step: str) -> None:
@@ -153,15 +157,40 @@ class Loop:
 
     def _select(self, place: str, explored: list[TaskFolder]) -> TaskFolder:
         own = [folder.output("trajectory.extxyz") for folder in explored]
-        inputs = _numbered("trajectory", own + self._candidates)
+        trajectories = own + self._candidates
         self._candidates = []
+        spec = self._select_spec(trajectories)
+        if self._earlier is not None and self.run.identity(spec) not in self._earlier.selections:
+            self._join_earlier(f"{place}/earlier", self.run.identity(spec), self._earlier)
+            spec = self._select_spec(trajectories)
+        return self.run.one(f"{place}/select", spec)
+
+    def _select_spec(self, trajectories: list[Artifact]) -> TaskSpec:
+        inputs = _numbered("trajectory", trajectories)
         inputs |= _numbered("reference", list(self.state.dataset.inputs().values()))
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
         limit = min(settings.max_frames, self.budget.left(reserve))
         parameters = {"settings": settings.model_dump(mode="json"), "limit": limit}
-        spec = TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
-        return self.run.one(f"{place}/select", spec)
+        return TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
+
+    def _join_earlier(self, place: str, selection: str, earlier: Earlier) -> None:
+        """Train on labels of earlier inputs as well, from the first selection on that was not made before the edit.
+
+        Up to there the run goes the way that it went, joins of earlier edits included; a selection that is new knows of
+        all labels.
+        """
+        labels = earlier.joined.get(selection)
+        if labels is None:
+            labels, self._earlier = earlier.labels, None
+        judged = self._labelling.earlier(place, labels)
+        if judged is None:
+            return
+        file = Artifact.of(judged.output("label").path / "labelled.extxyz")
+        self._collect(f"{place}/collect", [], {"extra0": file})
+        frames = len(read_frames(file.path))
+        self.outcome.kept_labels += frames
+        self.run.journal.write(JOINED, selection=selection, labels=sorted(labels), frames=frames)
 
     def _sample_test(self, explored: list[TaskFolder]) -> TaskFolder:
         wanted = [count for folder, count in zip(explored, self.explorer.test_counts(), strict=True) if folder.done()]

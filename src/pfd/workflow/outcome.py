@@ -57,6 +57,8 @@ class Outcome:
     iterations: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     trajectories: list[dict[str, Any]] = field(default_factory=list)
+    kept_labels: int = 0
+    """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
     user_test: dict[str, Any] | None = None
     """Of the user's own test set: ``frames``, ``in_training`` (how many were trained on), and force RMSE ``apart``."""
 
@@ -112,6 +114,7 @@ class Outcome:
             "anchor": {"name": "Stillinger-Weber", "us_per_atom_step": self.anchor_us} if self.anchor_us else None,
             "iterations": self.iterations,
             "rejected": self.rejected,
+            "kept_labels": self.kept_labels,
             "trajectories": self.trajectories,
             "user_test": self.user_test,
             "citations": sorted({model.card["source"] for model in self.models.values() if model.card["source"]}),
@@ -139,7 +142,7 @@ class Outcome:
         return {
             "models": models,
             "speedup_student_over_teacher": self._speedup(),
-            "labels": self.budget.counts(),
+            "labels": self.budget.counts() | {"kept": self.kept_labels},
             "user_test": self.user_test,
             "iterations": len(self.iterations),
         }

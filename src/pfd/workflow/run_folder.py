@@ -111,14 +111,20 @@ class RunFolder:
             if str(folder.path) in lost:
                 folder.give_up(lost[str(folder.path)])
 
+    def identity(self, spec: TaskSpec) -> str:
+        """The identity under which this run performs a task."""
+        return self._seeded(spec).identity()
+
+    def _seeded(self, spec: TaskSpec) -> TaskSpec:
+        return spec.seeded(self._seed) if STEPS[spec.step].seeded else spec
+
     def superseded(self) -> list[str]:
         """Task folders of the run that this submission did not use, relative to the run folder."""
         unused = set(self._index) - set(self.used)
         return sorted(os.path.relpath(self._index[identity].path, self.path) for identity in unused)
 
     def _folder(self, place: str, number: int, spec: TaskSpec) -> TaskFolder:
-        if STEPS[spec.step].seeded:
-            spec = spec.seeded(self._seed)
+        spec = self._seeded(spec)
         identity = spec.identity()
         known = self._index.get(identity)
         if known is None or not known.done():

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from pfd.frames import read_frames, write_frames
+from pfd.frames import EXPLORED_WITH_KEY, read_frames, write_frames
 from pfd.tasks.context import TaskContext
+from pfd.tasks.steps.labelling import level_of_model
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pfd.explore.settings import MDSettings
     from pfd.explore.trajectory import Trajectory
 
 
 def plan(task: TaskContext) -> None:
     """Parameters groups; input structures. Output: plan.json, one entry per trajectory (pools have none)."""
+    from pfd.explore.groups import GroupSettings
     from pfd.explore.plan import plan_trajectories
-    from pfd.explore.settings import GroupSettings
 
     groups = TypeAdapter(list[GroupSettings]).validate_python(task.parameters["groups"])
     count = len(read_frames(task.input("structures"))) if task.has("structures") else 0
@@ -31,10 +31,8 @@ def explore(task: TaskContext) -> None:
 
     Outputs: trajectory.extxyz (the good part), report.json.
     """
-    from pfd.explore.settings import MDSettings
-
     entry = task.parameters["trajectory"]
-    trajectory = _run(task, MDSettings.model_validate(task.parameters["group"]))
+    trajectory = _run(task)
     _write(task, list(trajectory.frames))
     task.write(
         "report.json",
@@ -80,32 +78,38 @@ def _write(task: TaskContext, frames: list[Atoms]) -> None:
     write_frames(task.out("trajectory.extxyz"), frames)
 
 
-def _run(task: TaskContext, group: MDSettings) -> Trajectory:
-    """MD in LAMMPS if the model has a pair style there, else in ASE."""
+def _run(task: TaskContext) -> Trajectory:
+    from pfd.explore.groups import ExplorerSettings
+    from pfd.explore.job import Job
     from pfd.explore.plan import group_name
     from pfd.models.device import device_for
     from pfd.models.family import read_model
     from pfd.models.training import check_elements, make_family
 
+    explorer: ExplorerSettings = TypeAdapter(ExplorerSettings).validate_python(task.parameters["group"])
     entry = task.parameters["trajectory"]
-    start = read_frames(task.input("structures"))[entry["structure"]]
     folder = task.input("model")
     card = read_model(folder).card
-    check_elements(card, [start])
+    start = None
+    if entry["structure"] is not None:
+        start = read_frames(task.input("structures"))[entry["structure"]]
+        check_elements(card, [start])
     family = make_family(card.family)
-    conditions = {"temperature_K": entry["temperature_K"], "pressure_GPa": entry["pressure_GPa"]}
-    how = {
-        "seed": task.seed,
-        "progress": task.progress,
-        "name": task.parameters["name"],
-        "group": group_name(task.parameters["stage"], entry["group"]),
-    }
     device = device_for(family, task.device)
-    potential = family.lammps_potential(folder)
-    if potential is not None:
-        from pfd.explore.lammps_md import run_md_in_lammps
-
-        return run_md_in_lammps(start, potential, group, **conditions, **how)
-    from pfd.explore.md import run_md
-
-    return run_md(start, family.calculator(folder, device), group, **conditions, **how)
+    job = Job(
+        start=start,
+        calculator=lambda: family.calculator(folder, device),
+        potential=family.lammps_potential(folder),
+        formula=entry["formula"],
+        temperature_K=entry["temperature_K"],
+        pressure_GPa=entry["pressure_GPa"],
+        seed=task.seed,
+        name=task.parameters["name"],
+        group=group_name(task.parameters["stage"], entry["group"]),
+        progress=task.progress,
+    )
+    trajectory = explorer.run(job)
+    model = level_of_model(folder)
+    for frame in trajectory.frames:
+        frame.info[EXPLORED_WITH_KEY] = model
+    return trajectory
