@@ -70,7 +70,7 @@ def submit(
 
     Args:
         input_file: YAML or JSON.
-        run: the run folder; ``./<name>`` if not given.
+        run: the run folder; if not given, ``./<name>``, or the folder of the input if that is a run of this name.
         until: ``select``, ``label`` or ``train``: pause after that step of the first iteration that reaches it.
         watch: called with the place of a group of tasks and its progress.
 
@@ -88,11 +88,24 @@ def submit(
     resolved = read_input(Path(input_file))
     for brought in check_input(resolved):
         brought.warn()
-    path = Path(run) if run is not None else Path(resolved.input.name)
+    path = Path(run) if run is not None else run_folder_of(Path(input_file), resolved.input.name)
     take_folder(path, resolved.input.name)
     path = path.resolve()
     with driver_lock(path):
         return _drive(path, resolved, Path(input_file), until, watch)
+
+
+def run_folder_of(input_file: Path, name: str) -> Path:
+    """The run folder of an input if none is named: ``./<name>``, or the folder that the input stands in if it is one.
+
+    A run keeps its input; submitted from there, it goes on and does not begin anew inside itself.
+    """
+    own = input_file.resolve().parent
+    try:
+        content = json.loads((own / "run.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return Path(name)
+    return own if isinstance(content, dict) and content.get("name") == name else Path(name)
 
 
 def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:

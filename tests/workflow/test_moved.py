@@ -50,6 +50,16 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_from(write_input, sma
     assert sorted(file.name for file in (again.path / "inputs").iterdir()) == kept
 
 
+def test_a_run_submitted_from_inside_goes_on(write_input, small, tmp_path, in_process, monkeypatch):
+    del small["distill"]
+    run = pfd.submit(write_input(small), tmp_path / "small")
+    monkeypatch.chdir(run.path)
+    again = pfd.submit("input.yaml")
+    assert again.path == run.path
+    assert not (run.path / "small").exists()
+    assert len(list(run.path.glob("resolved-*.yaml"))) == 1
+
+
 def test_two_kept_files_of_one_name_are_refused(write_input, small, tmp_path):
     resolved = read_input(write_input(small))
     (tmp_path / "Cu.cif").unlink()

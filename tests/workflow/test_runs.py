@@ -162,6 +162,20 @@ def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path
     assert set(run.summary["models"]) == {"pretrained", "student"}
 
 
+def test_a_model_that_cannot_be_timed_loses_nothing(write_input, small, tmp_path, in_process, monkeypatch):
+    def explodes(*_args, **_kwargs):
+        raise TaskFailed("Lost atoms")
+
+    monkeypatch.setattr("pfd.models.speed.calculator_speed_us", explodes)
+    del small["distill"]
+    small["evaluate"]["speed_atoms"] = 32
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.status == "converged"
+    assert run.summary["models"]["finetuned"]["us_per_atom_step"] is None
+    told = [event for event in Journal(run.path / "journal.jsonl").read() if event["event"] == "not_timed"]
+    assert "Lost atoms" in told[0]["message"]
+
+
 def test_two_stages_are_run_in_order(write_input, small, tmp_path):
     del small["distill"]
     hotter = small["finetune"]["explore"][0][0] | {"temperatures_K": [700]}

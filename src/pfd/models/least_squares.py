@@ -12,6 +12,9 @@ Coefficients = Float[np.ndarray, "features"]
 BATCH_ROWS = 4096
 """Rows that are gathered before they are folded into the triangle: the best of memory and speed."""
 
+FULL_RANK = 1e-12
+"""Smallest over largest entry of the triangle's diagonal from which on it is solved directly, twice as fast."""
+
 
 class ReducedRows:
     """Rows x of a linear model and their targets y, reduced to the triangle R of a QR decomposition of [X | y].
@@ -24,6 +27,7 @@ class ReducedRows:
     """
 
     def __init__(self, features: int) -> None:
+        self.features = features
         self.count = 0
         self._triangle = np.zeros((0, features + 1))
         self._waiting: list[np.ndarray] = []
@@ -48,13 +52,21 @@ class ReducedRows:
         Scaled by their columns, all features are shrunk alike, whatever their units; a feature that is zero in all
         rows gets the coefficient zero.
         """
+        from scipy.linalg import solve_triangular
+
         self._fold()
         matrix, target = self._triangle[:, :-1], self._triangle[:, -1]
         norms = np.linalg.norm(matrix, axis=0)
         scale = np.where(norms > 0.0, norms, 1.0)
         features = matrix.shape[1]
         augmented = np.vstack([matrix / scale, np.sqrt(ridge) * np.eye(features)])
-        solution = np.linalg.lstsq(augmented, np.append(target, np.zeros(features)), rcond=None)[0]
+        targets = np.append(target, np.zeros(features))
+        triangle = np.asarray(np.linalg.qr(np.column_stack([augmented, targets]), mode="r"))
+        diagonal = np.abs(np.diag(triangle)[:features])
+        if diagonal.min(initial=np.inf) > FULL_RANK * diagonal.max(initial=0.0):
+            solution = solve_triangular(triangle[:features, :features], triangle[:features, features])
+        else:  # without a ridge, rows may leave coefficients open: the smallest ones will do
+            solution = np.linalg.lstsq(augmented, targets, rcond=None)[0]
         return np.asarray(solution / scale, dtype=float)
 
     def _fold(self) -> None:

@@ -156,6 +156,7 @@ def fit_coefficients(
             weight = median / _rms_force(frame) if relative else 1.0
             sets[index >= len(train)].add(frame, rows, shift, weight)
             progress(0.9 * (index + 1) / total, f"descriptors of {index + 1} of {total} frames")
+    progress(0.95, f"solving for {sets[0].loss.features} coefficients")
     solution = sets[0].loss.solve(settings.ridge)
     record = EpochRecord(
         step=1,

@@ -73,7 +73,7 @@ class Campaign:
         assert reference is not None
         assert reference.test is not None
         if self.input.evaluate.speed_atoms:
-            self._time(reference.test)
+            self._time(structures if self.input.structures else reference.test)
         if self.input.evaluate.test_file is not None:
             self._score_user_set(tuned, distilled)
         self._remove_unpublished()
@@ -212,6 +212,8 @@ class Campaign:
             spec = TaskSpec("time", parameters, {"model": model, "frames": frames}, Resources(cores=1, memory_GB=4.0))
             result = self.run.one(f"evaluate/speed-{key}/time", spec).result()
             assert result is not None
+            if "failed" in result.measured:
+                self.run.journal.write("not_timed", model=key, message=result.measured["failed"])
             self.outcome.add_speed(key, result.measured)
 
     def _publish(self, loop: str, name: str, state: LoopState) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pfd.errors import TaskFailed
 from pfd.frames import read_frames, write_frames
 from pfd.models.device import device_for
 from pfd.models.family import read_model
@@ -56,7 +57,10 @@ def predict(task: TaskContext) -> dict[str, Any]:
 
 
 def time_steps(task: TaskContext) -> dict[str, Any]:
-    """Inputs model, frames (the first is repeated); parameters atoms. Measured: us_per_atom_step and the anchor's."""
+    """Inputs model, frames (the first is repeated); parameters atoms. Measured: us_per_atom_step and the anchor's.
+
+    A model that cannot be timed is no reason to lose what a run has found: us_per_atom_step is None, failed says why.
+    """
     from pfd.models.speed import anchor_speed_us, calculator_speed_us, lammps_speed_us
 
     folder = task.input("model")
@@ -64,11 +68,15 @@ def time_steps(task: TaskContext) -> dict[str, Any]:
     frame = read_frames(task.input("frames"))[0]
     atoms = task.parameters["atoms"]
     potential = family.lammps_potential(folder)
-    if potential is not None:
-        speed = lammps_speed_us(potential, frame, atoms=atoms)
-    else:
-        speed = calculator_speed_us(family.calculator(folder), frame, atoms=atoms)
-    measured = {"us_per_atom_step": speed}
+    measured: dict[str, Any] = {}
+    try:
+        if potential is not None:
+            speed = lammps_speed_us(potential, frame, atoms=atoms)
+        else:
+            speed = calculator_speed_us(family.calculator(folder), frame, atoms=atoms)
+        measured["us_per_atom_step"] = speed
+    except TaskFailed as error:
+        measured |= {"us_per_atom_step": None, "failed": str(error)}
     if not missing_modules(("lammps",)):
         measured["anchor_us_per_atom_step"] = anchor_speed_us(atoms=atoms)
     return measured
