@@ -151,6 +151,9 @@ def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
             if path.is_dir():
                 raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
             there = entry.model_copy(update={"file": path})
+            if entry.interface is not None:
+                other = source_path(resolved, entry.interface.file, f"structures.{index}.interface.file")
+                there = there.model_copy(update={"interface": entry.interface.model_copy(update={"file": other})})
             frames += build_structures([there], Path(), resolved.input.seed)
     return frames
 

@@ -1,4 +1,4 @@
-"""The starting structures of a run: files, supercells and perturbed copies."""
+"""The starting structures of a run: files, slabs, interfaces, supercells, alloys, defects and perturbed copies."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pydantic import Field, model_validator
 
 from pfd.digests import derive_seed
 from pfd.errors import DataError, SettingError
+from pfd.frames.alloy import AlloySettings, build_alloys
 from pfd.frames.ase_reader import read_with_ase
+from pfd.frames.defects import DefectSettings, with_defects
 from pfd.frames.frame import frame_id, with_origin
 from pfd.frames.labels import without_labels
 from pfd.frames.perturb import Style, perturb, repeated
+from pfd.frames.slab import InterfaceSettings, SlabSettings, build_interfaces, cut_slabs
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,48 +56,92 @@ class StructureSettings(Settings):
     """Any file that ASE reads (cif, POSCAR, extxyz ...); a relative path starts at the input file's folder."""
     format: str | None = None
     """ASE's name of the format; None guesses it from the file name."""
+    slab: SlabSettings | None = None
+    """Slabs of the crystal, in its place."""
+    interface: InterfaceSettings | None = None
+    """Interfaces of the crystal with another, in its place."""
     supercell: tuple[Repetition, Repetition, Repetition] = (1, 1, 1)
     """Repetitions along the cell vectors."""
+    alloy: AlloySettings | None = None
+    """Other elements on the sites of the supercell, in its place."""
+    defects: DefectSettings | None = None
+    """Copies with point defects, beside it."""
     perturb: PerturbSettings = PerturbSettings()
-    """Perturbed copies of the supercell."""
+    """Perturbed copies of what has come out so far."""
+
+    @model_validator(mode="after")
+    def _one_surface(self) -> StructureSettings:
+        if self.slab is not None and self.interface is not None:
+            raise ValueError("slab and interface exclude each other; write two entries")
+        return self
 
 
 def build_structures(structures: Sequence[StructureSettings], base: Path, seed: int) -> list[Atoms]:
-    """All starting frames: of each structure of each file the supercell, followed by its perturbed copies.
+    """All starting frames: of each structure of each file what its entry builds, each followed by perturbed copies.
 
-    Each carries the number of the entry it came from as ``info["structure"]``, and hands it down to its trajectories.
+    Built in this order: slab or interface, supercell, alloy, defects, perturbed copies. Each carries the number of the
+    entry it came from as ``info["structure"]``, and hands it down to its trajectories.
 
     Args:
         structures: what the input says.
         base: the folder that relative paths start from.
-        seed: of the perturbations; each structure has a stream of its own, whatever stands beside it.
+        seed: of all that is random; each structure has a stream of its own, whatever stands beside it.
 
     Raises:
         DataError: if a file is missing, empty or cannot be read.
-        SettingError: if a supercell does not fit the periodicity of a structure.
+        SettingError: if what is to be built does not fit a structure.
+        MissingError: if a package is not installed that builds it.
     """
     frames: list[Atoms] = []
     for number, entry in enumerate(structures):
         for index, structure in enumerate(read_starting(base / entry.file, entry.format)):
             try:
-                large = repeated(structure, entry.supercell)
+                variants = _variants(structure, entry, base, seed)
             except SettingError as error:
-                raise SettingError(error.what, where=f"{entry.file}, structure {index}", hint=error.hint) from error
-            wanted = entry.perturb
-            copies = perturb(
-                large,
-                count=wanted.count,
-                displacement_A=wanted.displacement_A,
-                strain=wanted.strain,
-                style=wanted.style,
-                fraction=wanted.fraction,
-                seed=derive_seed(seed, "perturb", frame_id(large), wanted.model_dump(mode="json")),
-            )
-            for frame in (large, *copies):
-                frame.info["parent"] = frame_id(structure)
-                frame.info["structure"] = number
-            frames += [large, *copies]
+                where = f"{entry.file}, structure {index}" + (f": {error.where}" if error.where else "")
+                raise SettingError(error.what, where=where, hint=error.hint) from error
+            built = entry.slab or entry.interface or entry.alloy or entry.defects
+            for variant in variants:
+                source = frame_id(variant) if built else frame_id(structure)
+                for frame in (variant, *_perturbed(variant, entry.perturb, seed)):
+                    frame.info["parent"] = source
+                    frame.info["structure"] = number
+                    frames.append(frame)
     return frames
+
+
+def _variants(structure: Atoms, entry: StructureSettings, base: Path, seed: int) -> list[Atoms]:
+    """What an entry builds of one structure, before it is perturbed."""
+    variants = [structure]
+    if entry.slab is not None:
+        variants = cut_slabs(structure, entry.slab)
+    elif entry.interface is not None:
+        (substrate, *_) = read_starting(base / entry.interface.file)
+        variants = build_interfaces(structure, substrate, entry.interface)
+    variants = [repeated(variant, entry.supercell) for variant in variants]
+    if entry.alloy is not None:
+        alloy = entry.alloy
+        variants = [each for one in variants for each in build_alloys(one, alloy, _seed(seed, one, alloy))]
+    if entry.defects is not None:
+        defects = entry.defects
+        variants = [each for one in variants for each in (one, *with_defects(one, defects, _seed(seed, one, defects)))]
+    return variants
+
+
+def _seed(seed: int, frame: Atoms, settings: Settings) -> int:
+    return derive_seed(seed, "build", frame_id(frame), settings.model_dump(mode="json"))
+
+
+def _perturbed(frame: Atoms, wanted: PerturbSettings, seed: int) -> list[Atoms]:
+    return perturb(
+        frame,
+        count=wanted.count,
+        displacement_A=wanted.displacement_A,
+        strain=wanted.strain,
+        style=wanted.style,
+        fraction=wanted.fraction,
+        seed=derive_seed(seed, "perturb", frame_id(frame), wanted.model_dump(mode="json")),
+    )
 
 
 def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:

@@ -97,6 +97,10 @@ class Campaign:
             source = source_path(self.resolved, entry.file, f"structures.{index}.file")
             entries.append(entry.model_dump(mode="json") | {"file": entry.file.name})
             inputs[f"file{index}"] = self.run.keep_input(source)
+            if entry.interface is not None:
+                key = f"structures.{index}.interface.file"
+                inputs[f"substrate{index}"] = self.run.keep_input(source_path(self.resolved, entry.interface.file, key))
+                entries[-1]["interface"]["file"] = entry.interface.file.name
         folder = self.run.one("start/structures/build", TaskSpec("structures", {"structures": entries}, inputs))
         return folder.output("frames.extxyz")
 

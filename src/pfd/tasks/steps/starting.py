@@ -9,14 +9,18 @@ from pfd.tasks.context import TaskContext
 
 
 def structures(task: TaskContext) -> None:
-    """Parameters structures (one settings object per input file0, file1, ...), seed. Output: frames.extxyz."""
+    """Parameters structures (one settings object per input file0, file1, ...), seed. Output: frames.extxyz.
+
+    Further inputs: substrate0 ... of those entries that build an interface.
+    """
     from pfd.frames.structures import StructureSettings, build_structures
 
     paths = task.inputs("file")
-    settings = [
-        StructureSettings.model_validate(entry | {"file": str(path)})
-        for entry, path in zip(task.parameters["structures"], paths, strict=True)
-    ]
+    settings = []
+    for index, (entry, path) in enumerate(zip(task.parameters["structures"], paths, strict=True)):
+        if entry["interface"] is not None:
+            entry["interface"]["file"] = str(task.input(f"substrate{index}"))
+        settings.append(StructureSettings.model_validate(entry | {"file": str(path)}))
     write_frames(task.out("frames.extxyz"), build_structures(settings, Path(), task.seed))
 
 
