@@ -17,9 +17,9 @@ from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, require_teacher
 from pfd.errors import DataError, MissingError, SettingError
+from pfd.explore.calypso import INSTALL
 from pfd.explore.groups import ExplorerSettings
 from pfd.explore.plan import plan_trajectories
-from pfd.explore.random_search import RandomSettings
 from pfd.explore.settings import PoolSettings
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
@@ -169,9 +169,10 @@ def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored
                     explored.pools.append(_check_pool(resolved, group, where))
                     continue
                 _check_driver(resolved, group, where)
-                if isinstance(group, RandomSettings):
-                    with at(resolved, f"{where}.formulas"):
-                        explored.drawn[f"{where}.formulas"] = [group.example(formula) for formula in group.formulas]
+                if group.compositions:
+                    key = f"{where}.{group.shaped_by}"
+                    with at(resolved, key):
+                        explored.drawn[key] = [group.example(formula) for formula in group.compositions]
                 else:
                     explored.structures.setdefault(name, set()).update(_check_starts(resolved, group, frames, where))
     return explored
@@ -182,6 +183,8 @@ def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) 
     place = f"{resolved.file}: {where}"
     if group.with_ == "student" and where.startswith("finetune"):
         raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
+    if group.program is not None and shutil.which(group.program) is None:
+        raise MissingError(f"there is no program {group.program!r} on this machine", where=place, hint=INSTALL)
     driver = resolved.student if group.with_ == "student" else resolved.teacher
     if not group.needs_lammps or driver is None or runs_in_lammps(driver):
         return

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from pfd.explore.anneal import AnnealSettings
+from pfd.explore.calypso import CalypsoSettings
 from pfd.explore.random_search import RandomSettings
 from pfd.explore.rattle import RattleSettings
 from pfd.explore.relax import RelaxSettings
@@ -14,7 +15,7 @@ from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.explore.swap import SwapSettings
 
 ExplorerSettings = Annotated[
-    MDSettings | RattleSettings | RelaxSettings | AnnealSettings | SwapSettings | RandomSettings,
+    MDSettings | RattleSettings | RelaxSettings | AnnealSettings | SwapSettings | RandomSettings | CalypsoSettings,
     Field(discriminator="method"),
 ]
 """The groups that follow a model."""

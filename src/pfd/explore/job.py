@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Job:
         name: of the trajectory.
         group: name of the group of exploration.
         progress: called with the fraction done and a text.
+        scratch: a folder for files, for a method that needs one.
     """
 
     start: Atoms | None
@@ -40,6 +42,7 @@ class Job:
     name: str = ""
     group: str | None = None
     progress: Callable[[float, str], None] | None = None
+    scratch: Path | None = None
 
     @property
     def structure(self) -> Atoms:

@@ -7,7 +7,6 @@ from itertools import product
 
 from pfd.errors import SettingError
 from pfd.explore.groups import ExplorerSettings
-from pfd.explore.random_search import RandomSettings
 from pfd.explore.settings import PoolSettings
 from pfd.settings import Settings
 
@@ -67,8 +66,8 @@ def _plan_group(index: int, group: ExplorerSettings | PoolSettings, structures: 
     if isinstance(group, PoolSettings):
         return [TrajectoryPlan(group=index, pool=True)]
     starts: list[TrajectoryPlan]
-    if isinstance(group, RandomSettings):
-        starts = [TrajectoryPlan(group=index, formula=formula) for formula in group.formulas]
+    if group.compositions:
+        starts = [TrajectoryPlan(group=index, formula=formula) for formula in group.compositions]
     else:
         chosen = _chosen(index, group.structures, structures)
         starts = [TrajectoryPlan(group=index, structure=number) for number in chosen]

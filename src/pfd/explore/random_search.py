@@ -70,12 +70,13 @@ class RandomSettings(Explorer):
             raise ValueError("volume_factor is a range, two numbers from 0.5 to 20, the smaller first")
         return value
 
-    def example(self, formula: str) -> Atoms:
-        """One structure as the search draws them.
+    @property
+    def compositions(self) -> tuple[str, ...]:
+        """See ``Explorer.compositions``."""
+        return self.formulas
 
-        Raises:
-            DataError: if the atoms find no room.
-        """
+    def example(self, formula: str) -> Atoms:
+        """See ``Explorer.example``."""
         return random_structure(formula, self.volume_factor, self.min_distance, np.random.default_rng(0))
 
     def run(self, job: Job) -> Trajectory:

@@ -78,6 +78,24 @@ class Explorer(Settings):
         """Whether it can only follow a model that has a pair style in LAMMPS."""
         return False
 
+    @property
+    def compositions(self) -> tuple[str, ...]:
+        """Formulas of the structures that it makes itself; nothing if it starts from those of the input."""
+        return ()
+
+    @property
+    def program(self) -> str | None:
+        """The program that it needs, or None."""
+        return None
+
+    def example(self, formula: str) -> Atoms:
+        """A structure of one of the ``compositions``, for what can be known before the search.
+
+        Raises:
+            DataError: if the atoms find no room.
+        """
+        raise NotImplementedError(formula)
+
     def require(self, frame: Atoms) -> None:
         """Refuse a structure that it cannot start from.
 

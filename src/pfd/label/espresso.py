@@ -21,7 +21,7 @@ from pfd.label.espresso_output import read_pw_output
 from pfd.label.espresso_settings import EspressoSettings
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
-from pfd.label.running import Finished, ranks_of, run_program
+from pfd.program import Finished, ranks_of, run_program
 from pfd.units import seconds
 
 if TYPE_CHECKING:

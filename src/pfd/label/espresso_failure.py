@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pfd.errors import InputError, LabelRejected, MissingError, PFDError, TransientError
 from pfd.label.espresso_output import PwOutput
-from pfd.label.running import Finished
+from pfd.program import Finished
 
 
 def failure_of(finished: Finished, output: PwOutput, where: str) -> PFDError | None:

@@ -107,6 +107,7 @@ def _run(task: TaskContext) -> Trajectory:
         name=task.parameters["name"],
         group=group_name(task.parameters["stage"], entry["group"]),
         progress=task.progress,
+        scratch=task.scratch,
     )
     trajectory = explorer.run(job)
     model = level_of_model(folder)

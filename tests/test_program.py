@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pfd.errors import MissingError
-from pfd.label.running import run_program
+from pfd.program import run_program
 
 
 def script(path: Path, text: str) -> str:
@@ -75,7 +75,7 @@ def test_the_program_does_not_outlive_its_starter(tmp_path, ending):
     program = script(tmp_path / "it", "echo $$\nexec sleep 60\n")
     log = tmp_path / "log"
     code = (
-        "import sys; from pathlib import Path; from pfd.label.running import run_program\n"
+        "import sys; from pathlib import Path; from pfd.program import run_program\n"
         "run_program([sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[2]) / 'log', wall_time_s=60)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, program, str(tmp_path)], stderr=subprocess.DEVNULL)
