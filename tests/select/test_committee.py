@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pfd.errors import DataError
-from pfd.select.committee import calibrate, max_force_deviation, rank_by_disagreement, sort_by_trust
+from pfd.select.committee import calibrate, force_deviations, more_disputed_half, sort_by_trust
 
 
 def test_the_deviation_is_that_of_the_atom_in_dispute() -> None:
     forces = np.zeros((4, 3, 3))
     forces[:, 1, 0] = [1.0, -1.0, 1.0, -1.0]
     forces[:, 2] = 7.0
-    assert max_force_deviation(forces) == pytest.approx(1.0)
-    assert max_force_deviation(forces[:, :0]) == 0.0
+    assert force_deviations(forces) == pytest.approx([0.0, 1.0, 0.0])
 
 
 def test_one_model_cannot_disagree() -> None:
     with pytest.raises(DataError, match="two or more"):
-        max_force_deviation(np.zeros((1, 3, 3)))
+        force_deviations(np.zeros((1, 3, 3)))
 
 
 def test_calibration_finds_the_factor_and_the_correlation() -> None:
@@ -34,19 +31,25 @@ def test_calibration_finds_the_factor_and_the_correlation() -> None:
         shared = generator.normal(size=(20, 3)) * width * 2.0
         committee.append(truth + shared + generator.normal(size=(8, 20, 3)) * width)
         labels.append(truth)
-    found = calibrate(committee, labels)
+    deviations = [force_deviations(forces) for forces in committee]
+
+    def errors(noise: float) -> list[np.ndarray]:
+        wrong = [label + noise * generator.normal(size=(20, 3)) for label in labels]
+        return [np.linalg.norm(f.mean(axis=0) - label, axis=1) for f, label in zip(committee, wrong, strict=True)]
+
+    found = calibrate(deviations, errors(0.0))
     assert found.scale == pytest.approx(np.sqrt((4 + 1 / 8) / (7 / 8)), rel=0.1)
     assert found.correlation > 0.8
-    unrelated = calibrate(committee, [label + 50.0 * generator.normal(size=(20, 3)) for label in labels])
+    unrelated = calibrate(deviations, errors(50.0))
     assert unrelated.scale > 20
     assert abs(unrelated.correlation) < 0.4
 
 
 def test_calibration_refuses_what_says_nothing() -> None:
     with pytest.raises(DataError, match="calibrate nothing"):
-        calibrate([np.zeros((2, 1, 3))], [np.zeros((1, 3))])
+        calibrate([np.zeros(1)], [np.zeros(1)])
     with pytest.raises(DataError, match="different seeds"):
-        calibrate([np.zeros((2, 1, 3))] * 2, [np.zeros((1, 3))] * 2)
+        calibrate([np.zeros(1)] * 2, [np.zeros(1)] * 2)
 
 
 def test_trust_levels_part_the_frames() -> None:
@@ -59,16 +62,11 @@ def test_trust_levels_part_the_frames() -> None:
         sort_by_trust(deviation, 0.2, 0.05)
 
 
-@given(st.lists(st.floats(0, 10), max_size=8), st.integers(0, 9))
-def test_the_ranking_keeps_the_budget_and_the_order(values: list[float], budget: int) -> None:
+@given(st.lists(st.floats(0, 10) | st.just(float("nan")), max_size=8))
+def test_the_more_disputed_half_are_candidates(values: list[float]) -> None:
     deviation = np.array(values)
-    picks = rank_by_disagreement(deviation, budget)
-    assert len(picks) == len(set(picks)) == min(budget, len(values))
-    assert all(values[a] >= values[b] for a, b in itertools.pairwise(picks))
-
-
-def test_surprise_moves_the_ranking() -> None:
-    deviation, surprise = np.array([3.0, 2.0, 1.0]), np.array([-9.0, 5.0, 100.0])
-    assert rank_by_disagreement(deviation, 3) == [0, 1, 2]
-    assert rank_by_disagreement(deviation, 3, surprise, weight=1.0) == [2, 1, 0]
-    assert rank_by_disagreement(deviation, 1, surprise, weight=0.9) == [2]
+    trust = more_disputed_half(deviation)
+    assert sorted([*trust.accurate, *trust.candidate, *trust.failed]) == list(range(len(values)))
+    assert 2 * len(trust.candidate) >= len(values) - len(trust.failed)
+    assert all(values[a] < values[c] for a in trust.accurate for c in trust.candidate)
+    assert all(np.isnan(values[index]) for index in trust.failed)

@@ -154,6 +154,21 @@ def test_all_explorers_run_and_are_judged_by_group(write_input, small, tmp_path)
     assert run.summary["labels"]["rejected"] == 0
 
 
+def test_a_committee_narrows_the_candidates_down_and_is_calibrated(write_input, small, tmp_path, in_process):
+    del small["distill"]
+    small["finetune"] |= {"converge": {"force_rmse_relative": 1e-6}, "max_iterations": 2}
+    small["finetune"]["explore"][0][0] |= {"steps": 80}
+    small["finetune"]["select"] |= {"committee": {"models": 3}}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    first, second = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
+    assert first["committee"] is None  # nothing to train a committee on yet
+    assert second["committee"]["frames"] == second["labels"]["accepted"] > 0
+    assert second["committee"]["scale"] > 0
+    selection = json.loads(next(run.path.glob("finetune/iter-001/select/*/outputs/selection.json")).read_text())
+    assert selection["refused"]["the committee agrees"] == selection["candidates"] // 2
+    assert len(list(run.path.glob("finetune/iter-001/committee-train/*"))) == 2
+
+
 def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path):
     del small["finetune"]
     run = pfd.submit(write_input(small), tmp_path / "run")

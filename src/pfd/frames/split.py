@@ -77,3 +77,16 @@ def _split_one(frames: Sequence[Atoms], target: int, gap: float) -> tuple[list[A
     between = min(max(1, round(gap * total)), total - target - 1) if gap > 0 else 0
     train, held = sorted(order[: total - target - between]), sorted(order[-target:])
     return [frames[index] for index in train], [frames[index] for index in held]
+
+
+def part_of(frames: Sequence[Atoms], share: float, seed: int) -> list[Atoms]:
+    """A random part of the frames, in their order, at least one; the first frame of each element is always in it."""
+    order = np.random.default_rng(seed).permutation(len(frames))
+    taken = {int(index) for index in order[: max(1, round(share * len(frames)))]}
+    known: set[str] = set()
+    for index, frame in enumerate(frames):
+        symbols = set(frame.get_chemical_symbols())
+        if symbols - known:
+            taken.add(index)
+            known |= symbols
+    return [frames[index] for index in sorted(taken)]

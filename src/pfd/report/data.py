@@ -71,6 +71,9 @@ class IterationResult(Settings):
     """Errors on the newly labelled frames before the model trained on them."""
     test: ErrorReport | None = None
     """Errors on the loop's fixed test set after training."""
+    committee: dict[str, float | None] | None = None
+    """What the committee's disagreement said of its error on the new ``frames``: ``scale`` (RMS error over RMS
+    deviation) and rank ``correlation``; None where no committee was asked."""
     curve: tuple[EpochRecord, ...] = ()
     """The learning curve."""
     verdicts: tuple[Verdict, ...] = ()

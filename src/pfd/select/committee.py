@@ -11,22 +11,19 @@ from jaxtyping import Float
 from pfd.errors import DataError
 
 CommitteeForces = Float[np.ndarray, "models atoms 3"]
-Forces = Float[np.ndarray, "atoms 3"]
+PerAtom = Float[np.ndarray, "atoms"]
 PerFrame = Float[np.ndarray, "frames"]
 
 
-def max_force_deviation(forces: CommitteeForces) -> float:
-    """Largest deviation on any atom of a frame, sqrt(mean over models of |F - mean F|^2), eV/Å.
+def force_deviations(forces: CommitteeForces) -> PerAtom:
+    """Deviation on each atom of a frame, sqrt(mean over models of |F - mean F|^2), eV/Å.
 
     Raises:
         DataError: if there are fewer than two models.
 
-    Source: Zhang et al., Phys. Rev. Materials 3, 023804 (2019), eq. 1 (DP-GEN's model deviation).
+    Source: Zhang et al., Phys. Rev. Materials 3, 023804 (2019), eq. 1 (DP-GEN's model deviation; it compares frames
+    by the largest of their atoms).
     """
-    return float(_deviations(forces).max(initial=0.0))
-
-
-def _deviations(forces: CommitteeForces) -> np.ndarray:
     if len(forces) < 2:
         raise DataError(
             f"{len(forces)} model cannot disagree", where="committee", hint="hand in the forces of two or more"
@@ -49,28 +46,24 @@ class Calibration:
     correlation: float
 
 
-def calibrate(committee: Sequence[CommitteeForces], labels: Sequence[Forces]) -> Calibration:
+def calibrate(deviations: Sequence[PerAtom], errors: Sequence[PerAtom]) -> Calibration:
     """Compare disagreement with error on labelled frames, which no model of the committee was trained on.
 
     Args:
-        committee: of each frame the models' forces, eV/Å.
-        labels: of each frame the label's forces, eV/Å.
+        deviations: of each frame the ``force_deviations``, eV/Å.
+        errors: of each frame the length of the error of the committee's mean force on each atom, eV/Å.
 
     Raises:
         DataError: if there are fewer than two frames, or the committee agrees everywhere.
     """
     from scipy.stats import spearmanr
 
-    if len(committee) < 2 or len(committee) != len(labels):
+    if len(deviations) < 2 or len(deviations) != len(errors):
         raise DataError(
-            f"{len(committee)} predicted and {len(labels)} labelled frames calibrate nothing",
+            f"{len(deviations)} predicted and {len(errors)} labelled frames calibrate nothing",
             where="committee",
             hint="hand in the predictions and labels of the same frames, at least two",
         )
-    deviations = [_deviations(forces) for forces in committee]
-    errors = [
-        np.linalg.norm(forces.mean(axis=0) - label, axis=1) for forces, label in zip(committee, labels, strict=True)
-    ]
     spread = float(np.sqrt(np.mean(np.concatenate(deviations) ** 2)))
     if spread == 0.0:
         raise DataError(
@@ -111,23 +104,9 @@ def sort_by_trust(deviation: PerFrame, low_eV_per_A: float, high_eV_per_A: float
     return Trust(*(tuple(int(place) for place in part) for part in places))
 
 
-def rank_by_disagreement(
-    deviation: PerFrame, max_frames: int, surprise: PerFrame | None = None, weight: float = 0.5
-) -> list[int]:
-    """At most ``max_frames`` frames, the most disputed first; with surprise, by a weighted mean of both ranks.
-
-    Ranks, because eV/Å and nats have no common scale. To let redundant frames make room for each other, hand the
-    ``candidate`` part of ``sort_by_trust`` to ``select_frames`` instead: it looks at what was picked before.
-
-    Args:
-        deviation: largest force deviation of each frame, eV/Å; all finite.
-        max_frames: budget.
-        surprise: of each frame, nats.
-        weight: of the surprise, 0 to 1.
-    """
-    from scipy.stats import rankdata
-
-    score = rankdata(deviation)
-    if surprise is not None:
-        score = (1.0 - weight) * score + weight * rankdata(surprise)
-    return [int(place) for place in np.argsort(-score, kind="stable")[:max_frames]]
+def more_disputed_half(deviation: PerFrame) -> Trust:
+    """The half with the larger deviations as candidates; frames whose deviation is not finite have failed."""
+    finite = np.isfinite(deviation)
+    middle = float(np.median(deviation[finite])) if finite.any() else 0.0
+    masks = (finite & (deviation < middle), finite & (deviation >= middle), ~finite)
+    return Trust(*(tuple(int(place) for place in np.flatnonzero(mask)) for mask in masks))

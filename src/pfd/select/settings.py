@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pfd.settings import Settings
 
@@ -27,6 +27,25 @@ class GateSettings(Settings):
     of the crystal, isolated atoms within the cohesive energy of most elements. None is no window."""
     near_duplicate: float = Field(default=1e-3, ge=0)
     """Frames whose fingerprints differ by less are the same geometry: one label will do; 0 compares ids only."""
+
+
+class CommitteeSettings(Settings):
+    """Ask several models first: only frames in dispute are candidates, and the method chooses among them."""
+
+    models: int = Field(default=3, ge=2, le=10)
+    """Models: the loop's own, and others trained on four fifths of the data each, with seeds of their own. Each costs a
+    training per iteration; from the second iteration on, when there is something to train on."""
+    trust_eV_per_A: tuple[float, float] | None = None
+    """Deviations of the force between which a frame is a candidate (DP-GEN's trust levels), eV/Å: below, the models
+    know it; above, it is no physical frame. None takes the more disputed half, whatever its deviations are: levels
+    mean little before the report has shown how deviation and error go together (``committee`` of an iteration)."""
+
+    @field_validator("trust_eV_per_A")
+    @classmethod
+    def _levels(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
+            raise ValueError("trust_eV_per_A is two levels, 0 <= low < high")
+        return value
 
 
 class SelectSettings(Settings):
@@ -61,6 +80,8 @@ class SelectSettings(Settings):
     million environments of one element take 0.8."""
     gate: GateSettings = GateSettings()
     """The sanity gate."""
+    committee: CommitteeSettings | None = None
+    """A committee that narrows the candidates down. None asks none: each member is one more training per iteration."""
 
     @model_validator(mode="after")
     def _of_the_method(self) -> SelectSettings:

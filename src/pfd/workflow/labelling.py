@@ -67,7 +67,7 @@ class Labelling:
         submission has not asked for itself.
 
         Args:
-            place: folder of the task that judges them.
+            place: the iteration they join in.
             identities: label tasks to look among.
 
         Returns:
@@ -86,7 +86,7 @@ class Labelling:
         self._budget.ask(kept)
         self._budget.spend(kept.values())
         self._budget.accept(kept)
-        return self._judge(f"{place}/label", list(kept.values()))[0]
+        return self._judge(f"{place}/earlier-label", list(kept.values()))[0]
 
     def _would_do(self, folder: TaskFolder) -> bool:
         """True if a label is the one that this input would make, and is accepted."""

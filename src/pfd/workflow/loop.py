@@ -55,6 +55,7 @@ class Loop:
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
         self._earlier = earlier
+        self._deviations: list[Artifact] = []
 
     def execute(self, brought: list[Artifact], label_start: bool, candidates: Sequence[Artifact] = ()) -> LoopState:
         """Run iterations until the decision ends the loop.
@@ -115,6 +116,9 @@ class Loop:
         turn.collect = self._collect(f"{turn.place}/collect", labels[f"{turn.place}/label"], selected)
         if before is not None and content_of(turn.collect, "counts.json")["accepted"]:
             turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
+        if self._deviations:
+            inputs = {"labelled": turn.collect.output("new.extxyz")} | _numbered("deviation", self._deviations)
+            turn.calibration = self.run.one(f"{turn.place}/calibrate", TaskSpec("calibrate", {}, inputs))
         turn.train = self._train(turn.place)
         self._pause_after("train")
         assert self.state.test is not None
@@ -159,20 +163,38 @@ class Loop:
         own = [folder.output("trajectory.extxyz") for folder in explored]
         trajectories = own + self._candidates
         self._candidates = []
+        self._deviations = self._ask_committee(place, own)
         spec = self._select_spec(trajectories)
         if self._earlier is not None and self.run.identity(spec) not in self._earlier.selections:
-            self._join_earlier(f"{place}/earlier", self.run.identity(spec), self._earlier)
+            self._join_earlier(place, self.run.identity(spec), self._earlier)
             spec = self._select_spec(trajectories)
         return self.run.one(f"{place}/select", spec)
 
     def _select_spec(self, trajectories: list[Artifact]) -> TaskSpec:
         inputs = _numbered("trajectory", trajectories)
         inputs |= _numbered("reference", list(self.state.dataset.inputs().values()))
+        inputs |= _numbered("deviation", self._deviations)
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
         limit = min(settings.max_frames, self.budget.left(reserve))
         parameters = {"settings": settings.model_dump(mode="json"), "limit": limit}
         return TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
+
+    def _ask_committee(self, place: str, trajectories: list[Artifact]) -> list[Artifact]:
+        """Train the other members on the data so far, and have all of them predict the candidates."""
+        committee, data = self.binding.settings.select.committee, self.state.dataset
+        if committee is None or self.state.model is None or data.train is None or data.valid is None:
+            return []
+        spec = self.binding.train(data.train, data.valid, None)
+        members = [
+            replace(spec, parameters=spec.parameters | {"member": number}) for number in range(1, committee.models)
+        ]
+        trained = self.run.perform({f"{place}/committee-train": members})[f"{place}/committee-train"]
+        models = _numbered("model", [self.state.model, *(folder.output("model") for folder in trained)])
+        resources = resources_of(self.binding.resolved, "predict")
+        specs = [TaskSpec("committee", {}, {"frames": each} | models, resources) for each in trajectories]
+        asked = self.run.perform({f"{place}/committee": specs})[f"{place}/committee"]
+        return [folder.output("deviation.extxyz") for folder in asked]
 
     def _join_earlier(self, place: str, selection: str, earlier: Earlier) -> None:
         """Train on labels of earlier inputs as well, from the first selection on that was not made before the edit.
@@ -187,7 +209,7 @@ class Loop:
         if judged is None:
             return
         file = Artifact.of(judged.output("label").path / "labelled.extxyz")
-        self._collect(f"{place}/collect", [], {"extra0": file})
+        self._collect(f"{place}/earlier-collect", [], {"extra0": file})
         frames = len(read_frames(file.path))
         self.outcome.kept_labels += frames
         self.run.journal.write(JOINED, selection=selection, labels=sorted(labels), frames=frames)

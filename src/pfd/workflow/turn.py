@@ -54,6 +54,8 @@ class Turn:
     select: TaskFolder | None = None
     collect: TaskFolder | None = None
     prospective: TaskFolder | None = None
+    calibration: TaskFolder | None = None
+    """What the committee's disagreement says of its error, if there is a committee."""
     train: TaskFolder | None = None
     test: TaskFolder | None = None
     own_md: list[TaskFolder] = field(default_factory=list)
@@ -85,6 +87,7 @@ def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[s
         "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")} | {"total": asked},
         "selected": selection["selected"],
         "gains": selection["gains"],
+        "committee": content_of(turn.calibration, "calibration.json") if turn.calibration is not None else None,
         "prospective": prospective["report"] if prospective is not None else None,
         "test": test["report"],
         "curve": content_of(turn.train, "training.json")["curve"],

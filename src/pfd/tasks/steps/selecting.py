@@ -13,11 +13,71 @@ from pfd.tasks.context import TaskContext
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from pfd.select.settings import SelectSettings
+
 T = TypeVar("T")
 
 
+def committee(task: TaskContext) -> None:
+    """Inputs frames, and model0 ... of one family.
+
+    Output: deviation.extxyz, the frames with the committee's mean forces as labels and each atom's deviation (eV/Å).
+    """
+    import numpy as np
+
+    from pfd.frames import Labels, labels_of, with_labels
+    from pfd.models.device import device_for
+    from pfd.models.family import read_model
+    from pfd.models.training import make_family, predict_frames
+    from pfd.select.committee import force_deviations
+
+    frames = read_frames(task.input("frames"))
+    models = task.inputs("model")
+    device = device_for(make_family(read_model(models[0]).card.family), task.device)
+    forces = []
+    for number, model in enumerate(models, 1):
+        forces.append([labels_of(frame).forces for frame in predict_frames(model, frames, device=device)])
+        task.progress(number / len(models), f"predicted by {number} of {len(models)} models")
+    judged = []
+    for frame, *each in zip(frames, *forces, strict=True):
+        stacked = np.array(each)
+        judged.append(with_labels(frame, Labels(forces=stacked.mean(axis=0))))
+        judged[-1].new_array(DEVIATION, force_deviations(stacked))
+    write_frames(task.out("deviation.extxyz"), judged)
+
+
+DEVIATION = "force_deviation"
+"""Array of a frame: deviation of the committee's forces on each atom, eV/Å."""
+
+
+def calibrate_committee(task: TaskContext) -> None:
+    """Inputs labelled, and deviation0 ... (of ``committee``). Output: calibration.json, what they say of each other.
+
+    Frames are known by their id; scale and correlation are null where too few of the labelled ones were judged.
+    """
+    import numpy as np
+
+    from pfd.errors import DataError
+    from pfd.frames import labels_of
+    from pfd.select.committee import calibrate
+
+    judged = {frame.info["id"]: frame for path in task.inputs("deviation") for frame in read_frames(path)}
+    pairs = [(judged[f.info["id"]], f) for f in read_frames(task.input("labelled")) if f.info["id"] in judged]
+    deviations = [mean.arrays[DEVIATION] for mean, _ in pairs]
+    errors = [
+        np.linalg.norm(np.asarray(labels_of(mean).forces) - np.asarray(labels_of(label).forces), axis=1)
+        for mean, label in pairs
+    ]
+    try:
+        found = calibrate(deviations, errors)
+        scale, correlation = found.scale, found.correlation
+    except DataError:
+        scale, correlation = None, None
+    task.write("calibration.json", {"frames": len(pairs), "scale": scale, "correlation": correlation})
+
+
 def select(task: TaskContext) -> None:
-    """Parameters settings, limit, seed; inputs trajectory0..., reference0....
+    """Parameters settings, limit, seed; inputs trajectory0..., reference0..., deviation0... (if a committee was asked).
 
     Outputs: selected.extxyz, frames, selection.json.
     """
@@ -29,20 +89,46 @@ def select(task: TaskContext) -> None:
     reference = [frame for path in task.inputs("reference") for frame in read_frames(path)]
     limit = min(settings.max_frames, task.parameters["limit"])
     settings = settings.model_copy(update={"max_frames": max(1, limit)})
-    chosen = select_by_condition(candidates, reference, settings, task.seed, task.progress)
+    disputed, refused, insane = _disputed(task, candidates, settings)
+    chosen = select_by_condition(disputed, reference, settings, task.seed, task.progress)
     indices = chosen.indices[: max(0, limit)]
-    write_chosen(task, [candidates[index] for index in indices])
+    write_chosen(task, [disputed[index] for index in indices])
     task.write(
         "selection.json",
         {
             "selected": len(indices),
             "gains": list(chosen.gains[: len(indices)]),
-            "candidates": chosen.candidates,
+            "candidates": len(candidates),
             "passed": chosen.passed,
-            "insane": chosen.insane,
-            "refused": dict(chosen.rejected),
+            "insane": chosen.insane + insane,
+            "refused": dict(sorted((Counter(chosen.rejected) + Counter(refused)).items())),
         },
     )
+
+
+def _disputed(
+    task: TaskContext, candidates: list[Atoms], settings: SelectSettings
+) -> tuple[list[Atoms], dict[str, int], int]:
+    """The candidates that a committee disagrees on, or has not seen; reasons of the others, and how many are insane."""
+    import numpy as np
+
+    from pfd.select.committee import more_disputed_half, sort_by_trust
+
+    if settings.committee is None or not task.inputs("deviation"):
+        return candidates, {}, 0
+    largest = {
+        frame.info["id"]: float(frame.arrays[DEVIATION].max())
+        for path in task.inputs("deviation")
+        for frame in read_frames(path)
+    }
+    seen = [frame for frame in candidates if frame.info["id"] in largest]
+    deviation = np.array([largest[frame.info["id"]] for frame in seen])
+    levels = settings.committee.trust_eV_per_A
+    trust = more_disputed_half(deviation) if levels is None else sort_by_trust(deviation, *levels)
+    unseen = [frame for frame in candidates if frame.info["id"] not in largest]
+    refused = {"the committee agrees": len(trust.accurate), "the committee is lost": len(trust.failed)}
+    refused = {reason: count for reason, count in refused.items() if count}
+    return [*(seen[index] for index in trust.candidate), *unseen], refused, len(trust.failed)
 
 
 def sample(task: TaskContext) -> None:

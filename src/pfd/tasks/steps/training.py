@@ -6,11 +6,15 @@ from typing import Any
 
 from pfd.errors import TaskFailed
 from pfd.frames import read_frames, write_frames
+from pfd.frames.split import part_of
 from pfd.models.device import device_for
 from pfd.models.family import read_model
 from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames, require_family
 from pfd.plugins import missing_modules
 from pfd.tasks.context import TaskContext
+
+MEMBER_SHARE = 0.8
+"""Part of the frames that a member of a committee is trained on: a linear student has no other source of doubt."""
 
 
 def adopt(task: TaskContext) -> dict[str, Any]:
@@ -25,12 +29,14 @@ def adopt(task: TaskContext) -> dict[str, Any]:
 
 
 def train(task: TaskContext) -> dict[str, Any]:
-    """Parameters family, mode (fine_tune | fit), settings, seed; inputs model, train, valid.
+    """Parameters family, mode (fine_tune | fit), settings, seed, member (of a committee); inputs model, train, valid.
 
-    Outputs: model, training.json.
+    Outputs: model, training.json. A member of a committee is trained on a part of the frames.
     """
     family = make_family(task.parameters["family"])
     train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
+    if "member" in task.parameters:
+        train_frames = part_of(train_frames, MEMBER_SHARE, task.seed)
     device = device_for(family, task.device)
     folder = task.out("model")
     folder.mkdir()
