@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from pfd.errors import RunError
 from pfd.evaluate import ErrorReport, Parity, Verdict
+from pfd.frames.radial import RadialStructure
 from pfd.models.family import EpochRecord, ModelCard
 from pfd.settings import Settings
 
@@ -110,6 +111,27 @@ class TrajectoryResult(Settings):
     """MD steps done."""
     mean_temperature_K: float | None = None
     """Mean temperature after equilibration."""
+    structure: RadialStructure | None = None
+    """What an annealing ended in."""
+
+
+class DataPart(Settings):
+    """A part of a loop's labelled data."""
+
+    loop: Literal["finetune", "distill"]
+    """Whose."""
+    part: Literal["train", "valid", "test"]
+    """Which."""
+    frames: int
+    """Frames in it."""
+    energy: int
+    """Frames with an energy."""
+    forces: int
+    """Frames with forces."""
+    stress: int
+    """Frames with a stress."""
+    compositions: dict[str, int]
+    """Formula, reduced, in Hill's order -> frames."""
 
 
 class UserTest(Settings):
@@ -140,6 +162,7 @@ class ReportData(Settings):
     """All iterations, oldest first."""
     rejected: tuple[RejectedLabel, ...] = ()
     kept_labels: int = 0
+    data: tuple[DataPart, ...] = ()
     """Labels that were refused."""
     trajectories: tuple[TrajectoryResult, ...] = ()
     """Trajectories run so far."""

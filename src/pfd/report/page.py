@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pfd.report import plots
+from pfd.report import coverage, plots
 from pfd.report.data import MODEL_NAMES, ReportData, read_journal, read_report_data
 from pfd.report.table import HEADINGS, number, result_rows, user_rows, with_interval
 
@@ -54,6 +54,7 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
     template = environment.from_string(resources.files("pfd.report").joinpath(TEMPLATE_FILE).read_text("utf-8"))
     element = plots.element_plot(data)
     time = plots.seconds_plot(data)
+    radial = coverage.radial_plot(data)
     return template.render(
         data=data,
         ending=ENDINGS.get(data.status, data.status),
@@ -70,6 +71,9 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
         gains=[svg(plot) for plot in plots.gain_plots(data)],
         conditions=[svg(plot) for plot in (*plots.condition_plots(data), *([element] if element else []))],
         seconds=svg(time) if time else None,
+        compositions=[svg(plot) for plot in coverage.composition_plots(data)],
+        annealed=coverage.annealed(data),
+        radial=svg(radial) if radial else None,
         reasons=Counter(_kind(label.reason) for label in data.rejected).most_common(),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
         journal=[_line(entry) for entry in journal[-JOURNAL_ENTRIES:]],

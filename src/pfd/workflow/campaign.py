@@ -228,6 +228,7 @@ class Campaign:
         for part, artifact in parts.items():
             if artifact is not None:
                 self._copy_out(artifact, f"data/{loop}-{part}.extxyz")
+                self.outcome.add_data(loop, part, read_frames(artifact.path))
         for model in ("pretrained", name):
             self._copy_out(self.models[model], f"models/{model}")
 

@@ -369,7 +369,16 @@ EXPLORE_MIN_DONE = 0.8
 
 def _trajectory(folder: TaskFolder) -> dict[str, Any]:
     report = content_of(folder, "report.json")
-    keys = ("name", "temperature_K", "pressure_GPa", "finished", "stop_reason", "steps", "mean_temperature_K")
+    keys = (
+        "name",
+        "temperature_K",
+        "pressure_GPa",
+        "finished",
+        "stop_reason",
+        "steps",
+        "mean_temperature_K",
+        "structure",
+    )
     return {key: report[key] for key in keys}
 
 

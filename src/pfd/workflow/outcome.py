@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pfd.frames import count_labels
 from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder, write_json
 from pfd.workflow.budget import Budget
 from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 STEP_GROUPS = {
     "explore": "explore",
@@ -57,6 +63,8 @@ class Outcome:
     iterations: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     trajectories: list[dict[str, Any]] = field(default_factory=list)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    """Each part of each loop's data: frames, labels and compositions in it."""
     kept_labels: int = 0
     """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
     user_test: dict[str, Any] | None = None
@@ -81,6 +89,12 @@ class Outcome:
         """A model's errors on those frames of the user's own test set that nobody trained on."""
         assert self.user_test is not None
         self.user_test["apart"][key] = _errors(errors)["report"]["force_rmse_meV_per_A"]
+
+    def add_data(self, loop: str, part: str, frames: Sequence[Atoms]) -> None:
+        """What a part of a loop's data holds."""
+        compositions = Counter(frame.symbols.formula.reduce()[0].format("hill") for frame in frames)
+        counts = count_labels(frames)
+        self.data.append({"loop": loop, "part": part, **counts, "compositions": dict(sorted(compositions.items()))})
 
     def add_speed(self, key: str, measured: dict[str, Any]) -> None:
         """A model's speed, and the anchor's that was measured beside it."""
@@ -115,6 +129,7 @@ class Outcome:
             "iterations": self.iterations,
             "rejected": self.rejected,
             "kept_labels": self.kept_labels,
+            "data": self.data,
             "trajectories": self.trajectories,
             "user_test": self.user_test,
             "citations": sorted({model.card["source"] for model in self.models.values() if model.card["source"]}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -44,8 +44,26 @@ def explore(task: TaskContext) -> None:
             "stop_reason": trajectory.stop_reason,
             "steps": trajectory.steps_done,
             "mean_temperature_K": trajectory.mean_temperature_K,
+            "structure": _structure(task, trajectory),
         },
     )
+
+
+def _structure(task: TaskContext, trajectory: Trajectory) -> dict[str, Any] | None:
+    """Density, g(r) and coordination of where an annealing ended; None for other methods, and where there is vacuum."""
+    from dataclasses import asdict
+
+    from pfd.frames import is_bulk
+    from pfd.frames.radial import radial_structure
+
+    last = trajectory.frames[-LAST_FRAMES:]
+    if task.parameters["group"]["method"] != "anneal" or not last or not all(is_bulk(frame) for frame in last):
+        return None
+    return asdict(radial_structure(last))
+
+
+LAST_FRAMES = 5
+"""Frames at the end of an annealing over which its structure is averaged."""
 
 
 def pool(task: TaskContext) -> None:
@@ -67,7 +85,7 @@ def pool(task: TaskContext) -> None:
     for frame in frames:
         frame.info.setdefault("group", group_name(task.parameters["stage"], task.parameters["number"]))
     _write(task, frames)
-    report = {"temperature_K": None, "pressure_GPa": None, "mean_temperature_K": None, "steps": None}
+    report = {"temperature_K": None, "pressure_GPa": None, "mean_temperature_K": None, "steps": None, "structure": None}
     task.write("report.json", {"name": task.parameters["name"], "finished": True, "stop_reason": None, **report})
 
 
