@@ -27,7 +27,7 @@ from pfd.frames.structures import build_structures
 from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
-from pfd.models.family import MODEL_FILE, Family
+from pfd.models.family import MODEL_FILE, Family, knows_batches
 from pfd.models.family import read_model as read_model_folder
 from pfd.models.training import check_elements, require_family
 from pfd.plugins import FAMILIES, load_plugin
@@ -186,6 +186,9 @@ def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) 
     if group.program is not None and shutil.which(group.program) is None:
         raise MissingError(f"there is no program {group.program!r} on this machine", where=place, hint=INSTALL)
     driver = resolved.student if group.with_ == "student" else resolved.teacher
+    if group.needs_batch_model and driver is not None and not knows_batches(driver):
+        what = f"models of {driver.name!r} do not run in torch-sim"
+        raise SettingError(what, where=f"{place}.method", hint="write method: md")
     if not group.needs_lammps or driver is None or runs_in_lammps(driver):
         return
     raise SettingError(

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from pfd.explore.anneal import AnnealSettings
+from pfd.explore.batch_md import BatchSettings
 from pfd.explore.calypso import CalypsoSettings
 from pfd.explore.random_search import RandomSettings
 from pfd.explore.rattle import RattleSettings
@@ -15,7 +16,14 @@ from pfd.explore.settings import MDSettings, PoolSettings
 from pfd.explore.swap import SwapSettings
 
 ExplorerSettings = Annotated[
-    MDSettings | RattleSettings | RelaxSettings | AnnealSettings | SwapSettings | RandomSettings | CalypsoSettings,
+    MDSettings
+    | RattleSettings
+    | RelaxSettings
+    | AnnealSettings
+    | SwapSettings
+    | RandomSettings
+    | CalypsoSettings
+    | BatchSettings,
     Field(discriminator="method"),
 ]
 """The groups that follow a model."""

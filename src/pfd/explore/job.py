@@ -29,6 +29,7 @@ class Job:
         name: of the trajectory.
         group: name of the group of exploration.
         progress: called with the fraction done and a text.
+        batch_model: makes the model as torch-sim knows it, or None if it does not.
         scratch: a folder for files, for a method that needs one.
     """
 
@@ -42,6 +43,7 @@ class Job:
     name: str = ""
     group: str | None = None
     progress: Callable[[float, str], None] | None = None
+    batch_model: Callable[[], Any] | None = None
     scratch: Path | None = None
 
     @property

@@ -79,6 +79,11 @@ class Explorer(Settings):
         return False
 
     @property
+    def needs_batch_model(self) -> bool:
+        """Whether it can only follow a model that torch-sim knows."""
+        return False
+
+    @property
     def compositions(self) -> tuple[str, ...]:
         """Formulas of the structures that it makes itself; nothing if it starts from those of the input."""
         return ()

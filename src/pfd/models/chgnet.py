@@ -15,6 +15,7 @@ from pydantic import Field
 from pfd.errors import ModelError
 from pfd.frames import Labels
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.torch_batch import torch_batch_model
 from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
 from pfd.plugins import require_modules
@@ -110,6 +111,11 @@ class CHGNet(Family):
         """An ASE calculator of the model in the folder."""
         self._require()
         return torch_calculator(CHGNetPotential(load_module(folder / CHECKPOINT), device), str(folder))
+
+    def batch_model(self, folder: Path, device: str = "cpu") -> Any:
+        """See ``Family.batch_model``."""
+        self._require()
+        return torch_batch_model(CHGNetPotential(load_module(folder / CHECKPOINT), device), device)
 
     def predict(
         self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"

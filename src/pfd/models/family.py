@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -201,9 +201,18 @@ class Family(ABC):
         """Fit a new model of this family from scratch into an empty folder."""
         raise ModelError(f"the family {self.name!r} cannot be fitted from scratch", hint="choose another student")
 
+    def batch_model(self, folder: Path, device: str = "cpu") -> Any:
+        """The model as torch-sim's ``ModelInterface``, or None if the family has none."""
+        return None
+
     def lammps_potential(self, folder: Path) -> LammpsPotential | None:
         """The LAMMPS pair style of the model in the folder, or None if it has none there."""
         return None
+
+
+def knows_batches(family: Family) -> bool:
+    """Whether the family's models can run in torch-sim."""
+    return type(family).batch_model is not Family.batch_model
 
 
 def require_elements(frames: Sequence[Atoms], known: Sequence[str], where: str, model: str = "the model") -> None:

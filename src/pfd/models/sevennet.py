@@ -17,6 +17,7 @@ from pydantic import Field
 from pfd.errors import ModelError
 from pfd.frames import Labels
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.torch_batch import torch_batch_model
 from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
 from pfd.plugins import require_modules
@@ -156,6 +157,10 @@ class SevenNet(Family):
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator of the model in the folder."""
         return torch_calculator(self._potential(folder, device), str(folder))
+
+    def batch_model(self, folder: Path, device: str = "cpu") -> Any:
+        """See ``Family.batch_model``."""
+        return torch_batch_model(self._potential(folder, device), device)
 
     def predict(
         self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"

@@ -101,7 +101,7 @@ def _run(task: TaskContext) -> Trajectory:
     from pfd.explore.job import Job
     from pfd.explore.plan import group_name
     from pfd.models.device import device_for
-    from pfd.models.family import read_model
+    from pfd.models.family import knows_batches, read_model
     from pfd.models.training import check_elements, make_family
 
     explorer: ExplorerSettings = TypeAdapter(ExplorerSettings).validate_python(task.parameters["group"])
@@ -125,6 +125,7 @@ def _run(task: TaskContext) -> Trajectory:
         name=task.parameters["name"],
         group=group_name(task.parameters["stage"], entry["group"]),
         progress=task.progress,
+        batch_model=(lambda: family.batch_model(folder, device)) if knows_batches(family) else None,
         scratch=task.scratch,
     )
     trajectory = explorer.run(job)
