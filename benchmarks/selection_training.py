@@ -57,8 +57,8 @@ def main() -> int:
         print(f"skipped: no labelled sets in {options.data} (--data)")
         return 0
     if options.chgnet:
-        for name in HELD_OUT:
-            chgnet_once(options.data / name, HELD_OUT[name], options.steps)
+        for name, held_out in HELD_OUT.items():
+            chgnet_once(options.data / name, held_out, options.steps)
         return 0
     results = {name: experiment(options.data / name, HELD_OUT[name], options.seeds) for name in HELD_OUT}
     (options.out / "training.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
