@@ -270,7 +270,11 @@ MISTAKES = {
     ),
     "fewer labels than the starting frames": (
         {"finetune.label.max_total": 2, "finetune.initial": "label"},
-        ["finetune.label.max_total", "1 test frames and 1 starting frames", "3 is the smallest that works"],
+        [
+            "finetune.label.max_total",
+            "2 labels for 1 test frame and 1 starting frame and",
+            "3 is the smallest that works",
+        ],
     ),
     # options without effect
     "coupling of nve": (
@@ -516,7 +520,12 @@ def test_mistakes_of_all_sections_are_told_at_once(folder, monkeypatch, capsys):
 def test_short_forms_are_checked_too(folder, monkeypatch, capsys):
     path = folder / "input.yaml"
     path.write_text(yaml.safe_dump(edited({"finetune.explore": MD | {"every": True}, "distill.explore": [MD]})))
-    assert "finetune.explore.0.0.every: a number is needed (found true" in refused(path, monkeypatch, capsys)
+    message = refused(path, monkeypatch, capsys)
+    assert "finetune.explore.every: a number is needed (found true" in message  # as far as it was written
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": [MD, MD | {"stpes": 1}], "distill.explore": MD})))
+    assert "finetune.explore.1.stpes: unknown key" in refused(path, monkeypatch, capsys)
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": MD | {"structures": [7]}})))
+    assert "finetune.explore.structures: " in refused(path, monkeypatch, capsys)
 
 
 def test_aliases_may_share_a_section(folder):

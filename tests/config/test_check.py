@@ -23,6 +23,7 @@ from pfd.frames import Labels, with_labels, write_frames
 from pfd.frames.outside import OutsideSet
 from pfd.models.family import Family
 from pfd.testing.toy_family import ToyFamily
+from pfd.testing.toy_labeler import ToyLabeler
 
 MD = {"method": "md", "temperatures_K": [300], "timestep_fs": 2.0, "steps": 20, "every": 10}
 GOOD = {
@@ -69,7 +70,8 @@ def found(tmp_path):
 
 @pytest.fixture
 def more_elements(monkeypatch):
-    """A toy teacher that says it knows aluminium too."""
+    """A toy teacher and a toy labeler that say they know aluminium too."""
+    monkeypatch.setattr(ToyLabeler, "elements", ("Al", "Cu"))
     monkeypatch.setattr(ToyFamily, "shipped_elements", lambda self, name: ("Al", "Cu"))
     monkeypatch.setattr(check, "check_teacher", lambda *_, **__: None)
 

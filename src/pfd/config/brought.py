@@ -58,7 +58,7 @@ def read_pool_of(resolved: ResolvedInput, group: PoolSettings, key: str) -> Brou
     with at(resolved, f"{key}.file"):
         found = read_pool_file(path, group)
         frames = list(pool_of(found.frames, group).frames)
-    return Brought(f"{key}.file", str(group.file), frames, found)
+    return Brought(resolved.shown(f"{key}.file"), str(group.file), frames, found)
 
 
 def read_data(resolved: ResolvedInput) -> list[Brought]:
@@ -107,7 +107,7 @@ def check_levels(resolved: ResolvedInput, data: list[Brought]) -> None:
         if entry.level_of_theory not in {None, level}:
             raise DataError(
                 f"labels of {entry.level_of_theory!r} cannot be trained on beside labels of {level!r}",
-                where=f"{resolved.file}: data.{index}.level_of_theory",
+                where=resolved.place(f"data.{index}.level_of_theory"),
                 hint="label with the same method, or leave this set out",
             )
         with at(resolved, brought.key):
