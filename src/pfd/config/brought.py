@@ -13,6 +13,7 @@ from pfd.explore.settings import PoolSettings
 from pfd.frames import require_labels, require_level
 from pfd.frames.outside import OutsideSet, read_outside
 from pfd.label.labeler import make_labeler
+from pfd.wording import counted
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -39,7 +40,7 @@ class Brought:
         counts = self.found.counts
         labels = ", ".join(f"{name} in {counts[name]}" for name in ("energy", "forces", "stress"))
         used = "" if len(self.frames) == counts["frames"] else f", {len(self.frames)} of them taken"
-        first = f"{self.key} ({self.file}): {counts['frames']} frames{used}; {labels}"
+        first = f"{self.key} ({self.file}): {counted(counts['frames'], 'frame')}{used}; {labels}"
         return [first, *(f"  left out: {reason}" for reason in self.found.left_out)]
 
     def warn(self) -> None:

@@ -64,6 +64,7 @@ class LoopPlan:
         max_frames: ``select.max_frames``.
         max_iterations: of one stage.
         max_total: cap on the labels of the loop, if there is one.
+        wider: whether the first selection also chooses from what the loop before explored.
     """
 
     name: str
@@ -72,6 +73,7 @@ class LoopPlan:
     max_frames: int
     max_iterations: int
     max_total: int | None
+    wider: bool = False
 
     @property
     def asked(self) -> int:
@@ -85,7 +87,8 @@ class LoopPlan:
 
     def per_iteration(self, stage: int) -> int:
         """Most frames that one iteration of a stage chooses."""
-        return min(self.max_frames, sum(group.candidates for group in self.stages[stage]))
+        candidates = sum(group.candidates for group in self.stages[stage])
+        return self.max_frames if self.wider else min(self.max_frames, candidates)
 
     @property
     def wanted(self) -> int:
@@ -105,7 +108,8 @@ def plan_input(resolved: ResolvedInput, parents: Sequence[str], pools: Mapping[s
     Args:
         resolved: the input.
         parents: of each starting frame, the id of the structure that it is, or is a perturbed copy of.
-        pools: key of a pool's file -> its frames to explore, and those to test on.
+        pools: key of a pool's file -> its frames to explore, and those to test on; a pool that is not named is taken
+            to hold as many as are asked for.
     """
     tree = resolved.input
     plans = []
@@ -116,7 +120,8 @@ def plan_input(resolved: ResolvedInput, parents: Sequence[str], pools: Mapping[s
                 tuple(plan_groups(resolved, name, loop, stage, parents, pools)) for stage in range(len(loop.explore))
             )
             cap = resolved.campaign.max_total if name == "finetune" else None
-            plans.append(LoopPlan(name, stages, initial, loop.select.max_frames, loop.max_iterations, cap))
+            wider = name == "distill" and tree.finetune is not None
+            plans.append(LoopPlan(name, stages, initial, loop.select.max_frames, loop.max_iterations, cap, wider))
     return plans
 
 
@@ -137,7 +142,7 @@ def plan_groups(
         own = [entry for entry in entries if entry.group == number]
         key = f"{name}.explore.{stage}.{number}"
         if isinstance(group, PoolSettings):
-            offered, held_out = pools.get(resolved.shown(f"{key}.file"), (0, wanted))
+            offered, held_out = pools.get(resolved.shown(f"{key}.file"), (loop.select.max_frames, wanted))
             found = (min(wanted, held_out), 0)
             plans.append(GroupPlan(key, group, (), ((None, None),), 1, offered, 1, wanted, *found))
             continue
