@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import subprocess
@@ -270,7 +271,11 @@ MISTAKES = {
     ),
     "fewer labels than the starting frames": (
         {"finetune.label.max_total": 2, "finetune.initial": "label"},
-        ["finetune.label.max_total", "1 test frames and 1 starting frames", "3 is the smallest that works"],
+        [
+            "finetune.label.max_total",
+            "2 labels for 1 test frame and 1 starting frame and",
+            "3 is the smallest that works",
+        ],
     ),
     # options without effect
     "coupling of nve": (
@@ -339,6 +344,52 @@ MISTAKES = {
     "cut vasprun": ({"structures.0.file": "cut.vasprun.xml"}, ["structures.0.file", "not readable", "complete"]),
     "cut vasprun as data": ({"data": [{"file": "cut.vasprun.xml"}]}, ["data.0.file", "not readable"]),
     "types that are no numbers": ({"data": [{"file": "types"}]}, ["data.0.file", "whole number per atom"]),
+    # what a newcomer writes
+    "supercell as one number": (
+        {"structures.0.supercell": 2},
+        ["a list is needed (found 2); write supercell: [2, 2, 2]"],
+    ),
+    "supercell of one": ({"structures.0.supercell": [2]}, ["structures.0.supercell: 3 entries are needed (found 1)"]),
+    "supercell of four": ({"structures.0.supercell": [2, 2, 2, 2]}, ["supercell: 3 entries are needed (found 4)"]),
+    "no temperature": ({f"{GROUP}.temperatures_K": []}, ["temperatures_K: at least 1 entry is needed (found 0)"]),
+    "structures as a list of names": ({"structures": ["POSCAR"]}, ["write structures: [{file: POSCAR}]"]),
+    "structures as one section": ({"structures": {"file": "x"}}, ["a section of keys); write structures: [{file: x}]"]),
+    "structures as a name": ({"structures": "POSCAR"}, ["write structures: [{file: POSCAR}]"]),
+    "the second structure as a name": (
+        {"structures": [{"file": "Cu.extxyz"}, "x"]},
+        ["structures.1", "write {file: x}"],
+    ),
+    "teacher as a name": ({"teacher": "chgnet"}, ["write teacher: {family: ..., model: ...}"]),
+    "labeler as a name": ({"finetune.label": "toy"}, ["write label: {method: toy, ...}"]),
+    "student as a name": ({"distill.student": "pod"}, ["write student: {family: pod, ...}"]),
+    "explore as a name": (
+        {"finetune.explore": "md"},
+        ["finetune.explore: a list is needed", "explore: {method: md, ...}"],
+    ),
+    "method misspelt": ({"finetune.select.method": "farthes"}, ["did you mean 'farthest'? write 'entropy', 'random'"]),
+    "two near keys": (
+        {"finetune.converge": {"force_rmse": 0.1}},
+        ["did you mean 'force_rmse_eV_per_A' or 'force_rmse_relative'?"],
+    ),
+    "labeler of another version": ({"finetune.label.method": "vasp"}, ["there are: espresso", "has no others"]),
+    "family of another version": ({"teacher.family": "mace"}, ["there are: chgnet", "this version has no others"]),
+    "supercell without a cell": ({"structures.0.file": "cluster.extxyz"}, ["does not fit: the file has no cell"]),
+    "per cent for a fraction": (
+        {"finetune.converge": {"force_rmse_relative": 10}},
+        ["finetune.converge.force_rmse_relative: 10 would be 1000 %: it is a fraction, and 10 % is 0.1"],
+    ),
+    "displacement beyond the neighbours": (
+        {"structures.0.perturb": {"count": 2, "displacement_A": 1.5}},
+        ["structures.0.perturb.displacement_A", "1.5 Å is more than half the shortest distance", "2.55 Å", "Cu32"],
+    ),
+    "more cores than there are": (
+        {"resources": {"cores": 2, "explore": {"cores": 3}}},
+        ["resources.explore.cores: 3 cores for a task, and resources.cores allows 2", "at most 2"],
+    ),
+    "an element that the toy labeler takes for copper": (
+        {"finetune.explore": [[MD]], "teacher.model": "silver.json", "structures.0.file": "Ag.extxyz"},
+        ["finetune.label.method: the labeler 'toy' does not know Ag", "Cu only"],
+    ),
     "partial periodicity": ({"structures.0": {"file": "slab.extxyz"}}, ["finetune.label.method", "partial_pbc"]),
 }
 
@@ -362,6 +413,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "charged": charged,
         "spin": spin,
         "Al": bulk("Al", cubic=True),
+        "Ag": bulk("Ag", cubic=True),
         "primitive": bulk("Cu"),
     }
     for name, frame in sets.items():
@@ -371,6 +423,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_frames(tmp_path / "ion.extxyz", [ion])
     write_frames(tmp_path / "pbe.extxyz", [pbe])
     write_frames(tmp_path / "ten.extxyz", [with_labels(copper, labels)] * 10)
+    silver = {"elements": ["Ag"], "functions": 2, "coefficients": [0.0, 0.0], "constants_eV": {}}
+    (tmp_path / "silver.json").write_text(json.dumps(silver))
     (tmp_path / "cut.vasprun.xml").write_text('<?xml version="1.0"?>\n<modeling>\n <generator>')
     (tmp_path / "types").mkdir()
     (tmp_path / "types" / "type.raw").write_text("0 0.5")
@@ -439,6 +493,32 @@ def test_one_mistake_one_message(name, folder, monkeypatch, capsys):
     message = refused(path, monkeypatch, capsys)
     for text in expected:
         assert text in message
+
+
+def test_a_misspelt_key_that_is_needed_is_one_mistake(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    group = {"temperature_K" if key == "temperatures_K" else key: value for key, value in MD.items()}
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": group})))
+    message = refused(path, monkeypatch, capsys)
+    assert "finetune.explore.temperature_K: unknown key; did you mean 'temperatures_K'?" in message
+    assert "missing" not in message
+    assert "mistakes" not in message
+
+
+def test_a_key_that_is_missing_beside_an_unknown_one_is_told(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({f"{GROUP}.temperatures_K": DROP, f"{GROUP}.colour": 3})))
+    message = refused(path, monkeypatch, capsys)
+    assert "colour: unknown key" in message
+    assert "temperatures_K: missing" in message
+
+
+def test_no_word_of_pydantic_reaches_the_user(folder, monkeypatch, capsys):
+    path = folder / "input.yaml"
+    edits = {f"{GROUP}.temperatures_K": [], f"{GROUP}.steps": 1.5, f"{GROUP}.every": "x", "evaluate.scratch_student": 3}
+    path.write_text(yaml.safe_dump(edited(edits | {"seed": -1, "structures.0.supercell": [1], "name": 5})))
+    message = refused(path, monkeypatch, capsys)
+    assert not [word for word in ("Input", "validation", "Tuple", "parse", "valid ", "should") if word in message]
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(folder, monkeypatch, capsys):
@@ -516,7 +596,12 @@ def test_mistakes_of_all_sections_are_told_at_once(folder, monkeypatch, capsys):
 def test_short_forms_are_checked_too(folder, monkeypatch, capsys):
     path = folder / "input.yaml"
     path.write_text(yaml.safe_dump(edited({"finetune.explore": MD | {"every": True}, "distill.explore": [MD]})))
-    assert "finetune.explore.0.0.every: a number is needed (found true" in refused(path, monkeypatch, capsys)
+    message = refused(path, monkeypatch, capsys)
+    assert "finetune.explore.every: a number is needed (found true" in message  # as far as it was written
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": [MD, MD | {"stpes": 1}], "distill.explore": MD})))
+    assert "finetune.explore.1.stpes: unknown key" in refused(path, monkeypatch, capsys)
+    path.write_text(yaml.safe_dump(edited({"finetune.explore": MD | {"structures": [7]}})))
+    assert "finetune.explore.structures: " in refused(path, monkeypatch, capsys)
 
 
 def test_aliases_may_share_a_section(folder):

@@ -23,6 +23,7 @@ from pfd.frames import Labels, with_labels, write_frames
 from pfd.frames.outside import OutsideSet
 from pfd.models.family import Family
 from pfd.testing.toy_family import ToyFamily
+from pfd.testing.toy_labeler import ToyLabeler
 
 MD = {"method": "md", "temperatures_K": [300], "timestep_fs": 2.0, "steps": 20, "every": 10}
 GOOD = {
@@ -69,7 +70,8 @@ def found(tmp_path):
 
 @pytest.fixture
 def more_elements(monkeypatch):
-    """A toy teacher that says it knows aluminium too."""
+    """A toy teacher and a toy labeler that say they know aluminium too."""
+    monkeypatch.setattr(ToyLabeler, "elements", ("Al", "Cu"))
     monkeypatch.setattr(ToyFamily, "shipped_elements", lambda self, name: ("Al", "Cu"))
     monkeypatch.setattr(check, "check_teacher", lambda *_, **__: None)
 
@@ -84,7 +86,7 @@ def test_each_set_is_told_with_its_labels(tmp_path, tree, found):
     assert [line for each in found(tree) for line in each.lines()] == [
         "data.0.file (set.extxyz): 2 frames; energy in 2, forces in 2, stress in 1",
         "finetune.explore.0.1.file (pool.extxyz): 10 frames, 5 of them taken; energy in 6, forces in 0, stress in 0",
-        "evaluate.test_file (test.extxyz): 1 frames; energy in 1, forces in 1, stress in 0",
+        "evaluate.test_file (test.extxyz): 1 frame; energy in 1, forces in 1, stress in 0",
     ]
 
 
@@ -106,9 +108,10 @@ def test_the_command_prints_it(tmp_path, tree, found, monkeypatch, capsys):
         cli.main()
     signal.signal(signal.SIGTERM, before)
     assert ending.value.code == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "data.0.file (set.extxyz): 1 frames; energy in 1, forces in 1, stress in 0",
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "data.0.file (set.extxyz): 1 frame; energy in 1, forces in 1, stress in 0",
         f"{tmp_path / 'input.yaml'}: no mistake found",
+        "run folder: good (new)",
     ]
 
 

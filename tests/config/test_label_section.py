@@ -44,7 +44,7 @@ def check(tmp_path):
         content["finetune"]["label"] = label
         if element != "Cu":
             content["teacher"] = {"family": "toy", "model": str(other_teacher(tmp_path, element))}
-        content["resources"] = {"label": resources} if resources else {}
+        content["resources"] = {"cores": 8, "label": resources} if resources else {}
         path = tmp_path / "input.yaml"
         path.write_text(yaml.safe_dump(content))
         check_input(read_input(path))

@@ -12,6 +12,7 @@ from pfd.errors import ModelError
 from pfd.frames import Labels, with_labels, write_frames
 from pfd.models.family import Family
 from pfd.testing.toy_family import ToyFamily
+from pfd.testing.toy_labeler import ToyLabeler
 
 INPUT = {
     "name": "run",
@@ -64,7 +65,8 @@ def test_of_shipped_weights_before_anything_is_made(tmp_path, monkeypatch, alumi
 
 @pytest.mark.parametrize("place", PLACES)
 def test_of_a_checkpoint_after_adoption_and_before_exploration(tmp_path, monkeypatch, aluminium, place):
-    """As with a family that needs torch: the check of the input leaves the teacher alone."""
+    """As with a family that needs torch: the check leaves the teacher alone, and the labeler is content."""
+    monkeypatch.setattr(ToyLabeler, "elements", ("Al", "Cu"))
     monkeypatch.setattr(check, "check_teacher", lambda *_, **__: None)
     (tmp_path / "own").mkdir()
     ToyFamily().adopt("soft-copper", None, tmp_path / "own")

@@ -65,16 +65,13 @@ def submit(
 
 @app.command(rich_help_panel=_RUN)
 def check(input_file: InputFile) -> None:
-    """Look for mistakes in an input without starting anything.
+    """Look for mistakes in an input, and tell what it would run; nothing is started.
 
     Example: pfd check examples/toy/input.yaml
     """
-    from pfd.config.check import check_input
-    from pfd.config.reading import read_input
+    from pfd.cli.check import check_and_show
 
-    for brought in check_input(read_input(input_file), read_model=True):
-        typer.echo("\n".join(brought.lines()))
-    typer.echo(f"{input_file}: no mistake found")
+    check_and_show(input_file)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -125,16 +122,16 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=_LOOK)
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/input.md.")] = False,
+) -> None:
     """Print the JSON schema of the input file, for editors that complete and check.
 
     Example: pfd schema > pfd.schema.json
     """
-    import json
+    from pfd.cli.schema import show_schema
 
-    from pfd.config.sections import Input
-
-    typer.echo(json.dumps(Input.model_json_schema(by_alias=True), indent=1))
+    show_schema(markdown)
 
 
 @app.command(rich_help_panel=_FRAMES)

@@ -13,6 +13,7 @@ from pfd.explore.settings import PoolSettings
 from pfd.frames import require_labels, require_level
 from pfd.frames.outside import OutsideSet, read_outside
 from pfd.label.labeler import make_labeler
+from pfd.wording import counted
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -39,7 +40,7 @@ class Brought:
         counts = self.found.counts
         labels = ", ".join(f"{name} in {counts[name]}" for name in ("energy", "forces", "stress"))
         used = "" if len(self.frames) == counts["frames"] else f", {len(self.frames)} of them taken"
-        first = f"{self.key} ({self.file}): {counts['frames']} frames{used}; {labels}"
+        first = f"{self.key} ({self.file}): {counted(counts['frames'], 'frame')}{used}; {labels}"
         return [first, *(f"  left out: {reason}" for reason in self.found.left_out)]
 
     def warn(self) -> None:
@@ -58,7 +59,7 @@ def read_pool_of(resolved: ResolvedInput, group: PoolSettings, key: str) -> Brou
     with at(resolved, f"{key}.file"):
         found = read_pool_file(path, group)
         frames = list(pool_of(found.frames, group).frames)
-    return Brought(f"{key}.file", str(group.file), frames, found)
+    return Brought(resolved.shown(f"{key}.file"), str(group.file), frames, found)
 
 
 def read_data(resolved: ResolvedInput) -> list[Brought]:
@@ -107,7 +108,7 @@ def check_levels(resolved: ResolvedInput, data: list[Brought]) -> None:
         if entry.level_of_theory not in {None, level}:
             raise DataError(
                 f"labels of {entry.level_of_theory!r} cannot be trained on beside labels of {level!r}",
-                where=f"{resolved.file}: data.{index}.level_of_theory",
+                where=resolved.place(f"data.{index}.level_of_theory"),
                 hint="label with the same method, or leave this set out",
             )
         with at(resolved, brought.key):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
+from pfd.config.machine import check_cores, check_devices, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, require_teacher
@@ -23,7 +24,7 @@ from pfd.explore.plan import plan_trajectories
 from pfd.explore.settings import PoolSettings
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
-from pfd.frames.structures import build_structures
+from pfd.frames.structures import build_structures, refuse_wild
 from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
@@ -56,14 +57,16 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
             with at(resolved, key):
                 require_family(family)
     require_teacher(resolved)
-    frames = _starting_frames(resolved)
+    frames = starting_frames(resolved)
     explored = _check_groups(resolved, frames)
-    check_budgets(resolved, len(frames))
+    check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     refuse_idle(resolved)
+    check_cores(resolved)
+    check_devices(resolved)
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",
-            where=f"{resolved.file}: data",
+            where=resolved.place("data"),
             hint="leave it out, or add a section finetune",
         )
     data, test = read_data(resolved), read_test_set(resolved)
@@ -73,10 +76,10 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
+    check_teacher(resolved, by_key, adopt=_cheap(resolved.teacher) if read_model is None else read_model)
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled])
         check_levels(resolved, data)
-    check_teacher(resolved, by_key, adopt=_cheap(resolved.teacher) if read_model is None else read_model)
     _check_student(resolved, frames, explored, pooled, test)
     return brought
 
@@ -141,8 +144,12 @@ def require_labeler(labeler: Labeler) -> None:
         raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
 
 
-def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
-    """All starting frames; each file is read by itself, so that an error names its key."""
+def starting_frames(resolved: ResolvedInput) -> list[Atoms]:
+    """All starting frames; each file is read by itself, so that an error names its key.
+
+    Raises:
+        SettingError, DataError: naming the key.
+    """
     frames: list[Atoms] = []
     for index, entry in enumerate(resolved.input.structures):
         key = f"structures.{index}.file"
@@ -154,7 +161,10 @@ def _starting_frames(resolved: ResolvedInput) -> list[Atoms]:
             if entry.interface is not None:
                 other = source_path(resolved, entry.interface.file, f"structures.{index}.interface.file")
                 there = there.model_copy(update={"interface": entry.interface.model_copy(update={"file": other})})
-            frames += build_structures([there], Path(), resolved.input.seed)
+            built = build_structures([there], Path(), resolved.input.seed)
+        with at(resolved, f"structures.{index}.perturb.displacement_A"):
+            refuse_wild(built, entry.perturb)
+        frames += built
     return frames
 
 
@@ -180,7 +190,7 @@ def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored
 
 def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) -> None:
     """The model that a group follows: it is there, and runs where the group says."""
-    place = f"{resolved.file}: {where}"
+    place = resolved.place(where)
     if group.with_ == "student" and where.startswith("finetune"):
         raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
     if group.program is not None and shutil.which(group.program) is None:
@@ -203,7 +213,7 @@ def _check_starts(resolved: ResolvedInput, group: ExplorerSettings, frames: Sequ
     if not frames:
         raise SettingError(
             f"method {group.method} needs structures to start from, and there are none",
-            where=f"{resolved.file}: {where}",
+            where=resolved.place(where),
             hint="add a section structures: [{file: ...}]",
         )
     with at(resolved, f"{where}.structures"):
@@ -236,21 +246,9 @@ def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
         if not hasattr(resolved.labeler, "files"):
             labeler.check(frames)
             refuse_unhonoured(frames, labeler)
-    _check_ranks(resolved, labeler)
+    check_ranks(resolved, labeler)
     if isinstance(resolved.labeler, FamilyLabelerSettings):
         _check_label_model(resolved, resolved.labeler, frames)
-
-
-def _check_ranks(resolved: ResolvedInput, labeler: Labeler) -> None:
-    """Refuse a command that starts other than what the engine counts: cores would be oversubscribed, or lie idle."""
-    started, cores = labeler.cores(), resolved.input.resources.label.cores
-    if started is not None and cores % started[0]:
-        ranks, setting = started
-        raise SettingError(
-            f"the command starts {ranks} processes, and resources.label.cores is {cores}",
-            where=f"{resolved.file}: finetune.label.{setting}",
-            hint=f"write resources: {{label: {{cores: {ranks}}}}}, or a multiple for more threads in each process",
-        )
 
 
 def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings, frames: Sequence[Atoms]) -> None:
@@ -262,7 +260,7 @@ def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings,
     if settings.family is None or settings.model is None:
         raise SettingError(
             "a model is to label, and none is named",
-            where=f"{resolved.file}: finetune.label",
+            where=resolved.place("finetune.label"),
             hint="write label: {method: family, family: ..., model: ...}; the teacher itself would teach it nothing",
         )
     with at(resolved, "finetune.label.family"):

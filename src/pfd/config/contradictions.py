@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from pfd.config.plan import GroupPlan, plan_input
 from pfd.config.reading import ResolvedInput
 from pfd.config.sections import LoopSettings
 from pfd.errors import SettingError
-from pfd.explore.plan import plan_trajectories
 from pfd.explore.settings import PoolSettings
-
-Condition = tuple[float | None, float | None]
-"""Temperature (K) and pressure (GPa)."""
+from pfd.wording import counted
 
 
-def check_budgets(resolved: ResolvedInput, structures: int) -> None:
+def check_budgets(resolved: ResolvedInput, parents: Sequence[str]) -> None:
     """Refuse budgets with which fine-tuning could not converge whatever the model does.
 
     Every temperature and pressure of a stage is judged on newly labelled frames of it, so each needs one at least.
@@ -22,35 +20,38 @@ def check_budgets(resolved: ResolvedInput, structures: int) -> None:
 
     Args:
         resolved: the input.
-        structures: how many starting frames there are.
+        parents: of each starting frame, the id of the structure that it came from.
 
     Raises:
         SettingError: naming the smallest budget that works.
     """
-    loop = resolved.input.finetune
-    if loop is None:
+    if resolved.input.finetune is None:
         return
-    conditions = [len(found) for found in _conditions(loop, structures)]
-    if loop.select.max_frames < max(conditions):
-        stage = conditions.index(max(conditions))
+    loop = plan_input(resolved, parents, {})[0]
+    conditions = [_conditions(stage) for stage in loop.stages]
+    most = max(conditions)
+    if loop.max_frames < most:
         raise SettingError(
-            f"{loop.select.max_frames} frames for the {max(conditions)} conditions (temperatures x pressures) of stage "
-            f"{stage}: some could never be judged",
-            where=f"{resolved.file}: finetune.select.max_frames",
-            hint=f"{max(conditions)} is the smallest that works; or ask for fewer conditions in a stage",
+            f"{counted(loop.max_frames, 'frame')} for the {most} conditions (temperatures x pressures) of stage "
+            f"{conditions.index(most)}: some could never be judged",
+            where=resolved.place("finetune.select.max_frames"),
+            hint=f"{most} is the smallest that works; or ask for fewer conditions in a stage",
         )
-    total = resolved.campaign.max_total
-    test = _test_frames(resolved, loop, structures)
-    begin = structures if loop.initial == "label" else 0
-    needed = test + begin + max(1, conditions[0])
-    if total is not None and total < needed:
-        initial = f" and {begin} starting frames" if begin else ""
+    needed = loop.asked + loop.initial + max(1, conditions[0])
+    if loop.max_total is not None and loop.max_total < needed:
+        initial = f" and {counted(loop.initial, 'starting frame')}" if loop.initial else ""
         raise SettingError(
-            f"{total} labels for {test} test frames{initial} and one frame for each condition of the first iteration",
-            where=f"{resolved.file}: finetune.label.max_total",
+            f"{counted(loop.max_total, 'label')} for {counted(loop.asked, 'test frame')}{initial} and one frame for "
+            "each condition of the first iteration",
+            where=resolved.place("finetune.label.max_total"),
             hint=f"{needed} is the smallest that works; or lower evaluate.test_frames "
             f"({resolved.input.evaluate.test_frames})",
         )
+
+
+def _conditions(stage: Sequence[GroupPlan]) -> int:
+    """How many temperatures and pressures a stage has; pools have none."""
+    return len({each for plan in stage if not isinstance(plan.group, PoolSettings) for each in plan.conditions})
 
 
 def refuse_idle(resolved: ResolvedInput) -> None:
@@ -60,7 +61,7 @@ def refuse_idle(resolved: ResolvedInput) -> None:
         SettingError: naming the first.
     """
     for key, why in _idle(resolved):
-        raise SettingError(f"without effect: {why}", where=f"{resolved.file}: {key}", hint="remove it")
+        raise SettingError(f"without effect: {why}", where=resolved.place(key), hint="remove it")
 
 
 def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
@@ -83,19 +84,3 @@ def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
 
 def _has_dynamics(loop: LoopSettings) -> bool:
     return any(group.dynamics for stage in loop.explore for group in stage)
-
-
-def _conditions(loop: LoopSettings, structures: int) -> list[set[Condition]]:
-    """The conditions of each stage; pools have none."""
-    plans = [plan_trajectories(stage, structures) for stage in loop.explore]
-    return [{(e.temperature_K, e.pressure_GPa) for e in plan if not e.pool} for plan in plans]
-
-
-def _test_frames(resolved: ResolvedInput, loop: LoopSettings, structures: int) -> int:
-    """How many frames the fixed test set asks for: so many of each condition of each group, and of each pool."""
-    groups = {
-        (stage, entry.group, entry.temperature_K, entry.pressure_GPa)
-        for stage, each in enumerate(loop.explore)
-        for entry in plan_trajectories(each, structures)
-    }
-    return len(groups) * resolved.input.evaluate.test_frames

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pfd.config.expected import fixed_length, is_model, list_example, section_example, types_at
 from pfd.errors import SettingError
 from pfd.explore.groups import METHODS
+from pfd.wording import counted
 
 Models = Sequence[type[BaseModel]]
 """The settings that share one section of the input: those of a plug-in, and those common to all plug-ins."""
@@ -18,12 +21,13 @@ _LISTS = {"tuple_type", "list_type", "set_type"}
 _SECTIONS = {"model_type", "model_attributes_type", "dict_type", "mapping_type"}
 _TAGS = {"union_tag_not_found", "union_tag_invalid"}
 _MANY = 20
+_GROUP_KEY = re.compile(r"^(finetune|distill)\.explore\.(\d+)\.(\d+)(?=\.|:|$)")
 
 
 def setting_error(lines: Sequence[str], file: str) -> SettingError:
     """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told."""
     told = list(dict.fromkeys(lines))
-    hint = "correct the file; pfd schema lists all keys"
+    hint = "correct the file; pfd schema --markdown lists all keys"
     if len(told) == 1:
         return SettingError(told[0], where=file, hint=hint)
     rest = [f"... and {len(told) - _MANY} more"] if len(told) > _MANY else []
@@ -35,12 +39,38 @@ def setting_error(lines: Sequence[str], file: str) -> SettingError:
 def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> list[str]:
     """One line per mistake: key, what is wrong, the nearest known key, what to write.
 
+    A key that is missing because it is misspelt is one mistake.
+
     Args:
         error: what pydantic found.
         models: the settings of the section; the keys of all of them may stand there.
         prefix: dotted key of the section, empty for the whole file.
     """
-    return [_line(dict(mistake), models, prefix) for mistake in error.errors()]
+    mistakes = [dict(mistake) for mistake in error.errors()]
+    misspelt = set()
+    for mistake in mistakes:
+        if mistake["type"] == "extra_forbidden":
+            path = _path(mistake)
+            misspelt |= {(*path[:-1], key) for key in near_keys(path[-1], known_keys(models, path[:-1]))}
+    told = [each for each in mistakes if each["type"] != "missing" or tuple(_path(each)) not in misspelt]
+    return [_line(mistake, models, prefix) for mistake in told]
+
+
+def as_written(line: str, depth: Mapping[str, int]) -> str:
+    """A line or key with only those indices of explore that the user wrote.
+
+    Args:
+        line: what begins with a dotted key.
+        depth: loop -> how many of the two lists of explore were written: a group alone is 0, a list of groups 1.
+
+    >>> as_written("finetune.explore.0.1.steps: missing", {"finetune": 1})
+    'finetune.explore.1.steps: missing'
+    """
+    found = _GROUP_KEY.match(line)
+    if found is None or depth.get(found[1], 2) == 2:
+        return line
+    kept = f".{found[3]}" if depth[found[1]] == 1 else ""
+    return f"{found[1]}.explore{kept}{line[found.end() :]}"
 
 
 def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
@@ -72,62 +102,111 @@ def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
 
 def known_keys(models: Models, path: Iterable[str]) -> list[str]:
     """The keys that may stand at a place of the tree."""
-    here = list(models)
-    for part in path:
-        nested = [
-            model
-            for each in here
-            for name, info in each.model_fields.items()
-            if part == (info.alias or name)
-            for model in _models_in(info.annotation)
-        ]
-        here = nested or [each for each in here if part in _tags(each)] or here
+    here = [arm for arm in types_at(models, path) if is_model(arm)]
     return sorted({info.alias or name for each in here for name, info in each.model_fields.items()})
+
+
+def near_keys(word: str, known: Iterable[str]) -> list[str]:
+    """Those of the known keys that were probably meant: all that the word begins, else the nearest one."""
+    keys = list(known)
+    begun = [key for key in keys if key.startswith(f"{word}_")]
+    return begun or difflib.get_close_matches(word, keys, n=1, cutoff=0.5)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean 'x'? `` if there is something near, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}? " if near else ""
+    near = near_keys(word, known)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+
+
+def _path(mistake: Mapping[str, Any]) -> list[str]:
+    return [str(part) for part in mistake["loc"] if part != "[key]"]
 
 
 def _line(mistake: dict[str, Any], models: Models, prefix: str) -> str:
-    path = [str(part) for part in mistake["loc"] if part != "[key]"]
+    path = _path(mistake)
     kind, found = mistake["type"], mistake.get("input")
     shown = _without_tags(path)
     if kind in _TAGS:
         tag = str(mistake.get("ctx", {}).get("discriminator", "method")).strip("'")
         shown.append(tag)
         found = found.get(tag) if isinstance(found, Mapping) else found
+    if kind == "missing" and path[-1].isdigit():
+        shown.pop()
     key = ".".join([prefix] * bool(prefix) + shown)
-    text = _text(kind, found, mistake, known_keys(models, path[:-1]), path[-1] if path else "")
+    text = _text(kind, found, mistake, models, path)
     return f"{key}: {text}" if key else text
 
 
-def _text(kind: str, found: Any, mistake: dict[str, Any], known: list[str], last: str) -> str:
+def _text(kind: str, found: Any, mistake: dict[str, Any], models: Models, path: list[str]) -> str:
     said = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    whole = "" if _big(found) else f" (found {found!r})"
-    text = f"{said}{whole}"
-    if kind == "extra_forbidden":
+    context = mistake.get("ctx", {})
+    last = path[-1] if path else ""
+    text = f"{_value_text(kind, said, found, context)} (found {_shown(found)})" + _QUOTES.get(kind, "")
+    if kind in _COUNTS or (kind == "missing" and last.isdigit()):
+        text = _count_text(kind, found, context, types_at(models, path if kind in _COUNTS else path[:-1]))
+    elif kind == "extra_forbidden":
+        known = known_keys(models, path[:-1])
         text = f"unknown key; {nearest(last, known)}known here: {', '.join(known) or 'no keys'}"
     elif kind == "missing":
         text = f"missing; add {last}: ..."
     elif kind == "value_error":
         text = said
     elif kind in _TAGS and isinstance(mistake["input"], Mapping):
-        tags = str(mistake.get("ctx", {}).get("expected_tags", "'md', 'pool'")).replace(", ", " or ")
+        tags = str(context.get("expected_tags", ", ".join(map(repr, METHODS)))).replace(", ", " or ")
         text = f"missing; write {tags}" if found is None else f"{found!r} is none of them; write {tags}"
     elif found is None:
         text = "empty; write a value, or remove the key"
-    elif kind in _LISTS:
-        text = f"a list is needed (found {_shown(found)})" + ("" if _big(found) else f"; write [{found}]")
-    elif kind in _SECTIONS | _TAGS:
-        text = f"a section of keys is needed (found {_shown(found)})"
-    elif kind == "string_type" and whole:
-        text = f"text is needed{whole}; put it in quotes"
+    elif kind in _LISTS | _SECTIONS | _TAGS:
+        text = _kind_text(found, types_at(models, path), path, is_list=kind in _LISTS)
     elif isinstance(found, float) and not math.isfinite(found):
-        text = f"the number must be finite{whole}"
+        text = f"the number must be finite (found {found!r})"
     return text
+
+
+def _kind_text(found: Any, expected: Sequence[Any], path: list[str], *, is_list: bool) -> str:
+    """What to write instead of a value that is no list, or no section."""
+    example = list_example(path[-1], found, expected) if is_list else section_example(path, found, expected)
+    what = "a list" if is_list else "a section of keys"
+    return f"{what} is needed (found {_shown(found)})" + (f"; write {example}" if example else "")
+
+
+_COUNTS = {"too_short", "too_long"}
+_QUOTES = {"string_type": "; put it in quotes"}
+_WORDS = {
+    "int_type": "an integer is needed",
+    "int_parsing": "an integer is needed",
+    "int_from_float": "an integer is needed",
+    "float_type": "a number is needed",
+    "float_parsing": "a number is needed",
+    "bool_type": "true or false is needed",
+    "bool_parsing": "true or false is needed",
+    "string_type": "text is needed",
+    "path_type": "a path is needed",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be greater than or equal to {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be less than or equal to {le}",
+}
+"""What pydantic says of single values, in our words."""
+
+
+def _value_text(kind: str, said: str, found: Any, context: Mapping[str, Any]) -> str:
+    if kind == "literal_error":
+        values = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"{nearest(str(found), values)}write {context['expected']}"
+    numbers = {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
+    return _WORDS[kind].format(**numbers) if kind in _WORDS else said
+
+
+def _count_text(kind: str, found: Any, context: Mapping[str, Any], annotations: Sequence[Any]) -> str:
+    """What is wrong with the number of entries of a list."""
+    fixed = next((n for each in annotations if (n := fixed_length(each))), None)
+    limit = fixed or context["min_length" if kind == "too_short" else "max_length"]
+    bound = "" if fixed else "at least " if kind == "too_short" else "at most "
+    there = len(found) if isinstance(found, list | tuple) else context["actual_length"]
+    needed = "is needed" if limit == 1 else "are needed"
+    return f"{bound}{counted(limit, 'entry', 'entries')} {needed} (found {there})"
 
 
 def _big(found: Any) -> bool:
@@ -139,18 +218,6 @@ def _shown(found: Any) -> str:
     if isinstance(found, Mapping):
         return "a section of keys"
     return "a list" if isinstance(found, list | tuple | set) else repr(found)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
-
-
-def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """The values of the ``method`` that choose this model out of a union."""
-    field = model.model_fields.get("method")
-    return () if field is None else tuple(str(value) for value in get_args(field.annotation))
 
 
 def _without_tags(path: list[str]) -> list[str]:

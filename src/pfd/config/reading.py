@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pfd.config.mistakes import mistakes_of, setting_error, value_mistakes
+from pfd.config.mistakes import as_written, mistakes_of, setting_error, value_mistakes
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
 from pfd.errors import InputError, MissingError, SettingError
@@ -39,6 +39,7 @@ class ResolvedInput:
         student: family of the student (None without ``distill``).
         fitting: the student family's fit settings.
         file: the input file, as messages name it.
+        explore_depth: loop -> how many of the two lists of its ``explore`` the user wrote.
     """
 
     input: Input
@@ -51,6 +52,15 @@ class ResolvedInput:
     student: Family | None
     fitting: Settings | None
     file: str = "input"
+    explore_depth: Mapping[str, int] = field(default_factory=dict)
+
+    def shown(self, key: str) -> str:
+        """A dotted key as far as the user wrote it: short forms of explore have fewer indices."""
+        return as_written(key, self.explore_depth)
+
+    def place(self, key: str) -> str:
+        """How messages name a key of the input."""
+        return f"{self.file}: {self.shown(key)}"
 
 
 def read_input(path: Path) -> ResolvedInput:
@@ -96,11 +106,20 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
         elif student is not None and student.FitSettings is not None:
             own = {key: value for key, value in fit.items() if key != "family"}
             fitting = _validated((student.FitSettings,), own, "distill.student", lines)
+    depth = {loop: _explore_depth(content.get(loop)) for loop in ("finetune", "distill")}
     if lines:
-        raise setting_error(lines, where)
+        raise setting_error([as_written(line, depth) for line in lines], where)
     assert tree is not None
     assert teacher is not None
-    return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where)
+    return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth)
+
+
+def _explore_depth(loop: Any) -> int:
+    """How many of the two lists of ``explore`` were written."""
+    explore = loop.get("explore") if isinstance(loop, dict) else None
+    if isinstance(explore, dict):
+        return 0
+    return 1 if isinstance(explore, list) and all(isinstance(entry, dict) for entry in explore) else 2
 
 
 def _section(content: Any, *path: str) -> dict[str, Any] | None:
@@ -130,7 +149,8 @@ def _plugin(group: str, section: dict[str, Any] | None, key: str, example: str, 
     try:
         return load_plugin(group, name, key)
     except SettingError as error:
-        lines.append(f"{key}: {error.what}; {error.hint}")
+        others = "" if "did you mean" in error.hint else "; this version has no others"
+        lines.append(f"{key}: {error.what}; {error.hint}{others}")
         return None
 
 
@@ -190,7 +210,7 @@ def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     path = path if path.is_absolute() else resolved.folder / path
     if path.exists():
         return path
-    place = f"{resolved.file}: {key}"
+    place = resolved.place(key)
     kept = [copy for copy in sorted((resolved.folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
     kept = [copy for copy in kept if _KEPT.match(copy.name)]
     if len(kept) > 1:
@@ -212,7 +232,7 @@ def at(resolved: ResolvedInput, key: str) -> Iterator[None]:
     try:
         yield
     except (InputError, MissingError) as error:
-        place = f"{resolved.file}: {key}"
+        place = resolved.place(key)
         if error.where.startswith(place):
             raise
         what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what

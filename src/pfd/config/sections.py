@@ -76,7 +76,8 @@ class LoopSettings(Settings):
     """What fine-tuning and distillation share."""
 
     explore: tuple[tuple[GroupSettings, ...], ...] = Field(default=(), validate_default=True)
-    """Stages, each a list of groups; the loop converges on a stage before the next begins."""
+    """Stages, each a list of groups; the loop converges on a stage before the next begins. One list of groups, or one
+    group, is short for one stage."""
     select: SelectSettings = SelectSettings()
     """How frames are chosen from what exploration found."""
     converge: ConvergeSettings
@@ -192,10 +193,15 @@ class ResourceSettings(Settings):
     max_attempts: int = Field(default=3, ge=1)
     """How often a task may end for reasons outside it before it is given up."""
     explore: StepResources = StepResources()
+    """One run of exploration."""
     label: StepResources = StepResources()
+    """One label of ``finetune.label``."""
     train: StepResources = StepResources(cores=2, memory_GB=8.0)
+    """One fine-tuning, or fit of the student; default 2 cores and 8 GB."""
     predict: StepResources = StepResources()
+    """Prediction of one set of frames, and a label by the teacher."""
     select: StepResources = StepResources()
+    """One selection."""
 
     def machine_cores(self) -> int:
         """Cores that tasks may use at once: those named here, else all that this process may use."""

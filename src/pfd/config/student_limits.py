@@ -34,7 +34,7 @@ def check_student_elements(
     if resolved.student is not None and foreign:
         raise DataError(
             f"the student will not know {', '.join(foreign)}: it is fitted to what is explored, which has none",
-            where=f"{resolved.file}: {key}",
+            where=resolved.place(key),
             hint="explore a structure with these elements too, or leave such frames out of the test set",
         )
 

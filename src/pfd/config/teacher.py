@@ -33,7 +33,7 @@ def require_teacher(resolved: ResolvedInput) -> None:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
         what = f"{model!r} is neither shipped weights nor a file"
-        raise SettingError(what, where=f"{resolved.file}: teacher.model", hint=hint) from error
+        raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
 
 
 def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], *, adopt: bool) -> None:

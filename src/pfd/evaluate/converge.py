@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from pfd.evaluate.error_report import ErrorReport, Errors, Interval, condition_text
 from pfd.settings import Settings
@@ -16,12 +16,27 @@ ALL = "all"
 """The group of a verdict over the whole set."""
 
 
+def _fraction(value: float) -> float:
+    if value > 1.0:
+        raise ValueError(f"{value:g} would be {100.0 * value:g} %: it is a fraction, and 10 % is 0.1")
+    return value
+
+
+Fraction = Annotated[
+    float,
+    Field(gt=0),
+    AfterValidator(_fraction),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
+"""A limit as a part of what it is compared with; above 1 it would be met by a model that knows nothing."""
+
+
 class ConvergeSettings(Settings):
     """Limits that an iteration must meet; at least one is needed, and there is no default that suits all materials."""
 
     force_rmse_eV_per_A: float | None = Field(default=None, gt=0)
     """Largest RMSE of a force component, eV/Å."""
-    force_rmse_relative: float | None = Field(default=None, gt=0)
+    force_rmse_relative: Fraction | None = None
     """Largest force RMSE over the RMS label force (0.1 is ten per cent): comparable between temperatures, and the one
     to choose where a material is new; judged per condition against the RMS label force of that condition."""
     energy_rmse_meV_per_atom: float | None = Field(default=None, gt=0)

@@ -43,6 +43,11 @@ class BatchSettings(GridSettings):
     """Trajectories of each structure and temperature that run together, each with velocities of its own."""
 
     @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return self.copies * super().most_frames
+
+    @property
     def needs_batch_model(self) -> bool:
         """See ``Explorer.needs_batch_model``."""
         return True

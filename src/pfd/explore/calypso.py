@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -99,6 +100,11 @@ class CalypsoSettings(Explorer):
     def example(self, formula: str) -> Atoms:
         """See ``Explorer.example``."""
         return random_structure(formula, (2.0, 3.0), 0.7, np.random.default_rng(0))
+
+    @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return self.generations * self.population * (1 + ceil(self.steps / self.every))
 
     def run(self, job: Job) -> Trajectory:
         """Search.

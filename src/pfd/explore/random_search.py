@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -78,6 +79,11 @@ class RandomSettings(Explorer):
     def example(self, formula: str) -> Atoms:
         """See ``Explorer.example``."""
         return random_structure(formula, self.volume_factor, self.min_distance, np.random.default_rng(0))
+
+    @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return 1 + ceil(self.steps / self.every)
 
     def run(self, job: Job) -> Trajectory:
         """Draw a structure and relax it."""

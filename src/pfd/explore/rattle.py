@@ -56,6 +56,11 @@ class RattleSettings(Explorer):
         """See ``Explorer.conditions``."""
         return [(temperature, None) for temperature in self.temperatures_K]
 
+    @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return self.frames
+
     def run(self, job: Job) -> Trajectory:
         """Measure the stiffness, then displace; frames that a check objects to are left out and counted.
 

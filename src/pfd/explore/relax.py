@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -63,6 +64,11 @@ class RelaxSettings(Explorer):
             raise DataError("only the cell of a bulk structure can be relaxed", where=where, hint=hint)
         if frame.constraints:
             raise DataError("relaxing the cell with fixed atoms is not defined", where=where, hint="write cell: fixed")
+
+    @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return max(1, ceil(self.steps / self.every))
 
     def run(self, job: Job) -> Trajectory:
         """Displace, then relax."""

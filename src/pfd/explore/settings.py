@@ -74,6 +74,11 @@ class Explorer(Settings):
         return [(None, None)]
 
     @property
+    @abstractmethod
+    def most_frames(self) -> int:
+        """Most frames that one run gives: fewer where a check stops it, or it has reached its goal."""
+
+    @property
     def needs_lammps(self) -> bool:
         """Whether it can only follow a model that has a pair style in LAMMPS."""
         return False
@@ -163,6 +168,11 @@ class DynamicsSettings(Explorer):
         if self.timestep_fs is not None:
             return self.timestep_fs
         return 0.5 if (frame.numbers == 1).any() else 1.0
+
+    @property
+    def most_frames(self) -> int:
+        """See ``Explorer.most_frames``."""
+        return self.steps // self.every - self.equilibration // self.every
 
     def ramp(self) -> tuple[float, ...] | None:
         """Temperatures (K) that the bath goes through, in stretches of equal length; None if it stays as it is."""

@@ -78,3 +78,14 @@ def closest_contact(frame: Atoms, up_to: float = 1.0) -> float:
     fractions = pairs.distance / (radii[pairs.first] + radii[pairs.second])
     smallest = float(fractions.min(initial=np.inf))
     return smallest if smallest < up_to else float("inf")
+
+
+def shortest_distance(frame: Atoms, below_A: float) -> float | None:
+    """The shortest distance of two atoms, images included, Å; None if none is shorter than a limit (Å).
+
+    Positions and cell must be finite.
+    """
+    if below_A <= 0.0 or len(frame) == 0:
+        return None
+    distances = pairs_within(frame, below_A).distance
+    return float(distances.min()) if len(distances) else None

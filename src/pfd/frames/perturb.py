@@ -74,8 +74,14 @@ def repeated(frame: Atoms, supercell: tuple[int, int, int]) -> Atoms:
         SettingError: if a repetition is below 1, or above 1 in a direction that is not periodic.
     """
     if min(supercell) < 1 or any(n > 1 and not periodic for n, periodic in zip(supercell, frame.pbc, strict=True)):
+        what = f"supercell {list(supercell)} does not fit"
+        if frame.cell.rank == 0:
+            raise SettingError(
+                f"{what}: the file has no cell",
+                hint="leave supercell out, or give a file with a cell (cif, POSCAR, extxyz with Lattice and pbc)",
+            )
         raise SettingError(
-            f"supercell {list(supercell)} does not fit a frame with pbc {[bool(flag) for flag in frame.pbc]}",
+            f"{what} a frame with pbc {[bool(flag) for flag in frame.pbc]}",
             hint="give three numbers of at least 1, and 1 along every direction that is not periodic",
         )
     cells = int(np.prod(supercell))

@@ -16,6 +16,7 @@ from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.defects import DefectSettings, with_defects
 from pfd.frames.frame import frame_id, with_origin
 from pfd.frames.labels import without_labels
+from pfd.frames.neighbours import shortest_distance
 from pfd.frames.perturb import Style, perturb, repeated
 from pfd.frames.slab import InterfaceSettings, SlabSettings, build_interfaces, cut_slabs
 from pfd.settings import Settings
@@ -142,6 +143,26 @@ def _perturbed(frame: Atoms, wanted: PerturbSettings, seed: int) -> list[Atoms]:
         fraction=wanted.fraction,
         seed=derive_seed(seed, "perturb", frame_id(frame), wanted.model_dump(mode="json")),
     )
+
+
+def refuse_wild(frames: Sequence[Atoms], wanted: PerturbSettings) -> None:
+    """Refuse displacements that make something else of a structure: neighbours would change places.
+
+    Args:
+        frames: as ``build_structures`` made them of one entry, each structure followed by its copies.
+        wanted: how the copies were made.
+
+    Raises:
+        SettingError: if the displacement is larger than half the shortest distance of two atoms.
+    """
+    for frame in frames[:: wanted.count + 1] if wanted.count else ():
+        shortest = shortest_distance(frame, 2.0 * wanted.displacement_A)
+        if shortest is not None:
+            raise SettingError(
+                f"a displacement of {wanted.displacement_A:g} Å is more than half the shortest distance of two atoms, "
+                f"{shortest:.3g} Å (structure {frame.symbols.formula.format('hill')})",
+                hint=f"thermal motion is 0.05 to 0.2 Å; {shortest / 2:.2g} Å is the limit here",
+            )
 
 
 def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:

@@ -229,7 +229,8 @@ def require_elements(frames: Sequence[Atoms], known: Sequence[str], where: str, 
     """
     unknown = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(known))
     if unknown:
-        hint = f"choose a model that does; this one knows {len(known)} elements"
+        those = ", ".join(known) if len(known) <= 8 else f"{len(known)} elements"
+        hint = f"choose a model that does; this one knows {those}"
         raise ModelError(f"{model} does not know {', '.join(unknown)}", where=where, hint=hint)
 
 

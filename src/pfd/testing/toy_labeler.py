@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from pfd.errors import InputError
 from pfd.frames import Labels, frame_id
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.testing.toy_potential import ToyCalculator, morse
@@ -35,6 +37,8 @@ class ToyLabeler(Labeler):
     name = "toy"
     Settings = ToyLabelerSettings
     how = frozenset({"delay_s"})
+    elements: ClassVar[tuple[str, ...]] = ("Cu",)
+    """What the potential is of."""
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)
@@ -45,8 +49,26 @@ class ToyLabeler(Labeler):
         """The potential and its zero of energy."""
         return f"toy Morse {self._settings.constant_eV:+g} eV"
 
+    def check(self, frames: Sequence[Atoms]) -> None:
+        """Refuse other elements: the potential would take them for copper.
+
+        Raises:
+            InputError: naming them.
+        """
+        unknown = {symbol for frame in frames for symbol in frame.get_chemical_symbols()} - set(self.elements)
+        if unknown:
+            raise InputError(
+                f"the labeler 'toy' does not know {', '.join(sorted(unknown))}",
+                hint=f"it labels {', '.join(self.elements)} only; choose another method for a real material",
+            )
+
     def run(self, frame: Atoms, scratch: Path) -> Outcome:
-        """Label one frame."""
+        """Label one frame.
+
+        Raises:
+            InputError: if it holds other elements.
+        """
+        self.check([frame])
         time.sleep(self._settings.delay_s)
         elements = sorted(set(frame.get_chemical_symbols()))
         ones = np.ones(len(elements) * (len(elements) + 1) // 2)
