@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,10 @@ def test_models_doctor_and_schema_speak_json(tmp_path):
     assert all(row["state"] == "yes" or row["mend"] for row in doctor)
     schema = json.loads(pfd("schema", cwd=tmp_path).stdout)
     assert {"teacher", "finetune", "distill"} <= set(schema["properties"])
+
+
+def test_the_version(tmp_path):
+    assert pfd("--version", cwd=tmp_path).stdout == f"pfd-kit {version('pfd-kit')}\n"
 
 
 MISTAKES = {

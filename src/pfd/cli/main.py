@@ -13,11 +13,28 @@ from pfd.errors import PFDError
 
 app = typer.Typer(
     name="pfd",
-    help="Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pfd-kit {version('pfd-kit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student."""
+
 
 InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
@@ -155,6 +172,7 @@ def perturb(
         1,
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="File to write; only with one structure file.")] = None,
 ) -> None:
     """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
 
@@ -162,7 +180,7 @@ def perturb(
     """
     from pfd.cli.perturb import perturb_files
 
-    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed)
+    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
 
 
 @app.command(rich_help_panel=_FRAMES)
