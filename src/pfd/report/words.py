@@ -11,10 +11,11 @@ ACTIONS = {"again": "again", "next_stage": "on to the next stage", "converged": 
 def counted(count: int, noun: str) -> str:
     """A number and its noun.
 
-    >>> counted(1, "frame"), counted(0, "frame"), counted(2, "test frame")
-    ('1 frame', '0 frames', '2 test frames')
+    >>> counted(1, "frame"), counted(0, "test frame"), counted(2, "trajectory")
+    ('1 frame', '0 test frames', '2 trajectories')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else many}"
 
 
 def duration(seconds: float) -> str:
