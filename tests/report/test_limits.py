@@ -31,8 +31,7 @@ def test_the_worst_figure_of_each_set_stands_beside_its_limit():
         ("fixed test set", 3),
     ]
     assert words_of(data) == (
-        "force RMSE on new frames 14.0 % at 1500 K (limit 12.0 %), "
-        "on the fixed test set 9.00 % at 1500 K (limit 12.0 %)"
+        "force RMSE on new frames 14.0 % at 1500 K (limit 12 %), on the fixed test set 9.00 % at 1500 K (limit 12 %)"
     )
 
 
@@ -43,19 +42,19 @@ def test_each_limit_has_its_own_words():
         verdict(2.0, limit=1.0, group="group=hot", criterion="stress_rmse_GPa"),
     )
     assert words_of(data) == (
-        "force RMSE on the fixed test set 0.200 eV/Å (limit 0.100 eV/Å); "
-        "energy RMSE on the fixed test set 2.00 meV/atom (limit 3.00 meV/atom); "
-        "stress RMSE on the fixed test set 2.00 GPa in group hot (limit 1.00 GPa)"
+        "force RMSE on the fixed test set 0.200 eV/Å (limit 0.1 eV/Å); "
+        "energy RMSE on the fixed test set 2.00 meV/atom (limit 3 meV/atom); "
+        "stress RMSE on the fixed test set 2.00 GPa in group hot (limit 1 GPa)"
     )
 
 
 def test_what_has_no_figure_or_no_confidence_says_so():
     nothing = run_of(verdict(0.1), verdict(None, group="pressure_GPa=5", note="no frame of this condition in the set"))
-    assert "unknown at 5 GPa (no frame of this condition in the set; limit 12.0 %)" in words_of(nothing)
+    assert "unknown at 5 GPa (no frame of this condition in the set; limit 12 %)" in words_of(nothing)
     unsure = run_of(verdict(0.1, passed=False, interval=[0.08, 0.15]))
-    assert "10.0 % (its 95 % interval ends at 15.0 %, limit 12.0 %)" in words_of(unsure)
+    assert "10.0 % (its 95 % interval ends at 15.0 %, limit 12 %)" in words_of(unsure)
     not_judged = run_of(verdict(0.1), verdict(None, group="group=molecule", passed=True, note="not judged"))
-    assert words_of(not_judged) == "force RMSE on the fixed test set 10.0 % (limit 12.0 %)"
+    assert words_of(not_judged) == "force RMSE on the fixed test set 10.0 % (limit 12 %)"
     assert words_of(run_of()) == ""
 
 

@@ -219,7 +219,7 @@ def test_intervals_of_few_trajectories_are_told_of_at_the_table(full_run, full_d
     errors |= {"trajectories": 1, "interval_note": "of one trajectory"}
     write(full_run, full_data | {"models": {"student": {"errors": errors, "user_errors": errors}}})
     page, _ = read(full_run)
-    told = '<p class="warning">The 95 % intervals are too narrow: the frames are of 1 trajectory; below 4'
+    told = '<p class="warning">The 95 % intervals are too narrow: the frames are of 1 trajectory; below 4,'
     assert page.count(told) == 2
 
 

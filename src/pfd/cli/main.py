@@ -37,7 +37,10 @@ def _options(
 
 
 InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -60,13 +63,16 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 @app.command(rich_help_panel=_RUN)
 def submit(
-    input_file: InputFile,
+    input_file: Annotated[
+        Path, typer.Argument(help="Input file, YAML or JSON; or a run folder, to go on with it.", metavar="INPUT")
+    ],
     run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
     until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
 ) -> None:
     """Run an input, or go on where it stopped.
 
-    Exit code 0: converged. 1: failed. 2: bad input. 3: finished without converging.
+    Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
+    130: interrupted.
 
     Example: pfd submit examples/toy/input.yaml
     """
@@ -95,27 +101,33 @@ def check(input_file: InputFile) -> None:
 
 
 @app.command(rich_help_panel=_LOOK)
-def status(run: RunArgument, as_json: AsJson = False) -> None:
-    """How far a run is: iterations, decisions, tasks done and failed.
+def status(run: RunArgument = None, as_json: AsJson = False) -> None:
+    """How far a run is: iterations, decisions, errors against limits, labels, models, tasks.
 
     Example: pfd status toy
     """
+    from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    show_status(run, as_json)
+    show_status(find_run(run), as_json)
 
 
 @app.command(rich_help_panel=_LOOK)
-def report(run: RunArgument) -> None:
-    """Write RUN/report.html, one self-contained page, and print the table of results.
+def report(run: RunArgument = None) -> None:
+    """Write RUN/report.html, one self-contained page, and print the table of results, or before it the status.
 
     Example: pfd report toy
     """
+    from pfd.cli.run_argument import find_run
+    from pfd.cli.status import show_status
     from pfd.cli.submit import print_table
     from pfd.report.page import write_report
 
-    page = write_report(run)
-    print_table(run)
+    folder = find_run(run)
+    page = write_report(folder)
+    if not print_table(folder):
+        typer.echo("no model has been compared on the fixed test set yet")
+        show_status(folder, as_json=False)
     typer.echo(f"report: {page}")
 
 

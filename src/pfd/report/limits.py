@@ -46,7 +46,7 @@ def held_sets(turn: IterationResult, data: ReportData) -> list[HeldSet]:
 def limits_in_words(turn: IterationResult, data: ReportData) -> str:
     """For each limit and set the figure that is farthest from being met, beside the limit; empty if nothing was judged.
 
-    Such as ``force RMSE on new frames 14 % at 1500 K (limit 12 %), on the fixed test set 9 % (limit 12 %)``.
+    Such as ``force RMSE on new frames 14.1 % at 1500 K (limit 12 %), on the fixed test set 9.2 % (limit 12 %)``.
     """
     sets = held_sets(turn, data)
     parts = []
@@ -75,11 +75,12 @@ def group_in_words(group: str) -> str:
     return f"at {value} {UNITS[key]}" if key in UNITS else f"in {key} {value}"
 
 
-def value_in_words(criterion: str, value: float | None) -> str:
-    """A figure in the unit of its limit; relative ones in per cent."""
+def value_in_words(criterion: str, value: float | None, *, exact: bool = False) -> str:
+    """A figure in the unit of its limit, relative ones in per cent; with three digits, or exactly."""
     if criterion == "force_rmse_relative":
-        return percent(value)
-    return f"{number(value)} {NAMES.get(criterion, ('', ''))[1]}".rstrip()
+        return f"{100 * value:g} %" if exact and value is not None else percent(value)
+    text = f"{value:g}" if exact and value is not None else number(value)
+    return f"{text} {NAMES.get(criterion, ('', ''))[1]}".rstrip()
 
 
 def _same_limit(one: Verdict, other: Verdict) -> bool:
@@ -97,14 +98,13 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _figure(verdict: Verdict) -> str:
-    def words(value: float | None) -> str:
-        return value_in_words(verdict.criterion, value)
-
+    limit = value_in_words(verdict.criterion, verdict.limit, exact=True)
     where = group_in_words(verdict.group)
     place = f" {where}" if where else ""
     if verdict.value is None:
-        return f"unknown{place} ({verdict.note or 'no figure'}; limit {words(verdict.limit)})"
+        return f"unknown{place} ({verdict.note or 'no figure'}; limit {limit})"
     upper = ""
     if verdict.interval is not None and not verdict.passed and verdict.value <= verdict.limit:
-        upper = f"its 95 % interval ends at {words(verdict.interval[1])}, "  # limits that must hold with confidence
-    return f"{words(verdict.value)}{place} ({upper}limit {words(verdict.limit)})"
+        end = value_in_words(verdict.criterion, verdict.interval[1])
+        upper = f"its 95 % interval ends at {end}, "  # the limit must hold with confidence
+    return f"{value_in_words(verdict.criterion, verdict.value)}{place} ({upper}limit {limit})"

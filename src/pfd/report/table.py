@@ -73,7 +73,7 @@ def interval_note(reports: Iterable[ErrorReport | None]) -> str:
         return ""
     return (
         f"The 95 % intervals are too narrow: the frames are of {counted(min(few), 'trajectory')}; "
-        f"below {MIN_TRAJECTORIES} they are taken as independent, which they are not."
+        f"below {MIN_TRAJECTORIES}, frames are taken as independent, which they are not."
     )
 
 
