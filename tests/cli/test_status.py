@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from pfd.cli.report import write_and_show
 from pfd.cli.status import status_lines, status_of
 from pfd.tasks.folder import Failure, Result, TaskFolder, TaskSpec, write_json
 from pfd.tasks.process import this_process
@@ -95,6 +96,15 @@ def test_a_run_that_goes_on_says_where_it_is_and_how_good(under_way):
     assert "student" not in content["models"]
     assert " elapsed" in text
     assert content["seconds"] > 0
+
+
+def test_the_report_of_a_run_that_goes_on_says_the_same(under_way, capsys):
+    write_and_show(under_way)
+    said = capsys.readouterr().out
+    assert said.startswith("no model has been compared")
+    assert "toy: running" in said
+    assert "force RMSE on new frames" in said
+    assert "force RMSE on new frames" in (under_way / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_loop_that_has_ended_shows_the_model_that_users_take(toy):

@@ -114,21 +114,14 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=_LOOK)
 def report(run: RunArgument = None) -> None:
-    """Write RUN/report.html, one self-contained page, and print the table of results, or before it the status.
+    """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
     Example: pfd report toy
     """
+    from pfd.cli.report import write_and_show
     from pfd.cli.run_argument import find_run
-    from pfd.cli.status import show_status
-    from pfd.cli.submit import print_table
-    from pfd.report.page import write_report
 
-    folder = find_run(run)
-    page = write_report(folder)
-    if not print_table(folder):
-        typer.echo("no model has been compared on the fixed test set yet")
-        show_status(folder, as_json=False)
-    typer.echo(f"report: {page}")
+    write_and_show(find_run(run))
 
 
 @app.command(rich_help_panel=_LOOK)

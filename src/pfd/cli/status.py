@@ -21,6 +21,7 @@ from pfd.workflow.run_folder import driver_of, task_folders
 
 Event = dict[str, Any]
 ENDED = {"converged", "not_converged"}
+"""What a run is called that has gone all the way."""
 MODELS = {"finetune": "finetuned", "distill": "student"}
 """The folder in ``models`` that a loop's result is copied to when it has ended."""
 CLOCKS_DIFFER_S = 0.1
