@@ -136,14 +136,14 @@ def _honest_end(run: RunFolder, campaign: Campaign) -> Iterator[None]:
         ended = True
     except Paused as paused:
         outcome.status, ended = "paused", True
-        run.journal.write("paused", after=str(paused))
+        run.journal.write("paused", after=str(paused), superseded=run.superseded())
     except KeyboardInterrupt:
         outcome.status, ended = "interrupted", True
         run.journal.write("interrupted")
         raise
     except PFDError as error:
         outcome.status, ended = "failed", True
-        run.journal.write("end", status="failed", error=str(error))
+        run.journal.write("end", status="failed", error=str(error), superseded=run.superseded())
         raise
     finally:
         if not ended:  # a defect of ours, or a full disk: the traceback is on its way to the user

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import EntryPoint, entry_points
+import json
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pfd.errors import MissingError, SettingError
 
 FAMILIES = "pfd.families"
 LABELERS = "pfd.labelers"
+PACKAGE = "pfd-kit"
 
 
 def plugin_names(group: str) -> list[str]:
@@ -49,3 +53,37 @@ def require_modules(modules: tuple[str, ...], *, what: str, install: str) -> Non
     missing = missing_modules(modules)
     if missing:
         raise MissingError(f"{what} needs {', '.join(missing)}, not installed in this environment", hint=install)
+
+
+@cache
+def install_command(extra: str) -> str:
+    """The command that adds one of our extras to this environment, from wherever this pfd came.
+
+    Args:
+        extra: its name in pyproject.toml, such as ``chgnet``.
+    """
+    try:
+        origin = Distribution.from_name(PACKAGE).read_text("direct_url.json")
+    except PackageNotFoundError:  # run from its source, not installed
+        origin = None
+    return install_from(None if origin is None else json.loads(origin), extra)
+
+
+def install_from(origin: dict[str, Any] | None, extra: str) -> str:
+    """The same, given the content of ``direct_url.json`` (PEP 610; None for an install from an index).
+
+    >>> install_from({"url": "file:///home/me/pfd", "dir_info": {"editable": True}}, "chgnet")
+    'pip install -e "/home/me/pfd[chgnet]"'
+    """
+    name = f"{PACKAGE}[{extra}]"
+    if origin is None:
+        return f'pip install "{name}"'
+    url = origin["url"]
+    if origin.get("dir_info", {}).get("editable"):
+        return f'pip install -e "{unquote(urlsplit(url).path)}[{extra}]"'
+    if version_control := origin.get("vcs_info"):
+        revision = version_control.get("requested_revision")
+        url = f"{version_control['vcs']}+{url}" + (f"@{revision}" if revision else "")
+    if folder := origin.get("subdirectory"):
+        url += f"#subdirectory={folder}"
+    return f'pip install "{name} @ {url}"'

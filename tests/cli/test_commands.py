@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from importlib.metadata import version
 
 import pytest
+from tests.cli.conftest import EXAMPLE, pfd
 
 from pfd.frames import read_frames
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
-
-
-def pfd(*arguments, cwd):
-    command = [sys.executable, "-m", "pfd.cli.main", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    ended = pfd("submit", EXAMPLE / "input.yaml", cwd=folder)
-    return folder, ended
 
 
 def test_submit_ends_with_the_table_and_the_report(toy):
@@ -68,6 +53,11 @@ def test_report_writes_the_page_again(toy):
     assert page.is_file()
 
 
+def test_the_help_tells_of_every_exit_code(tmp_path):
+    text = " ".join(pfd("submit", "--help", cwd=tmp_path).stdout.split())
+    assert "0: converged, or paused where --until asked" in text
+
+
 def test_perturb_writes_beside_where_one_stands(tmp_path):
     ended = pfd("perturb", EXAMPLE / "Cu.cif", "-n", 3, "-r", 2, 2, 1, "-c", 0.02, "-d", 0.1, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
@@ -88,11 +78,18 @@ def test_models_doctor_and_schema_speak_json(tmp_path):
     assert {"teacher", "finetune", "distill"} <= set(schema["properties"])
 
 
+def test_the_version(tmp_path):
+    assert pfd("--version", cwd=tmp_path).stdout == f"pfd-kit {version('pfd-kit')}\n"
+
+
 MISTAKES = {
     "no input": ("submit",),
     "no such command": ("submitt", "x"),
     "no such run": ("status", "nothing"),
     "nothing to report": ("report", "nothing"),
+    "no run here": ("status",),
+    "a folder without a run": ("report", "."),
+    "a folder to submit without a run": ("submit", "."),
     "no such input": ("submit", "nothing.yaml"),
     "no such structure": ("perturb", "nothing.cif"),
     "no such style": ("perturb", EXAMPLE / "Cu.cif", "-s", "wild"),

@@ -35,6 +35,8 @@ def files(tmp_path):
     broken = bulk("Si", cubic=True)
     broken.positions[1] = broken.positions[0] + 0.3
     write_frames(tmp_path / "broken.extxyz", [broken])
+    (tmp_path / "garbled.extxyz").write_text("no frame")
+    (tmp_path / "labelled.extxyz").write_text("1\nProperties=species:S:1:pos:R:3 energy=much\nCu 0 0 0\n")
     (tmp_path / "empty.extxyz").write_text("")
     return tmp_path
 
@@ -78,8 +80,10 @@ def test_nothing_surprising_is_a_result(files):
         (("pool.extxyz", "--score", "wild"), "one of mean, top, per_cost"),
         (("nothing.extxyz",), "nothing.extxyz"),
         (("empty.extxyz",), "empty.extxyz"),
-        (("broken.extxyz",), "none of 1 frames passed the gate: 1 atoms too close"),
+        (("broken.extxyz",), "no frame of 1 passed the gate: atoms too close (1)"),
         (("pool.extxyz", "--reference", "x.extxyz"), "the output is one of the inputs"),
+        (("garbled.extxyz",), "ase convert"),
+        (("labelled.extxyz",), "none are needed to choose frames"),
     ],
 )
 def test_mistakes_are_messages(files, arguments, words):
@@ -87,3 +91,11 @@ def test_mistakes_are_messages(files, arguments, words):
     assert ended.returncode not in (0, None)
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("out", "words"), [("nodir/z.extxyz", "no such folder: nodir"), (".", "a folder, not a file")])
+def test_the_output_is_looked_at_before_the_work(files, out, words):
+    ended = pfd("broken.extxyz", "--max", 2, "--out", out, cwd=files)
+    assert ended.returncode == 2
+    assert f"--out {out}: {words}" in ended.stderr
+    assert "passed the gate" not in ended.stderr

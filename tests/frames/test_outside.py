@@ -145,7 +145,7 @@ def test_dpdata_formats(tmp_path, monkeypatch):
     frames = [copper(1), copper(2)]
     same(read_labelled(deepmd_folder(tmp_path / "system", frames), "dpdata:deepmd/npy"), frames)
     monkeypatch.setattr("pfd.plugins.find_spec", lambda name: None)
-    with pytest.raises(MissingError, match="pfd-kit\\[data\\]"):
+    with pytest.raises(MissingError, match=r"pip install .*\[data\]"):
         read_labelled(tmp_path / "system", "dpdata:deepmd/npy")
 
 

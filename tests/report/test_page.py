@@ -185,6 +185,51 @@ def test_the_summary_has_the_last_word_on_the_status(tmp_path):
     assert "41" in reader.text
 
 
+def test_the_loop_that_failed_is_told_first_and_in_words(full_run, full_data):
+    gave_up = dict(full_data["iterations"][1], decision="give_up", reason="max_iterations (2) reached")
+    gave_up["verdicts"] = full_data["iterations"][0]["verdicts"] * 2
+    turns = [full_data["iterations"][0], gave_up, full_data["iterations"][2]]
+    write(full_run, full_data | {"status": "not_converged", "iterations": turns})
+    _, reader = read(full_run)
+    head = reader.text[: reader.text.index("The models on the fixed test set")]
+    assert head.index("Fine-tuning, after iteration 1: given up, max_iterations (2) reached; force RMSE on new") < (
+        head.index("Distillation, after iteration 0: converged, all met")
+    )
+    assert "give_up" not in reader.text
+    for heading in ("Fine-tuning, on the new frames", "Fine-tuning, on the fixed test set"):
+        assert heading in reader.text
+    assert "at 1500 K" in reader.text
+
+
+def test_the_journal_has_dates_and_words(full_run):
+    events = [
+        {"time": 0.5, "event": "decision", "action": "next_stage"},
+        {"time": 86400, "event": "end", "superseded": [1]},
+    ]
+    (full_run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    page, _ = read(full_run)
+    assert "<tr><td>1970-01-01 00:00:00</td><td>decision</td><td>action: on to the next stage</td></tr>" in page
+    assert "<tr><td>1970-01-02 00:00:00</td><td>end</td><td>superseded: 1</td></tr>" in page
+
+
+def test_intervals_of_few_trajectories_are_told_of_at_the_table(full_run, full_data):
+    errors = full_data["models"]["student"]["errors"] | {"trajectories": 4, "interval_note": ""}
+    write(full_run, full_data | {"models": {"student": {"errors": errors}}})
+    assert "intervals are too narrow" not in read(full_run)[1].text
+    errors |= {"trajectories": 1, "interval_note": "of one trajectory"}
+    write(full_run, full_data | {"models": {"student": {"errors": errors, "user_errors": errors}}})
+    page, _ = read(full_run)
+    told = '<p class="warning">The 95 % intervals are too narrow: the frames are of 1 trajectory; below 4,'
+    assert page.count(told) == 2
+
+
+def test_speeds_that_nobody_measured_have_no_columns(full_run, full_data):
+    assert "speed-up" in read(full_run)[1].text
+    models = {"student": full_data["models"]["student"] | {"us_per_atom_step": None}}
+    write(full_run, full_data | {"models": models, "anchor": None})
+    assert "speed" not in read(full_run)[1].text.lower()
+
+
 def test_a_journal_cut_by_a_kill_is_read_and_a_damaged_one_is_not(tmp_path):
     (tmp_path / "journal.jsonl").write_text('{"event": "begun"}\n{"event": "task done"}\n{"event": "task do')
     _, reader = read(tmp_path)

@@ -71,6 +71,18 @@ def test_what_is_missing_is_a_dash(full_data):
     assert printed(ReportData(), 80)
 
 
+def test_only_columns_with_something_to_say(full_data):
+    errors = full_data["models"]["student"]["errors"] | {"frames": 1, "trajectories": 2, "interval_note": "of two"}
+    text = printed(ReportData.model_validate({"name": "x", "models": {"student": {"errors": errors}}}), 80)
+    assert "x: errors on 1 test frame\n" in "\n".join(line.rstrip() for line in text.splitlines())
+    assert "speed-up" not in text
+    assert "too narrow: the frames are of 2 trajectories" in " ".join(text.split())
+    timed = {"student": {"errors": errors | {"trajectories": 4, "interval_note": ""}, "us_per_atom_step": 2.0}}
+    whole = printed(ReportData.model_validate({"models": timed}), 80)
+    assert "speed-up" in whole
+    assert "too narrow" not in whole
+
+
 def test_the_users_own_test_file_is_reported_apart(full_data):
     assert user_rows(ReportData.model_validate(full_data)) == []
     models = {"student": {"user_errors": full_data["models"]["scratch"]["errors"]}}

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+from pfd.plugins import FAMILIES, LABELERS, install_command, load_plugin, missing_modules, plugin_names
 
 
 def show_models(as_json: bool) -> None:
@@ -30,7 +30,7 @@ def show_doctor(as_json: bool) -> None:
         missing = missing_modules(labeler.modules) + [p for p in labeler.programs if shutil.which(p) is None]
         state = f"missing: {', '.join(missing)}" if missing else "yes"
         rows.append({"kind": "labeler", "name": name, "state": state, "mend": labeler.install if missing else ""})
-    _show(rows, as_json, "What is installed", ("kind", "name", "state", "mend"))
+    _show(rows, as_json, "What is installed", ("kind", "name", "state"))
 
 
 def _family(name: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _family(name: str) -> dict[str, Any]:
         "student": "yes" if family.FitSettings is not None else "no",
         "lammps": "yes" if type(family).lammps_potential is not _no_potential() else "no",
         "weights": ", ".join(family.shipped) or "from a file",
-        "mend": f'pip install "pfd-kit[{family.extra}]"' if missing and family.extra else "",
+        "mend": install_command(family.extra) if missing and family.extra else "",
     }
 
 
@@ -62,4 +62,9 @@ def _show(rows: list[dict[str, Any]], as_json: bool, title: str, columns: tuple[
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(row[column]).replace("[", "\\[") for column in columns))
+    console = Console(soft_wrap=True, highlight=False)
     Console().print(table)
+    key = "name" if "name" in columns else "family"
+    for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
+        names = ", ".join(str(row[key]) for row in rows if row["mend"] == command)
+        console.print(f"for {names}: {command}", markup=False)  # outside the table, which would break long lines

@@ -13,14 +13,34 @@ from pfd.errors import PFDError
 
 app = typer.Typer(
     name="pfd",
-    help="Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pfd-kit {version('pfd-kit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student."""
+
+
 InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -43,13 +63,16 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 @app.command(rich_help_panel=_RUN)
 def submit(
-    input_file: InputFile,
+    input_file: Annotated[
+        Path, typer.Argument(help="Input file, YAML or JSON; or a run folder, to go on with it.", metavar="INPUT")
+    ],
     run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
     until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
 ) -> None:
     """Run an input, or go on where it stopped.
 
-    Exit code 0: converged. 1: failed. 2: bad input. 3: finished without converging.
+    Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
+    130: interrupted.
 
     Example: pfd submit examples/toy/input.yaml
     """
@@ -75,28 +98,27 @@ def check(input_file: InputFile) -> None:
 
 
 @app.command(rich_help_panel=_LOOK)
-def status(run: RunArgument, as_json: AsJson = False) -> None:
-    """How far a run is: iterations, decisions, tasks done and failed.
+def status(run: RunArgument = None, as_json: AsJson = False) -> None:
+    """How far a run is: iterations, decisions, errors against limits, labels, models, tasks.
 
     Example: pfd status toy
     """
+    from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    show_status(run, as_json)
+    show_status(find_run(run), as_json)
 
 
 @app.command(rich_help_panel=_LOOK)
-def report(run: RunArgument) -> None:
-    """Write RUN/report.html, one self-contained page, and print the table of results.
+def report(run: RunArgument = None) -> None:
+    """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
     Example: pfd report toy
     """
-    from pfd.cli.submit import print_table
-    from pfd.report.page import write_report
+    from pfd.cli.report import write_and_show
+    from pfd.cli.run_argument import find_run
 
-    page = write_report(run)
-    print_table(run)
-    typer.echo(f"report: {page}")
+    write_and_show(find_run(run))
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -152,6 +174,7 @@ def perturb(
         1,
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="File to write; only with one structure file.")] = None,
 ) -> None:
     """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
 
@@ -159,7 +182,7 @@ def perturb(
     """
     from pfd.cli.perturb import perturb_files
 
-    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed)
+    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
 
 
 @app.command(rich_help_panel=_FRAMES)

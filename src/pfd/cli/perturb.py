@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
+from pfd.cli.hints import hints
+from pfd.cli.out_file import require_writable
 from pfd.digests import derive_seed
 from pfd.errors import SettingError
 from pfd.frames import write_frames
+from pfd.frames.neighbours import closest_contact
 from pfd.frames.perturb import Style, perturb
 from pfd.frames.structures import read_starting
+from pfd.report.words import counted
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+TOO_CLOSE = 0.6
+"""Atoms closer than this part of the sum of their covalent radii are told of: few models or codes hold there."""
+HINTS = {
+    "input file": "check the path",
+    "`format:`": "is it complete? ASE tells the format by the name (POSCAR, x.cif, x.extxyz ...); `ase convert` helps",
+    "give three numbers": "give --repeat three numbers of at least 1, and 1 along every direction without periodicity",
+}
 
 
 def perturb_files(
@@ -23,32 +38,63 @@ def perturb_files(
     fraction: float,
     repeat: tuple[int, int, int],
     seed: int,
+    out: Path | None = None,
 ) -> None:
-    """Write ``pert_<stem>.extxyz`` for each file into the working folder.
+    """Write ``pert_<stem>.extxyz`` for each file into the working folder, or ``out`` for a single one.
 
     Raises:
-        SettingError: if the style is unknown, or two files would be written to one name.
+        SettingError: if the style is unknown, two files would be written to one name, or one cannot be written.
         DataError: if a file cannot be read.
     """
     if style not in get_args(Style):
         raise SettingError(f"unknown style {style!r}", where="--style", hint=f"one of {', '.join(get_args(Style))}")
-    targets = [Path(f"pert_{file.stem}.extxyz") for file in files]
+    if out is not None and len(files) > 1:
+        raise SettingError(
+            f"one output for {len(files)} files", where=f"--out {out}", hint="perturb them one at a time"
+        )
+    targets = [out] if out is not None else [Path(f"pert_{file.stem}.extxyz") for file in files]
     if len(set(targets)) < len(targets):
         raise SettingError("two files have the same stem", where="FILES", hint="perturb them one at a time")
+    for target in targets:
+        require_writable(target, files, "--out" if out is not None else "FILES")
     for file, target in zip(files, targets, strict=True):
-        frames = [
-            copy
-            for index, frame in enumerate(read_starting(file))
-            for copy in perturb(
-                frame,
-                count=count,
-                displacement_A=displacement_A,
-                strain=strain,
-                style=style,  # type: ignore[arg-type] # checked above
-                fraction=fraction,
-                supercell=repeat,
-                seed=derive_seed(seed, file.name, index),
-            )
-        ]
+        with hints(HINTS):
+            frames = [
+                copy
+                for index, frame in enumerate(read_starting(file))
+                for copy in perturb(
+                    frame,
+                    count=count,
+                    displacement_A=displacement_A,
+                    strain=strain,
+                    style=style,  # type: ignore[arg-type] # checked above
+                    fraction=fraction,
+                    supercell=repeat,
+                    seed=derive_seed(seed, file.name, index),
+                )
+            ]
+        replaced = " (replaced)" if target.exists() else ""
         write_frames(target, frames)
-        Console(highlight=False, soft_wrap=True).print(f"{target}: {len(frames)} frames of {len(frames[0])} atoms")
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"{target}: {counted(len(frames), 'frame')} of {_sizes(frames)}{replaced}", markup=False)
+        _warn_of_contacts(target, frames, displacement_A, strain)
+
+
+def _sizes(frames: list[Atoms]) -> str:
+    fewest, most = min(map(len, frames)), max(map(len, frames))
+    return counted(most, "atom") if fewest == most else f"{fewest} to {most} atoms"
+
+
+def _warn_of_contacts(target: Path, frames: list[Atoms], displacement_A: float, strain: float) -> None:
+    contacts = [closest_contact(frame, TOO_CLOSE) for frame in frames]
+    close = [contact for contact in contacts if contact < TOO_CLOSE]
+    if not close:
+        return
+    given = {"--displacement-A": displacement_A, "--strain": strain}
+    lower = " or ".join(f"{option} ({value:g})" for option, value in given.items() if value > 0)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"warning: {target}: {len(close)} of {counted(len(frames), 'frame')} with atoms closer than {TOO_CLOSE:g} of "
+        f"the sum of their covalent radii (the closest at {min(close):.2f})\n"
+        f"  Try: {f'lower {lower}' if lower else 'look at the structure: it was not changed'}",
+        markup=False,
+    )

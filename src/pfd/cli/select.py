@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any, get_args
 from rich.console import Console
 from rich.progress import Progress
 
+from pfd.cli.hints import hints
+from pfd.cli.out_file import require_writable
 from pfd.errors import DataError, SettingError
 from pfd.frames import read_frames, write_frames
+from pfd.report.words import counted
 from pfd.select import SelectSettings, select_frames
 
 if TYPE_CHECKING:
     from pfd.select import Selection
+
+HINTS = {
+    "`format:`": "frames are read from extended XYZ; `ase convert FILE FILE.extxyz` makes it of what ASE reads",
+    "key": "correct or remove the labels: none are needed to choose frames",
+}
 
 
 def select_from_files(
@@ -31,14 +39,14 @@ def select_from_files(
     """Write the chosen frames, in the order of the picks, and beside them a plot of the gain per pick.
 
     Raises:
-        SettingError: if the method or score is unknown, or the output would overwrite an input.
+        SettingError: if the method or score is unknown, or the output cannot be written or would overwrite an input.
         DataError: if a file cannot be read, the pool is empty, or its description does not fit into memory.
     """
     settings = _settings(method, score, max_frames, min_gain_nats)
-    if out.resolve() in {path.resolve() for path in (*pool, *reference)}:
-        raise SettingError("the output is one of the inputs", where=f"--out {out}", hint="name another file")
-    candidates = [frame for path in pool for frame in read_frames(path)]
-    known = [frame for path in reference for frame in read_frames(path)]
+    require_writable(out, (*pool, *reference), "--out")
+    with hints(HINTS):
+        candidates = [frame for path in pool for frame in read_frames(path)]
+        known = [frame for path in reference for frame in read_frames(path)]
     if not candidates:
         raise DataError("no frames to choose from", where=", ".join(map(str, pool)), hint="name a file with frames")
     console = Console(stderr=True)
@@ -57,9 +65,9 @@ def select_from_files(
         plot = _plot(chosen, out) if chosen.gains else None
     _show(chosen, out, plot, as_json)
     if not chosen.passed:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in chosen.rejected.items())
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in chosen.rejected.items())
         raise DataError(
-            f"none of {chosen.candidates} frames passed the gate: {reasons}",
+            f"no frame of {chosen.candidates} passed the gate: {reasons}",
             where=", ".join(map(str, pool)),
             hint="known frames need no label; broken ones come from an exploration that exploded",
         )
@@ -108,7 +116,9 @@ def _show(chosen: Selection, out: Path, plot: Path | None, as_json: bool) -> Non
         console.print(f"refused {count}: {reason}")
     if chosen.indices:
         console.print(
-            f"{out}: {len(chosen.indices)} of {chosen.passed} sane and new frames ({chosen.candidates} in all)"
+            f"{out}: {len(chosen.indices)} of {counted(chosen.passed, 'sane and new frame')} "
+            f"({chosen.candidates} in all)",
+            markup=False,
         )
     elif chosen.passed:
         console.print("nothing selected: no frame surprises as much as --min-gain-nats asks for")

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pfd.api import Run, submit
+from pfd.cli.run_argument import input_and_run
+from pfd.cli.selected import chosen_frames, say_chosen
+from pfd.cli.status import used_tasks
+from pfd.report.words import ACTIONS, counted
 from pfd.workflow.journal import Journal
 
 if TYPE_CHECKING:
@@ -19,14 +23,21 @@ PLAIN_SECONDS = 15.0
 
 
 def submit_and_show(input_file: Path, run: Path | None, until: str | None) -> int:
-    """Submit with progress on the terminal; returns the exit code."""
+    """Submit with progress on the terminal; returns the exit code.
+
+    Args:
+        input_file: the input, or the folder of a run to go on with.
+        run: the run folder, if it is not the usual one.
+        until: a step after which to pause.
+    """
+    input_file, run = input_and_run(input_file, run)
     console = Console(stderr=True)
     if console.is_terminal:
         with LiveProgress(console) as progress:
             ended = submit(input_file, run, until, progress.watch)
     else:
         ended = submit(input_file, run, until, PlainProgress().watch)
-    _say_end(ended)
+    _say_end(ended, until)
     return ended.exit_code
 
 
@@ -82,32 +93,54 @@ class PlainProgress:
             self._place, self._printed, self._last = place, now, counts
 
 
-def _say_end(ended: Run) -> None:
+def _say_end(ended: Run, until: str | None) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    if ended.status == "paused":
-        console.print(f"paused; submit again without --until to go on. Run folder: {ended.path}")
-        return
-    print_table(ended.path)
     events = Journal(ended.path / "journal.jsonl").read()
     last = events[-1]
+    if ended.status == "paused":
+        for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):
+            console.print(line, markup=False)
+        console.print(f"paused after {until}; submit again without --until to go on. Run folder: {ended.path}")
+        return
+    print_table(ended.path)
     if sum(event["event"] == "submit" for event in events) > 1:
-        console.print(f"{last['reused']} task results reused, {len(last['superseded'])} of an earlier input superseded")
+        reused = counted(last["reused"], "task result")
+        console.print(f"{reused} reused, {len(last['superseded'])} of an earlier input superseded")
     words = {"converged": "converged", "not_converged": "finished without converging (exit code 3)"}
     wall = ended.summary.get("seconds", {}).get("wall", 0.0)
     labels = ended.summary.get("labels", {})
     kept = f" ({labels['kept']} of an earlier input)" if labels.get("kept") else ""
-    asked = f"{labels.get('asked', 0)} labels{kept}"
+    asked = f"{counted(labels.get('asked', 0), 'label')}{kept}"
     console.print(f"{words.get(ended.status, ended.status)}; {asked}, {wall:.0f} s in all")
+    for line in _unmet(ended.path):
+        console.print(line, markup=False)
     for name in ("finetuned", "student"):
         if (ended.path / "models" / name).is_dir():
             console.print(f'{name}: {ended.path / "models" / name}   (in Python: pfd.load("...") is an ASE calculator)')
     console.print(f"report: {ended.path / 'report.html'}")
 
 
-def print_table(run: Path) -> None:
-    """Print the table of results of a run."""
+def _unmet(run: Path) -> list[str]:
+    """Which loops did not converge, why, and by how much they missed their limits."""
     from pfd.report.data import read_report_data
-    from pfd.report.table import results_table
+    from pfd.report.limits import last_turns, limits_in_words
 
-    console = Console()
-    console.print(results_table(read_report_data(run)))
+    data = read_report_data(run)
+    lines = []
+    for turn in last_turns(data):
+        if turn.decision != "converged":
+            end = f"{ACTIONS.get(turn.decision, turn.decision)} after iteration {turn.iteration}: {turn.reason}"
+            lines.append(f"{turn.loop} did not converge, {end}")
+            lines += [f"  {words}"] if (words := limits_in_words(turn, data)) else []
+    return lines
+
+
+def print_table(run: Path) -> bool:
+    """Print the table of results of a run; False if there is none yet."""
+    from pfd.report.data import read_report_data
+    from pfd.report.table import result_rows, results_table
+
+    data = read_report_data(run)
+    if result_rows(data):
+        Console().print(results_table(data))
+    return bool(result_rows(data))

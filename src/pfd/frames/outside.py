@@ -15,7 +15,7 @@ from pfd.frames.deepmd_npy import frames_from_arrays, read_deepmd_npy
 from pfd.frames.io import LABEL_KEYS, normalised, read_frames
 from pfd.frames.labels import count_labels
 from pfd.frames.vasp_convergence import unconverged_steps
-from pfd.plugins import require_modules
+from pfd.plugins import install_command, require_modules
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -149,7 +149,7 @@ def _read_ase(path: Path, kind: str) -> list[Atoms]:
 
 
 def _read_dpdata(path: Path, kind: str) -> list[Atoms]:
-    require_modules(("dpdata",), what=f"the format dpdata:{kind}", install="pip install 'pfd-kit[data]'")
+    require_modules(("dpdata",), what=f"the format dpdata:{kind}", install=install_command("data"))
     import dpdata
 
     try:

@@ -13,7 +13,7 @@ from pfd.errors import InputError, LabelRejected
 from pfd.frames import Labels, frame_id
 from pfd.frames.state import electronic_state
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
-from pfd.plugins import require_modules
+from pfd.plugins import install_command, require_modules
 from pfd.units import A_PER_BOHR, BOLTZMANN_EV_PER_K, EV_PER_HARTREE
 from pfd.voigt import to_voigt
 
@@ -55,7 +55,7 @@ class TBLite(Labeler):
     name: ClassVar[str] = "tblite"
     Settings = TBLiteSettings
     modules = ("tblite",)
-    install = "pip install 'pfd-kit[tblite]'"
+    install = install_command("tblite")
     honours = frozenset({"charge", "spin"})
 
     def __init__(self, settings: LabelerSettings) -> None:

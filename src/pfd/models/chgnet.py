@@ -18,7 +18,7 @@ from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_pr
 from pfd.models.torch_batch import torch_batch_model
 from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
-from pfd.plugins import require_modules
+from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class CHGNet(Family):
         return report
 
     def _require(self) -> None:
-        require_modules(self.modules, what="CHGNet", install=f"pip install 'pfd-kit[{self.extra}]'")
+        require_modules(self.modules, what="CHGNet", install=install_command(self.extra))
 
 
 def known_elements() -> tuple[str, ...]:

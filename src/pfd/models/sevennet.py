@@ -20,7 +20,7 @@ from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_pr
 from pfd.models.torch_batch import torch_batch_model
 from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
 from pfd.models.torch_training import FineTuneSettings, train_torch
-from pfd.plugins import require_modules
+from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class SevenNet(Family):
         return SevenNetPotential(module, config.get(HEAD_KEY), device)
 
     def _require(self) -> None:
-        require_modules(self.modules, what="SevenNet", install=f"pip install 'pfd-kit[{self.extra}]'")
+        require_modules(self.modules, what="SevenNet", install=install_command(self.extra))
 
 
 def card_of(potential: SevenNetPotential, heads: tuple[str, ...], source: str) -> ModelCard:

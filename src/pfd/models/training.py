@@ -21,7 +21,7 @@ from pfd.models.family import (
     require_elements,
     write_model,
 )
-from pfd.plugins import FAMILIES, load_plugin, require_modules
+from pfd.plugins import FAMILIES, install_command, load_plugin, require_modules
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def require_family(family: Family) -> None:
     Raises:
         MissingError: naming the packages and the command that installs them.
     """
-    install = f'pip install "pfd-kit[{family.extra}]"' if family.extra else "pip install " + " ".join(family.packages)
+    install = install_command(family.extra) if family.extra else "pip install " + " ".join(family.packages)
     require_modules(family.modules, what=f"the family {family.name!r}", install=install)
 
 

@@ -10,7 +10,18 @@ from typing import Any
 
 from pfd.report import coverage, plots
 from pfd.report.data import MODEL_NAMES, ReportData, read_journal, read_report_data
-from pfd.report.table import HEADINGS, number, result_rows, user_rows, with_interval
+from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
+from pfd.report.table import (
+    HEADINGS,
+    interval_note,
+    number,
+    percent,
+    result_rows,
+    shown_columns,
+    user_rows,
+    with_interval,
+)
+from pfd.report.words import ACTIONS, counted, utc
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
@@ -50,21 +61,32 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
     # Markup marks our own SVG, whose texts matplotlib has escaped; everything else goes through autoescape.
     svg = Markup
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "percent": _percent}
+    environment.filters |= {"number": number, "percent": percent, "action": _action}
     template = environment.from_string(resources.files("pfd.report").joinpath(TEMPLATE_FILE).read_text("utf-8"))
+    environment.globals |= {
+        "with_interval": with_interval,
+        "group_in_words": group_in_words,
+        "value_in_words": value_in_words,
+        "counted": counted,
+    }
+    columns = shown_columns(data)
+    turns = last_turns(data)
     element = plots.element_plot(data)
     time = plots.seconds_plot(data)
     radial = coverage.radial_plot(data)
     return template.render(
         data=data,
         ending=ENDINGS.get(data.status, data.status),
-        headings=[heading.replace("\n", " ") for heading in HEADINGS],
-        rows=result_rows(data),
-        user_rows=user_rows(data),
+        headings=[heading.replace("\n", " ") for heading in HEADINGS[:columns]],
+        rows=[row[:columns] for row in result_rows(data)],
+        user_rows=[row[:columns] for row in user_rows(data)],
+        timed=columns == len(HEADINGS),
+        narrow=interval_note(model.errors for model in data.models.values()),
+        user_narrow=interval_note(model.user_errors for model in data.models.values()),
+        turns=[(turn, limits_in_words(turn, data), held_sets(turn, data)) for turn in turns],
         names=MODEL_NAMES,
         loop_names=plots.LOOP_NAMES,
         cards={MODEL_NAMES[key]: data.models[key].card for key in MODEL_NAMES if key in data.models},
-        with_interval=with_interval,
         parity={unit: [svg(plot) for plot in row] for unit, row in plots.parity_plots(data).items()},
         curves=[svg(plot) for plot in plots.learning_curves(data)],
         by_labels=[svg(plot) for plot in plots.errors_by_labels(data)],
@@ -76,13 +98,13 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
         radial=svg(radial) if radial else None,
         reasons=Counter(_kind(label.reason) for label in data.rejected).most_common(),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
-        journal=[_line(entry) for entry in journal[-JOURNAL_ENTRIES:]],
+        journal=[_row(entry) for entry in journal[-JOURNAL_ENTRIES:]],
         journal_length=len(journal),
     )
 
 
-def _percent(share: float | None) -> str:
-    return number(share) if share is None else f"{number(100 * share)} %"
+def _action(decision: str) -> str:
+    return ACTIONS.get(decision, decision)
 
 
 def _kind(reason: str) -> str:
@@ -90,5 +112,15 @@ def _kind(reason: str) -> str:
     return " ".join("…" if any(sign.isdigit() for sign in word) else word for word in reason.split())
 
 
-def _line(entry: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}: {value}" for key, value in entry.items())
+def _row(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Date, event and the rest of a journal's entry; long lists are counted."""
+    time, event = entry.get("time"), str(entry.get("event", ""))
+    date = utc(time) if isinstance(time, int | float) else ""
+    rest = {key: value for key, value in entry.items() if key not in {"time", "event"}}
+    return date, event.replace("_", " "), ", ".join(f"{key.replace('_', ' ')}: {_text(v)}" for key, v in rest.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return str(len(value))
+    return _action(value) if isinstance(value, str) else str(value)

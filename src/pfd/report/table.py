@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pfd.evaluate import ErrorReport
+from pfd.evaluate.residuals import MIN_TRAJECTORIES
 from pfd.report.data import MODEL_NAMES, ModelKey, ModelResult, ReportData
+from pfd.report.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +24,10 @@ HEADINGS = (
     "µs/atom\nand step",
     "speed-up",
 )
+
+
+TIMED = 2
+"""So many of the columns, the last ones, are of speeds."""
 
 
 class ResultRow(NamedTuple):
@@ -53,6 +60,23 @@ def user_rows(data: ReportData) -> list[ResultRow]:
     ]
 
 
+def shown_columns(data: ReportData) -> int:
+    """How many of the columns have something to say: those of speeds only if a model was timed."""
+    timed = any(model.us_per_atom_step is not None for model in data.models.values())
+    return len(HEADINGS) if timed else len(HEADINGS) - TIMED
+
+
+def interval_note(reports: Iterable[ErrorReport | None]) -> str:
+    """What the intervals of a table lack, if anything."""
+    few = [report.trajectories for report in reports if report is not None and report.interval_note]
+    if not few:
+        return ""
+    return (
+        f"The 95 % intervals are too narrow: the frames are of {counted(min(few), 'trajectory')}; "
+        f"below {MIN_TRAJECTORIES}, frames are taken as independent, which they are not."
+    )
+
+
 def speedup(data: ReportData, key: ModelKey) -> float | None:
     """How many times faster than the teacher (the fine-tuned model, else the pre-trained one) a model is."""
     times = (data.models[teacher].us_per_atom_step for teacher in ("finetuned", "pretrained") if teacher in data.models)
@@ -67,13 +91,16 @@ def results_table(data: ReportData) -> Table:
     from rich.table import Table
 
     frames = next((m.errors.frames for m in data.models.values() if m.errors is not None), 0)
-    title = f"{data.name}: errors on {frames} test frames" if frames else data.name or None
+    title = f"{data.name}: errors on {counted(frames, 'test frame')}" if frames else data.name or None
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column(HEADINGS[0], min_width=12)  # the only column that may be broken: the table fits 80 columns
-    for heading in HEADINGS[1:]:
+    columns = shown_columns(data)
+    for heading in HEADINGS[1:columns]:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in result_rows(data):
-        table.add_row(*row)
+        table.add_row(*row[:columns])
+    table.caption = interval_note(model.errors for model in data.models.values()) or None
+    table.caption_style, table.caption_justify = "none", "left"
     return table
 
 
@@ -91,6 +118,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{places}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as per cent, or a dash.
+
+    >>> percent(0.0456), percent(None)
+    ('4.56 %', '–')
+    """
+    return ABSENT if share is None else f"{number(100 * share)} %"
 
 
 def with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
@@ -113,7 +149,7 @@ def _row(name: str, model: ModelResult, errors: ErrorReport | None, faster: floa
         f"{errors.bad_forces} of {errors.force_frames} not finite"
         if errors.bad_forces
         else with_interval(errors.force_rmse_meV_per_A, errors.force_rmse_interval),
-        ABSENT if relative is None else f"{number(100 * relative)} %",
+        percent(relative),
         ABSENT if errors.force_slope is None else f"{errors.force_slope:.3f}",
         "not finite" if errors.bad_energies else number(errors.energy_rmse_meV_per_atom),
         speed,

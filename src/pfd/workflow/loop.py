@@ -100,13 +100,13 @@ class Loop:
         turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}")
         turn.explored, test_explored = self._explore(at, turn.place)
         turn.select = self._select(turn.place, turn.explored)
-        self._pause_after("select")
         to_label = {f"{turn.place}/label": turn.select}
         if test_explored is not None:
             test = self._sample_test(test_explored)
             done = [folder for folder in test_explored if folder.done()]
             self._require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
             to_label[f"{self.binding.name}/test/label"] = test
+        self._pause_after("select")  # with all that is to be labelled chosen, the test set too
         labels = self._label(to_label)
         if test_explored is not None:
             self._fix_test_set(to_label, labels)

@@ -1,0 +1,31 @@
+"""What a file that a command is to write must be, said before the work and not after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pfd.errors import SettingError
+
+
+def require_writable(out: Path, inputs: Iterable[Path], where: str) -> None:
+    """Refuse a file that cannot be written, or that would overwrite an input.
+
+    Args:
+        out: the file.
+        inputs: what the command reads.
+        where: the option that names it.
+
+    Raises:
+        SettingError: saying what stands in the way.
+    """
+    folder, place = out.parent, f"{where} {out}"
+    if out.is_dir():
+        raise SettingError("a folder, not a file", where=place, hint=f"name a file in it: {out / 'frames.extxyz'}")
+    if not folder.is_dir():
+        raise SettingError(f"no such folder: {folder}", where=place, hint="make it, or name a file in another")
+    if not os.access(out if out.exists() else folder, os.W_OK):
+        raise SettingError("not writable", where=place, hint="name a file in a folder of yours")
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise SettingError("the output is one of the inputs", where=place, hint="name another file")

@@ -1,0 +1,40 @@
+"""Counts, times and decisions as a person says them: the same words on the page and on the terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+ACTIONS = {"again": "again", "next_stage": "on to the next stage", "converged": "converged", "give_up": "given up"}
+"""Decisions after an iteration; others are shown as they are."""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "frame"), counted(0, "test frame"), counted(2, "trajectory")
+    ('1 frame', '0 test frames', '2 trajectories')
+    """
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else many}"
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units.
+
+    >>> duration(8.4), duration(192), duration(7380), duration(200000)
+    ('8 s', '3 min 12 s', '2 h 3 min', '2 d 7 h')
+    """
+    whole = round(seconds)
+    for size, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {small}"
+    return f"{whole} s"
+
+
+def utc(time: float) -> str:
+    """Unix time as a date that reads the same everywhere.
+
+    >>> utc(0)
+    '1970-01-01 00:00:00'
+    """
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
