@@ -108,9 +108,9 @@ def test_a_run_that_is_there_is_told_with_what_was_changed(shown, tmp_path):
     (folder / "resolved-001.yaml").write_text(text)
     lines = shown()
     assert "run folder: toy holds this run: pfd submit will go on with it" in lines
-    assert "  changed since resolved-001.yaml: nothing" in lines
+    assert "  changed since it was last submitted: nothing" in lines
     lines = shown(evaluate={"test_frames": 2}, finetune={"label": {"method": "toy", "constant_eV": -1.0}})
-    assert "  changed since resolved-001.yaml: finetune.label.constant_eV, evaluate.test_frames" in lines
+    assert "  changed since it was last submitted: finetune.label.constant_eV, evaluate.test_frames" in lines
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfd.api import run_folder_of
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.wording import counted
@@ -37,7 +38,8 @@ def check_and_show(input_file: Path) -> None:
     print(f"{input_file}: no mistake found")
     frames = starting_frames(resolved)
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
-    print("\n".join([*run_lines(resolved), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    folder = run_folder_of(input_file, resolved.input.name)
+    print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
 
 
 def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple[int, int]]:
@@ -53,12 +55,11 @@ def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple
     return pools
 
 
-def run_lines(resolved: ResolvedInput) -> Iterator[str]:
+def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     """The folder that ``pfd submit`` would use, and what is there already."""
     from pfd.tasks.folder import read_json
     from pfd.workflow.run_folder import NAME_FILE, driver_of
 
-    folder = Path(resolved.input.name)
     held = read_json(folder / NAME_FILE)
     if not folder.exists() or (held is None and folder.is_dir() and not any(folder.iterdir())):
         yield f"run folder: {folder} (new)"
@@ -70,11 +71,14 @@ def run_lines(resolved: ResolvedInput) -> Iterator[str]:
     yield f"run folder: {folder} holds this run: pfd submit will go on with it"
     if driver_of(folder) is not None:
         yield "  another driver works on it now"
+    yield f"  changed since it was last submitted: {edits(resolved, folder) or 'nothing'}"
+
+
+def edits(resolved: ResolvedInput, folder: Path) -> str:
+    """The keys that differ from the last input of a run folder; nothing if none do, or there is no run."""
     earlier = sorted(folder.glob("resolved-*.yaml"))
-    if earlier:
-        changed = changed_keys(resolved, earlier[-1])
-        shown = ", ".join(changed[:_MANY]) + (f" and {len(changed) - _MANY} more" if len(changed) > _MANY else "")
-        yield f"  changed since {earlier[-1].name}: {shown or 'nothing'}"
+    changed = changed_keys(resolved, earlier[-1]) if earlier else []
+    return ", ".join(changed[:_MANY]) + (f" and {len(changed) - _MANY} more" if len(changed) > _MANY else "")
 
 
 def changed_keys(resolved: ResolvedInput, earlier: Path) -> list[str]:

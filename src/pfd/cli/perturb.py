@@ -15,7 +15,7 @@ from pfd.frames import write_frames
 from pfd.frames.neighbours import closest_contact
 from pfd.frames.perturb import Style, perturb
 from pfd.frames.structures import read_starting
-from pfd.report.words import counted
+from pfd.wording import counted
 
 if TYPE_CHECKING:
     from ase import Atoms

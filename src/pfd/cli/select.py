@@ -13,8 +13,8 @@ from pfd.cli.hints import hints
 from pfd.cli.out_file import require_writable
 from pfd.errors import DataError, SettingError
 from pfd.frames import read_frames, write_frames
-from pfd.report.words import counted
 from pfd.select import SelectSettings, select_frames
+from pfd.wording import counted
 
 if TYPE_CHECKING:
     from pfd.select import Selection

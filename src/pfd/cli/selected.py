@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pfd.report.words import counted
 from pfd.tasks.folder import TaskFolder
+from pfd.wording import counted
 
 PURPOSES = {"test": "the test set"}
 """What frames are for, by the part of a loop that chose them; of any other part, for training."""

@@ -14,8 +14,9 @@ from pfd.api import Run, open_run
 from pfd.cli.selected import Chosen, chosen_frames, say_chosen
 from pfd.report.data import read_report_data
 from pfd.report.limits import limits_in_words
-from pfd.report.words import ACTIONS, counted, duration
+from pfd.report.words import ACTIONS, duration
 from pfd.tasks.folder import TaskFolder
+from pfd.wording import counted
 from pfd.workflow.journal import Journal, union_seconds
 from pfd.workflow.run_folder import driver_of, task_folders
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pfd.api import Run, submit
+from pfd.api import Run, run_folder_of, submit
+from pfd.cli.check import edits
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
 from pfd.cli.status import used_tasks
-from pfd.report.words import ACTIONS, counted
+from pfd.report.words import ACTIONS
+from pfd.wording import counted
 from pfd.workflow.journal import Journal
 
 if TYPE_CHECKING:
@@ -30,8 +32,14 @@ def submit_and_show(input_file: Path, run: Path | None, until: str | None) -> in
         run: the run folder, if it is not the usual one.
         until: a step after which to pause.
     """
+    from pfd.config.reading import read_input
+
     input_file, run = input_and_run(input_file, run)
     console = Console(stderr=True)
+    resolved = read_input(input_file)
+    folder = run or run_folder_of(input_file, resolved.input.name)
+    if changed := edits(resolved, folder):
+        console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
     if console.is_terminal:
         with LiveProgress(console) as progress:
             ended = submit(input_file, run, until, progress.watch)

@@ -21,7 +21,8 @@ from pfd.report.table import (
     user_rows,
     with_interval,
 )
-from pfd.report.words import ACTIONS, counted, utc
+from pfd.report.words import ACTIONS, utc
+from pfd.wording import counted
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pfd.evaluate import ErrorReport
 from pfd.evaluate.residuals import MIN_TRAJECTORIES
 from pfd.report.data import MODEL_NAMES, ModelKey, ModelResult, ReportData
-from pfd.report.words import counted
+from pfd.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table

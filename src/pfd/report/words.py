@@ -1,4 +1,4 @@
-"""Counts, times and decisions as a person says them: the same words on the page and on the terminal."""
+"""Times and decisions as a person says them: the same words on the page and on the terminal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from datetime import UTC, datetime
 
 ACTIONS = {"again": "again", "next_stage": "on to the next stage", "converged": "converged", "give_up": "given up"}
 """Decisions after an iteration; others are shown as they are."""
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "frame"), counted(0, "test frame"), counted(2, "trajectory")
-    ('1 frame', '0 test frames', '2 trajectories')
-    """
-    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count} {noun if count == 1 else many}"
 
 
 def duration(seconds: float) -> str:
