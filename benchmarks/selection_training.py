@@ -24,9 +24,7 @@ import numpy as np
 
 from pfd.frames import Labels, fit_energy_shift, labels_of, with_labels, with_origin
 from pfd.models.least_squares import ReducedRows
-from pfd.models.pod_basis import PODDescriptors
 from pfd.models.pod_fit import PODFitSettings, potential_for
-from pfd.models.pod_potential import PARAMETER_FILE
 from pfd.select import GateSettings, SelectSettings
 from pfd.select.conditions import select_by_condition
 
@@ -89,7 +87,7 @@ class Fits:
         self.frames = frames
         with tempfile.TemporaryDirectory() as folder:
             potential.write(Path(folder))
-            with PODDescriptors(Path(folder) / PARAMETER_FILE, potential.elements, potential.cutoff_A) as descriptors:
+            with potential.descriptors(Path(folder)) as descriptors:
                 self.rows = [descriptors.of(frame) for frame in frames]
         self.forces = [np.ravel(labels_of(frame).forces) for frame in frames]
         self.rms = np.array([np.sqrt(np.mean(force**2)) for force in self.forces])

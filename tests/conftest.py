@@ -25,7 +25,7 @@ SHAPES_CHECKED = (
     "pfd.frames.perturb",
     "pfd.frames.split",
     "pfd.models.least_squares",
-    "pfd.models.pod_fit",
+    "pfd.models.linear_fit",
     "pfd.select.choose",
     "pfd.select.committee",
     "pfd.select.conditions",

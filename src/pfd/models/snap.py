@@ -1,0 +1,79 @@
+"""SNAP: a linear student on bispectrum components, run by LAMMPS' ``pair_style snap``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pfd.errors import SettingError
+from pfd.models.linear_fit import LinearFitSettings, ranges_of
+from pfd.models.linear_potential import LinearPotential
+from pfd.models.linear_student import LinearStudent
+from pfd.models.snap_potential import SNAPPotential
+from pfd.settings import Settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+PRESETS = {"S": (6, False), "M": (8, False), "L": (8, True)}
+"""Twice the highest angular momentum, and whether products of two components count: 30, 55 and 1595 descriptors of one
+element. Those are the sizes of the published potentials."""
+
+MANY = 10_000
+"""More descriptors of one element than this are a mistake: they take days to fit and no memory holds them."""
+
+
+class SNAPFitSettings(LinearFitSettings):
+    """How a SNAP student is fitted."""
+
+    size: Literal["S", "M", "L"] = "M"
+    """How many components: ``twojmax`` 6, 8, and 8 with products of two. Of several elements the densities are kept
+    apart, and their number grows with the third power of that of the elements."""
+    twojmax: int | None = Field(default=None, ge=0, le=14)
+    """Twice the highest angular momentum, instead of a size."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> SNAPFitSettings:
+        if self.twojmax is not None and self.moved("size"):
+            raise ValueError("twojmax takes the place of size; remove one of the two")
+        return self
+
+
+class SNAP(LinearStudent):
+    """Bispectrum components; the folder holds LAMMPS' two files and one that names elements and cutoff."""
+
+    name: ClassVar[str] = "snap"
+    FitSettings: ClassVar[type[Settings] | None] = SNAPFitSettings
+    Potential: ClassVar[type[LinearPotential]] = SNAPPotential
+    citation: ClassVar[str] = "Thompson et al., J. Comput. Phys. 285, 316 (2015)"
+
+    def potential_for(self, train: Sequence[Atoms], valid: Sequence[Atoms], settings: Settings) -> LinearPotential:
+        """See ``LinearStudent.potential_for``.
+
+        Raises:
+            SettingError: if there would be more descriptors than anyone can fit.
+        """
+        assert isinstance(settings, SNAPFitSettings)
+        found = ranges_of(train, valid, settings, "SNAP")
+        twojmax, quadratic = PRESETS[settings.size] if settings.twojmax is None else (settings.twojmax, False)
+        potential = SNAPPotential(
+            elements=found.elements,
+            cutoff_A=found.cutoff_A,
+            repulsion_A=found.repulsion_A,
+            twojmax=twojmax,
+            quadratic=quadratic,
+        )
+        if potential.count > MANY:
+            raise SettingError(
+                f"{potential.count} descriptors for each of {len(found.elements)} elements",
+                where="distill.student.size",
+                hint="take a smaller size or twojmax, or family: pod",
+            )
+        return potential
+
+    def name_of(self, settings: Settings) -> str:
+        """See ``LinearStudent.name_of``."""
+        assert isinstance(settings, SNAPFitSettings)
+        return settings.size if settings.twojmax is None else f"twojmax {settings.twojmax}"
