@@ -156,6 +156,23 @@ def schema(
     show_schema(markdown)
 
 
+@app.command(rich_help_panel=_LOOK)
+def export(
+    run: RunArgument,
+    target: Annotated[Path, typer.Argument(help="New folder for the files.", metavar="DIR")],
+    to: Annotated[str, typer.Option(help="lammps: files and an input that runs; ase: the model folder.")] = "lammps",
+    model: Annotated[str, typer.Option(help="student, finetuned or pretrained.")] = "student",
+) -> None:
+    """Write a model for use elsewhere; for LAMMPS with an input that runs, and checked in LAMMPS.
+
+    Example: pfd export silicon silicon-lammps
+    """
+    from pfd.cli.export import export_run
+    from pfd.cli.run_argument import find_run
+
+    export_run(find_run(run), target, to, model)
+
+
 @app.command(rich_help_panel=_FRAMES)
 def perturb(
     files: Annotated[list[Path], typer.Argument(help="Structure files that ASE reads.")],
