@@ -6,10 +6,11 @@ from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
+from pfd.frames.neighbours import shortest_distance
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, model_digest, write_model
-from pfd.models.linear_fit import default_cutoff, shortest_distance
+from pfd.models.linear_fit import default_cutoff
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
 from pfd.models.pod_fit import PRESETS, PODFitSettings

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from pfd.errors import DataError, SettingError
+from pfd.errors import DataError
 from pfd.frames import EnergyShift, is_bulk, labels_of
+from pfd.frames.neighbours import shortest_distance
 from pfd.models.family import EpochRecord, Progress, TrainingReport
 from pfd.models.least_squares import Coefficients, ReducedRows
 from pfd.models.linear_potential import Descriptors
@@ -62,16 +63,13 @@ def ranges_of(train: Sequence[Atoms], valid: Sequence[Atoms], settings: LinearFi
 
     Raises:
         DataError: if the validation frames have elements that the training frames lack.
-        SettingError: if no two atoms are within the cutoff.
     """
     elements = tuple(sorted({symbol for frame in train for symbol in frame.get_chemical_symbols()}))
     foreign = sorted({symbol for frame in valid for symbol in frame.get_chemical_symbols()} - {*elements})
     if foreign:
         raise DataError(f"no training frame has {', '.join(foreign)}", where=f"validation frames of {name}")
     cutoff = settings.cutoff_A or default_cutoff(train)
-    closest = min(shortest_distance(frame, cutoff) for frame in train)
-    if closest <= 0.0:
-        raise SettingError("two atoms of a training frame are at the same place", where=name)
+    closest = min(shortest_distance(frame, cutoff) or cutoff for frame in train)
     repulsion = (round(0.6 * closest, 3), round(0.95 * closest, 3)) if settings.repulsion == "zbl" else None
     return Ranges(elements=elements, cutoff_A=cutoff, closest_A=closest, repulsion_A=repulsion)
 
@@ -84,13 +82,6 @@ def default_cutoff(frames: Sequence[Atoms]) -> float:
     density = sum(len(frame) for frame in bulk) / sum(abs(float(frame.cell.volume)) for frame in bulk)
     radius = (3.0 * NEIGHBOURS / (4.0 * np.pi * density)) ** (1.0 / 3.0)
     return round(float(np.clip(radius, 4.2, 6.0)), 2)
-
-
-def shortest_distance(frame: Atoms, cutoff_A: float) -> float:
-    """The shortest distance between two atoms, Å; the cutoff if all are farther apart."""
-    from vesin import ase_neighbor_list
-
-    return float(np.min(ase_neighbor_list("d", frame, cutoff_A), initial=cutoff_A))
 
 
 class _Rows:
