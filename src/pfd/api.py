@@ -116,16 +116,17 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     caps = resolved.input.resources
     engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts)
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
-    campaign = Campaign(run, resolved, until, _keep_input(run, resolved, input_file))
+    earlier, edited = _keep_input(run, resolved, input_file)
+    campaign = Campaign(run, resolved, until, earlier)
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
-    with _honest_end(run, campaign):
+    with _honest_end(run, campaign, edited):
         campaign.execute()
         run.journal.write("end", status=campaign.outcome.status, superseded=run.superseded(), reused=run.reused)
     return Run(path, campaign.outcome.status)
 
 
 @contextmanager
-def _honest_end(run: RunFolder, campaign: Campaign) -> Iterator[None]:
+def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[None]:
     """However the campaign ends, the summary, the journal and the report say how."""
     from pfd.report.page import write_report
     from pfd.workflow.loop import Paused
@@ -143,22 +144,33 @@ def _honest_end(run: RunFolder, campaign: Campaign) -> Iterator[None]:
         raise
     except PFDError as error:
         outcome.status, ended = "failed", True
+        if edited:
+            campaign.remove_unpublished()  # models of an earlier input would be taken for this one's
         run.journal.write("end", status="failed", error=str(error), superseded=run.superseded())
         raise
     finally:
-        if not ended:  # a defect of ours, or a full disk: the traceback is on its way to the user
+        if not ended:  # a defect of ours, or a full disk: the error is on its way to the user
             outcome.status = "failed"
-            run.journal.write("end", status="failed", error="an unexpected error; see what the command printed")
-        outcome.write(run)
-        write_report(run.path)
+        try:
+            if not ended:
+                run.journal.write("end", status="failed", error="an unexpected error; see what the command printed")
+            outcome.write(run)
+            write_report(run.path)
+        except OSError:
+            if ended:
+                raise
 
 
 def _silent(_place: str, _progress: Progress) -> None:
     """The watcher that shows nothing."""
 
 
-def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> Earlier:
-    """Copy the input, and write the resolved one under the next number if it is new; what was there before it."""
+def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> tuple[Earlier, bool]:
+    """Copy the input, and write the resolved one under the next number if it is new.
+
+    Returns:
+        What was there before it, and whether it is new and not the first.
+    """
     from importlib.metadata import version
 
     import yaml
@@ -177,7 +189,7 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> Ea
             _put(run.path / "input.yaml", input_file.read_bytes())
         _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
     run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)
-    return Earlier.read(snapshot)
+    return Earlier.read(snapshot) if number > 1 else Earlier(), edited
 
 
 def _put(target: Path, content: bytes) -> None:

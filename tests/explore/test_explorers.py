@@ -101,6 +101,15 @@ class TestRattle:
         assert not found.finished
         assert "too close" in str(found.stop_reason)
 
+    def test_where_nothing_can_move_nothing_is_rattled_or_relaxed(self) -> None:
+        fixed = copper()
+        fixed.set_constraint(FixAtoms(range(len(fixed))))
+        for explorer in (RattleSettings(temperatures_K=(300.0,)), RelaxSettings()):
+            with pytest.raises(DataError, match="nothing can move"):
+                explorer.require(fixed)
+            with pytest.raises(DataError, match="nothing can move"):
+                explorer.require(bulk("Cu"))
+
     def test_a_structure_without_stiffness_is_refused(self) -> None:
         frame = copper()
         unstable = Einstein(frame.positions, {29: -1.0})
@@ -271,7 +280,7 @@ class TestRandom:
         assert len(found.frames) == 5
 
     def test_without_relaxation_only_the_drawn_one_is_kept(self) -> None:
-        found = RandomSettings(formulas=("Cu8",), steps=0).run(job(None, formula="Cu8"))
+        found = RandomSettings(formulas=("Cu8",), steps=0).run(job(None, formula="Cu8", progress=lambda *_: None))
         assert [frame.info["step"] for frame in found.frames] == [0]
 
     def test_no_room_is_told(self) -> None:
@@ -284,6 +293,7 @@ class TestRandom:
             ({"formulas": []}, "at least 1 item"),
             ({"formulas": ["8Si8x"]}, "no formula"),
             ({"formulas": ["Qq2"]}, "no element"),
+            ({"formulas": ["Cu0"]}, "nothing"),
             ({"formulas": ["Si8", "Si8"]}, "twice"),
             ({"volume_factor": [3.0, 1.0]}, "smaller first"),
             ({"structures": [0]}, "None"),

@@ -98,3 +98,10 @@ def test_closest_contact_sees_images():
     assert closest_contact(frame) == pytest.approx(1.0 / covalent_radii[29])
     frame.pbc = False
     assert closest_contact(frame) == float("inf")
+
+
+def test_a_cell_that_nobody_can_count_the_images_of_is_crowded_at_once() -> None:
+    tiny = Atoms("Cu", cell=[1e-3] * 3, pbc=True)
+    assert closest_contact(tiny) < 1e-3
+    flat = Atoms("Cu", cell=[[5.0, 0, 0], [5.0, 1e-6, 0], [0, 0, 5.0]], pbc=True)
+    assert closest_contact(flat, 0.6) < 0.2

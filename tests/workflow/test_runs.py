@@ -158,7 +158,7 @@ def test_a_committee_narrows_the_candidates_down_and_is_calibrated(write_input, 
     del small["distill"]
     small["finetune"] |= {"converge": {"force_rmse_relative": 1e-6}, "max_iterations": 2}
     small["finetune"]["explore"][0][0] |= {"steps": 80}
-    small["finetune"]["select"] |= {"committee": {"models": 3}}
+    small["finetune"]["select"] |= {"committee": {"models": 3}, "max_frames": 8}
     run = pfd.submit(write_input(small), tmp_path / "run")
     first, second = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
     assert first["committee"] is None  # nothing to train a committee on yet

@@ -85,7 +85,10 @@ def changed_keys(resolved: ResolvedInput, earlier: Path) -> list[str]:
     """The dotted keys of an input that differ from a resolved one of the run folder."""
     import yaml
 
-    before = yaml.safe_load(earlier.read_text(encoding="utf-8"))
+    try:
+        before = yaml.safe_load(earlier.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return [f"all, as far as one can tell: {earlier.name} is damaged"]
     now = resolved.input.model_dump(mode="json", by_alias=True)
     return [resolved.shown(key) for key in _differing(before, now, "")]
 

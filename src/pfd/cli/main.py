@@ -55,6 +55,14 @@ def main() -> None:
     except PFDError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        typer.echo(
+            f"{error.strerror or error}{where}\n  Try: look at free space and permissions; a run goes on where it was "
+            "when it is submitted again",
+            err=True,
+        )
+        sys.exit(1)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

@@ -53,6 +53,8 @@ def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> lis
             path = _path(mistake)
             misspelt |= {(*path[:-1], key) for key in near_keys(path[-1], known_keys(models, path[:-1]))}
     told = [each for each in mistakes if each["type"] != "missing" or tuple(_path(each)) not in misspelt]
+    inside = {tuple(_path(each))[:end] for each in told for end in range(1, len(_path(each)))}
+    told = [each for each in told if each["type"] != "too_short" or tuple(_path(each)) not in inside]
     return [_line(mistake, models, prefix) for mistake in told]
 
 

@@ -206,11 +206,14 @@ def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     Raises:
         SettingError: if it is not there, or more than one file of that name was kept.
     """
-    path = Path(file).expanduser()
-    path = path if path.is_absolute() else resolved.folder / path
-    if path.exists():
-        return path
     place = resolved.place(key)
+    try:
+        path = Path(file).expanduser()
+        path = path if path.is_absolute() else resolved.folder / path
+        if path.exists():
+            return path
+    except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
+        raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
     kept = [copy for copy in sorted((resolved.folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
     kept = [copy for copy in kept if _KEPT.match(copy.name)]
     if len(kept) > 1:

@@ -41,6 +41,8 @@ def parse(path: Path) -> dict[str, Any]:
     content = _content(text, path)
     if isinstance(content, dict) and content:
         return content
+    if path.suffix.lower() == ".toml":
+        raise SettingError("TOML is not read yet", where=where, hint="write the input as YAML or JSON")
     what = "the file holds a list where keys are needed" if isinstance(content, list) else "the file holds no keys"
     raise SettingError(what, where=where, hint="begin with name: and teacher:, as in examples/silicon/input.yaml")
 
@@ -49,7 +51,7 @@ def _content(text: str, path: Path) -> Any:
     where = str(path)
     try:
         if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_unique)
+            return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
         return yaml.load(text, Loader=_InputLoader)  # noqa: S506 - derived from SafeLoader
     except RecursionError as error:
         raise SettingError("nested too deeply", where=where, hint="no key stands deeper than ten levels") from error
@@ -98,8 +100,8 @@ class _InputLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
             seen.add(key)
             if key_node.tag not in {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}:
-                shown = "a list or mapping" if key is None else key
-                raise yaml.MarkedYAMLError(problem=f"the key {shown} is no text", problem_mark=key_node.start_mark)
+                shown = "a list or mapping as a key" if key is None else f"the key {key}"
+                raise yaml.MarkedYAMLError(problem=f"{shown} is no text", problem_mark=key_node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -36,6 +36,9 @@ class IterationFacts(Settings):
     student_md_finished: bool | None = None
     """Distillation: did the student's own MD pass the stop checks at every condition, and visit no frame that the
     sanity gate refuses? None in fine-tuning, and where only pools are explored."""
+    explored_by_own: bool = True
+    """Did a model that this loop has trained explore (or did no model)? That the pre-trained one finds nothing new says
+    nothing of where the fine-tuned one goes."""
     budget_reached: bool = False
     """Was a cap on labels or core hours reached?"""
 
@@ -85,6 +88,8 @@ def _lacks(facts: IterationFacts) -> list[str]:
     elif facts.prospective_passed is None:
         if facts.candidates_selected:
             lacks.append("no new frame was labelled to judge the model by")
+        elif not facts.explored_by_own:
+            lacks.append("nothing new was found, but by a model that was not trained yet")
         if facts.sane_fraction < MIN_SANE_FRACTION:
             lacks.append("nothing new was found, but most candidates are no sane frames")
     return lacks

@@ -9,7 +9,8 @@ import numpy as np
 
 from pfd.errors import TaskFailed
 from pfd.explore.checks import State, standard_checks
-from pfd.explore.md import baseline, conditions_of, degrees_of_freedom, require_bulk, sampling, trajectory_name
+from pfd.explore.degrees import degrees_of_freedom
+from pfd.explore.md import baseline, conditions_of, require_bulk, sampling, trajectory_name
 from pfd.explore.settings import DynamicsSettings
 from pfd.explore.trajectory import Recorder, Trajectory
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature

@@ -10,6 +10,7 @@ import numpy as np
 
 from pfd.errors import DataError, ModelError
 from pfd.explore.checks import Baseline, standard_checks
+from pfd.explore.degrees import degrees_of_freedom
 from pfd.explore.following import follow
 from pfd.explore.settings import DynamicsSettings
 from pfd.explore.trajectory import Conditions, Recorder, Sampling, Trajectory
@@ -128,22 +129,6 @@ def trajectory_name(
     """A name that tells runs apart: start, ensemble, conditions, seed."""
     pressure = "" if pressure_GPa is None else f"-{pressure_GPa:g}GPa"
     return f"{frame_id(start)}-{settings.ensemble}-{temperature_K:g}K{pressure}-{seed}"
-
-
-def degrees_of_freedom(atoms: Atoms) -> int:
-    """Degrees of freedom of the motion; without constraints the centre of mass rests and is not counted.
-
-    Raises:
-        DataError: if nothing can move.
-    """
-    degrees = int(atoms.get_number_of_degrees_of_freedom()) - (0 if atoms.constraints else 3)
-    if degrees <= 0:
-        raise DataError(
-            "nothing can move in this structure",
-            where=f"frame {frame_id(atoms)} ({len(atoms)} atoms)",
-            hint="use a supercell, or free some atoms",
-        )
-    return degrees
 
 
 def require_bulk(atoms: Atoms, settings: DynamicsSettings) -> None:

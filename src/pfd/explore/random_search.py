@@ -112,7 +112,7 @@ def symbols_of(formula: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"{formula!r} is no formula; write for example Si8 or Ti4O8") from error
     wrong = [symbol for symbol in counts if symbol not in atomic_numbers or symbol == "X"]
-    if wrong or not counts:
+    if wrong or not counts or not all(counts.values()):
         raise ValueError(f"{formula!r} names {wrong[0] if wrong else 'nothing'}, which is no element")
     return [symbol for symbol, count in counts.items() for _ in range(count)]
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pfd.errors import DataError
 from pfd.explore.checks import standing_checks
+from pfd.explore.degrees import degrees_of_freedom
 from pfd.explore.following import state_of
 from pfd.explore.settings import Explorer, Temperature, refuse_twice
 from pfd.explore.trajectory import Conditions, Recorder, Sampling, Trajectory
@@ -51,6 +52,10 @@ class RattleSettings(Explorer):
     def _grid(self) -> RattleSettings:
         refuse_twice("temperatures_K", self.temperatures_K)
         return self
+
+    def require(self, frame: Atoms) -> None:
+        """See ``Explorer.require``."""
+        degrees_of_freedom(frame)
 
     def conditions(self) -> list[tuple[float | None, float | None]]:
         """See ``Explorer.conditions``."""

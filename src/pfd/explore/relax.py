@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pfd.errors import DataError, ModelError
 from pfd.explore.checks import standing_checks
+from pfd.explore.degrees import degrees_of_freedom
 from pfd.explore.following import follow
 from pfd.explore.settings import Explorer, refuse_twice
 from pfd.explore.trajectory import Conditions, Recorder, Sampling, Trajectory
@@ -57,6 +58,7 @@ class RelaxSettings(Explorer):
     def require(self, frame: Atoms) -> None:
         """See ``Explorer.require``."""
         if self.cell == "fixed":
+            degrees_of_freedom(frame)
             return
         where = f"frame {frame_id(frame)}"
         if not is_bulk(frame):

@@ -180,7 +180,8 @@ class DynamicsSettings(Explorer):
 
     def require(self, frame: Atoms) -> None:
         """See ``Explorer.require``."""
-        from pfd.explore.md import degrees_of_freedom, require_bulk
+        from pfd.explore.degrees import degrees_of_freedom
+        from pfd.explore.md import require_bulk
 
         require_bulk(frame, self)
         degrees_of_freedom(frame)

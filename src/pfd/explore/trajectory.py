@@ -143,7 +143,7 @@ class Recorder:
         steps = self._sampling.steps
         if self._progress and state.step % self._report_every == 0:
             heat = f", {state.temperature_K:.0f} K" if state.temperature_K else ""
-            self._progress(state.step / steps, f"step {state.step} of {steps}{heat}")
+            self._progress(state.step / max(1, steps), f"step {state.step} of {steps}{heat}")
         if (state.step and state.step % self._sampling.every == 0) or (self._sampling.start and state.step == 0):
             if state.step > self._sampling.equilibration or state.step == 0:
                 self._kept.append(self._frame(state))

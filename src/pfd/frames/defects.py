@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pfd.errors import SettingError
 from pfd.frames.frame import is_bulk, with_origin
@@ -30,6 +30,15 @@ class DefectSettings(Settings):
     """Atoms that are too many in each copy, each in one of the largest voids."""
     element: str | None = None
     """Which element is taken out and put in; None is any of the structure, as likely as it is frequent."""
+
+    @field_validator("element")
+    @classmethod
+    def _element(cls, value: str | None) -> str | None:
+        from ase.data import atomic_numbers
+
+        if value is not None and (value not in atomic_numbers or value == "X"):
+            raise ValueError(f"{value!r} is no element")
+        return value
 
     @model_validator(mode="after")
     def _some(self) -> DefectSettings:

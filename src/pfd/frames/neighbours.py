@@ -74,6 +74,9 @@ def closest_contact(frame: Atoms, up_to: float = 1.0) -> float:
     radii = covalent_radii[frame.numbers]
     if len(radii) == 0:
         return float("inf")
+    crowded = _crowded(frame, float(radii.max()))
+    if crowded < 0.25 * up_to:
+        return crowded  # more images than anyone can count, and too close by far
     pairs = pairs_within(frame, 2.0 * up_to * float(radii.max()))
     fractions = pairs.distance / (radii[pairs.first] + radii[pairs.second])
     smallest = float(fractions.min(initial=np.inf))
@@ -89,3 +92,16 @@ def shortest_distance(frame: Atoms, below_A: float) -> float | None:
         return None
     distances = pairs_within(frame, below_A).distance
     return float(distances.min()) if len(distances) else None
+
+
+def _crowded(frame: Atoms, radius_A: float) -> float:
+    """An upper bound, cheap to find, of the distance of some atom to an image of its own, over twice a radius.
+
+    That is the shortest cell vector, and in bulk Minkowski's bound for lattices in three dimensions (Cassels, An
+    Introduction to the Geometry of Numbers, chapter II): sqrt(2)^(1/3) times the cube root of the volume.
+    """
+    lengths = frame.cell.lengths()[frame.pbc]
+    bounds = [*lengths]
+    if frame.pbc.all():
+        bounds.append(2.0 ** (1.0 / 6.0) * float(np.cbrt(abs(frame.cell.volume))))
+    return float(min(bounds, default=np.inf)) / (2.0 * radius_A)

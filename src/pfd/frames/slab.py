@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -17,7 +17,8 @@ from pfd.settings import Settings
 if TYPE_CHECKING:
     from ase import Atoms
 
-Miller = tuple[int, int, int]
+Index = Annotated[int, Field(ge=-6, le=6)]
+Miller = tuple[Index, Index, Index]
 
 
 class SlabSettings(Settings):
@@ -58,8 +59,8 @@ class InterfaceSettings(Settings):
     """Distance between the two at first, Å: a bond length; relaxing finds the right one."""
     vacuum_A: float = Field(default=15.0, ge=0)
     """Vacuum above the film, Å."""
-    max_area_A2: float = Field(default=200.0, gt=0)
-    """Largest area of the common cell, Å²: it decides the number of atoms."""
+    max_area_A2: float = Field(default=100.0, gt=0, le=1000)
+    """Largest area of the common cell, Å²: it decides the number of atoms, and how long the search takes."""
     max_strain: float = Field(default=0.05, gt=0, lt=0.5)
     """Largest strain of the film."""
     count: int = Field(default=2, ge=1)

@@ -82,7 +82,7 @@ def _split_one(frames: Sequence[Atoms], target: int, gap: float) -> tuple[list[A
 def part_of(frames: Sequence[Atoms], share: float, seed: int) -> list[Atoms]:
     """A random part of the frames, in their order, at least one; the first frame of each element is always in it."""
     order = np.random.default_rng(seed).permutation(len(frames))
-    taken = {int(index) for index in order[: max(1, round(share * len(frames)))]}
+    taken = {int(index) for index in order[: max(1, min(len(frames) - 1, round(share * len(frames))))]}
     known: set[str] = set()
     for index, frame in enumerate(frames):
         symbols = set(frame.get_chemical_symbols())

@@ -24,6 +24,8 @@ from pfd.settings import Settings
 if TYPE_CHECKING:
     from ase import Atoms
 
+SHORTEST_A = 0.3
+"""Shorter periods than this, Å, are mistakes of units: no two atoms are as near, and nobody can count the images."""
 Repetition = Annotated[int, Field(ge=1)]
 
 
@@ -184,4 +186,7 @@ def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
     for index, frame in enumerate(frames):
         if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
             raise DataError("positions or cell are not finite numbers", where=f"{path}, structure {index}")
+        if (frame.cell.lengths()[frame.pbc] < SHORTEST_A).any():
+            what = "the cell has no length along a periodic direction"
+            raise DataError(what, where=f"{path}, structure {index}", hint="correct the cell or its periodicity (pbc)")
     return [with_origin(without_labels(frame)) for frame in frames]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pfd.evaluate import Verdict
 from pfd.evaluate.converge import ALL
+from pfd.evaluate.error_report import NOT_STATED
 from pfd.report.data import IterationResult, ReportData
 from pfd.report.table import number, percent
 
@@ -68,10 +69,14 @@ def group_in_words(group: str) -> str:
 
     >>> group_in_words("temperature_K=1500"), group_in_words("group=hot"), group_in_words("all")
     ('at 1500 K', 'in group hot', '')
+    >>> group_in_words("temperature_K=not stated")
+    'where no temperature is stated'
     """
     if group == ALL:
         return ""
     key, _, value = group.partition("=")
+    if value == NOT_STATED:
+        return f"where no {key.split('_')[0]} is stated"
     return f"at {value} {UNITS[key]}" if key in UNITS else f"in {key} {value}"
 
 

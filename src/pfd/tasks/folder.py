@@ -119,6 +119,7 @@ class TaskFolder:
         self.path = path
         self._task: dict[str, Any] | None = None
         self._finished: Result | None = None
+        self._verified = False
 
     def __repr__(self) -> str:
         return f"TaskFolder({self.path})"
@@ -134,7 +135,7 @@ class TaskFolder:
         identity = spec.identity()
         path = parent / f"{number:04d}-{identity[:12]}"
         there = cls(path)
-        if there.done():
+        if there.done() and there.readable():
             return there
         inputs = {
             name: {"path": os.path.relpath(artifact.path, path), "sha256": artifact.sha256}
@@ -153,14 +154,20 @@ class TaskFolder:
         write_json(path / "task.json", content)
         return cls(path)
 
+    def readable(self) -> bool:
+        """Whether task.json is there and whole; of a finished task it is written anew when the task is asked for."""
+        if self._task is None:
+            content = read_json(self.path / "task.json")
+            self._task = content if isinstance(content, dict) and "identity" in content else None
+        return self._task is not None
+
     def task(self) -> dict[str, Any]:
         """The content of task.json.
 
         Raises:
-            RunError: if it is missing or cut short.
+            RunError: if it is missing or damaged.
         """
-        if self._task is None:
-            self._task = read_json(self.path / "task.json")
+        self.readable()
         if self._task is None:
             raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
         return self._task
@@ -187,6 +194,27 @@ class TaskFolder:
         """True if, and only if, result.json says so."""
         result = self.result()
         return result is not None and result.status == "done"
+
+    def verify(self) -> None:
+        """Refuse outputs of a finished task that are not what it wrote; they are read once for each object.
+
+        Raises:
+            RunError: naming the first.
+        """
+        result = self.result()
+        if self._verified or result is None or result.status != "done":
+            return
+        for name, digest in result.outputs.items():
+            path = self.path / "outputs" / name
+            if not path.exists() or file_digest(path) != digest:
+                what = "is not what the task wrote" if path.exists() else "of a finished task is gone"
+                raise RunError(
+                    f"outputs/{name} {what}",
+                    where=str(self.path),
+                    hint="put it back, or remove this folder and submit again: the task is then done anew (a label is "
+                    "then paid for again)",
+                )
+        self._verified = True
 
     def given_up(self) -> bool:
         """True if its attempts are used up and the run has gone on without it: submitting again does not retry it."""
@@ -277,7 +305,10 @@ def _holder(attempts: list[Path]) -> ProcessName | None:
     for attempt in reversed(attempts):
         content = read_json(attempt / "claim.json")
         if content is not None and not (attempt / "ended.json").is_file():
-            process = ProcessName.model_validate(content)
+            try:
+                process = ProcessName.model_validate(content)
+            except ValidationError:
+                continue  # cut short or damaged: whoever it was did not get far
             if process.alive():
                 return process
     return None

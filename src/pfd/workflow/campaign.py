@@ -63,7 +63,7 @@ class Campaign:
             self._score_on_test(tuned, tuned)
         if self.input.distill is not None:
             teacher = self.models.get("finetuned", pretrained)
-            distilled = self._distil(teacher, structures, tuned.explored if tuned is not None else [])
+            distilled = self._distil(teacher, structures, tuned)
             self._publish("distill", "student", distilled)
             if tuned is not None and self.input.evaluate.scratch_student:
                 self.models["scratch"] = self._scratch_student(tuned)
@@ -76,7 +76,7 @@ class Campaign:
             self._time(structures if self.input.structures else reference.test)
         if self.input.evaluate.test_file is not None:
             self._score_user_set(tuned, distilled)
-        self._remove_unpublished()
+        self.remove_unpublished()
         decisions = [state.decision for state in (tuned, distilled) if state is not None and state.decision is not None]
         self.outcome.end([decision.action == "converged" for decision in decisions])
         return self.outcome
@@ -144,13 +144,18 @@ class Campaign:
             sets.append(self.run.one(f"start/data-{index}/read", spec).output("frames.extxyz"))
         return sets
 
-    def _distil(self, teacher: Artifact, structures: Artifact, explored: list[Artifact]) -> LoopState:
-        """Distil; the teacher labels what fine-tuning has explored at no cost, and the student needs the wider view."""
+    def _distil(self, teacher: Artifact, structures: Artifact, tuned: LoopState | None) -> LoopState:
+        """Distil; the teacher labels what fine-tuning has explored at no cost, and the student needs the wider view.
+
+        What fine-tuning is tested on, the student is tested on too: it must not train on it.
+        """
         assert self.input.distill is not None
         binding = Distill(self.resolved, self.input.distill, teacher)
         free = Budget(type(self.resolved.campaign)())
         loop = Loop(self.run, binding, structures, free, self.until, self.outcome)
-        return loop.execute([], label_start=False, candidates=explored)
+        explored = tuned.explored if tuned is not None else []
+        held = [tuned.test] if tuned is not None and tuned.test is not None else []
+        return loop.execute([], label_start=False, candidates=explored, held=held)
 
     def _scratch_student(self, tuned: LoopState) -> Artifact:
         """The same student on the first-principles labels alone: what distillation is compared with."""
@@ -236,7 +241,7 @@ class Campaign:
         self._published.add(place)
         _copy(artifact.path, self.run.path / place)
 
-    def _remove_unpublished(self) -> None:
+    def remove_unpublished(self) -> None:
         """Take away what an earlier submission published and this one does not have; the tasks' own outputs stay."""
         for folder in ("data", "models"):
             for path in (self.run.path / folder).iterdir():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pfd.errors import RunError
 from pfd.tasks.folder import TaskFolder, read_json, write_json
 from pfd.workflow.journal import Journal
 
@@ -37,8 +38,18 @@ class Earlier:
 
     @classmethod
     def read(cls, file: Path) -> Earlier:
-        """A snapshot that was written; without one, nothing was there."""
-        content: dict[str, Any] = read_json(file) or {}
+        """A snapshot that was written.
+
+        Raises:
+            RunError: if it is missing or damaged: without it the run would go another way, and pay again.
+        """
+        content: dict[str, Any] | None = read_json(file)
+        if not isinstance(content, dict):
+            raise RunError(
+                "no readable list of the labels that were there before the input was edited",
+                where=str(file),
+                hint="put the file back, or write label: {keep_labels: false}",
+            )
         joined = {name: frozenset(labels) for name, labels in content.get("joined", {}).items()}
         return cls(frozenset(content.get("selections", ())), frozenset(content.get("labels", ())), joined)
 

@@ -44,7 +44,7 @@ class Journal:
                 event = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if isinstance(event, dict) and "event" in event and "time" in event:
+            if isinstance(event, dict) and "event" in event and isinstance(event.get("time"), int | float):
                 events.append(event)
         return events
 

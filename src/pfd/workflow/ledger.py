@@ -31,7 +31,8 @@ class Ledger:
         """All label tasks that were begun, however they ended."""
         for path in sorted(self._run.glob("finetune/*/label/[0-9][0-9][0-9][0-9]-*")):
             folder = TaskFolder(path)
-            if folder.attempts():
+            if folder.attempts() and folder.readable():
+                folder.verify()
                 yield folder
 
     def begun(self) -> dict[str, TaskFolder]:

@@ -9,6 +9,7 @@ from typing import Any
 from pfd.errors import TaskFailed
 from pfd.evaluate.decision import Decision
 from pfd.evaluate.error_report import condition_text
+from pfd.explore.settings import PoolSettings
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, resources_of
@@ -56,15 +57,25 @@ class Loop:
         self._labelling = Labelling(run, binding, budget, outcome)
         self._earlier = earlier
         self._deviations: list[Artifact] = []
+        self._held: list[Artifact] = []
+        self._tested: list[Artifact] = []
 
-    def execute(self, brought: list[Artifact], label_start: bool, candidates: Sequence[Artifact] = ()) -> LoopState:
+    def execute(
+        self,
+        brought: list[Artifact],
+        label_start: bool,
+        candidates: Sequence[Artifact] = (),
+        held: Sequence[Artifact] = (),
+    ) -> LoopState:
         """Run iterations until the decision ends the loop.
 
         Args:
             brought: labelled sets of the user, trained on before exploring.
             label_start: whether the starting frames are labelled and trained on before exploring.
             candidates: trajectories explored before this loop; the first selection chooses from them as well.
+            held: test sets of other loops, which nothing is trained on either.
         """
+        self._held = list(held)
         self._candidates = list(candidates)
         if brought or label_start:
             self._begin_with(brought, label_start)
@@ -97,7 +108,7 @@ class Loop:
         self._pause_after("train")
 
     def _iterate(self, at: Iteration) -> Decision:
-        turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}")
+        turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}", own=self.state.model is not None)
         turn.explored, test_explored = self._explore(at, turn.place)
         turn.select = self._select(turn.place, turn.explored)
         to_label = {f"{turn.place}/label": turn.select}
@@ -155,6 +166,7 @@ class Loop:
             groups[test_place] = self.explorer.test_specs(model, f"{self.binding.name}-test")
         folders = self.run.perform(groups, min_done=EXPLORE_MIN_DONE)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
+        self._tested = [folder.output("trajectory.extxyz") for folder in done.get(test_place, [])] or self._tested
         self.outcome.trajectories += [_trajectory(folder) for group in done.values() for folder in group]
         self.state.explored += [folder.output("trajectory.extxyz") for folder in done[f"{place}/explore"]]
         return done[f"{place}/explore"], folders.get(test_place)
@@ -185,6 +197,8 @@ class Loop:
         committee, data = self.binding.settings.select.committee, self.state.dataset
         if committee is None or self.state.model is None or data.train is None or data.valid is None:
             return []
+        if len(read_frames(data.train.path)) < COMMITTEE_FRAMES:
+            return []
         spec = self.binding.train(data.train, data.valid, None)
         members = [
             replace(spec, parameters=spec.parameters | {"member": number}) for number in range(1, committee.models)
@@ -208,9 +222,12 @@ class Loop:
         judged = self._labelling.earlier(place, labels)
         if judged is None:
             return
-        file = Artifact.of(judged.output("label").path / "labelled.extxyz")
-        self._collect(f"{place}/earlier-collect", [], {"extra0": file})
-        frames = len(read_frames(file.path))
+        chosen = [self.run.known(identity) for identity in sorted(earlier.selections)]
+        inputs = {"label": judged.output("label")} | _numbered("test", self._tested)
+        inputs |= _numbered("selected", [folder.output("selected.extxyz") for folder in chosen if folder is not None])
+        origins = self.run.one(f"{place}/earlier-origins", TaskSpec("origins", {}, inputs)).output("selected.extxyz")
+        self._collect(f"{place}/earlier-collect", [judged], {"selected": origins})
+        frames = len(read_frames(origins.path))
         self.outcome.kept_labels += frames
         self.run.journal.write(JOINED, selection=selection, labels=sorted(labels), frames=frames)
 
@@ -241,6 +258,13 @@ class Loop:
                     reports = [_trajectory(folder) for folder in explored]
                     stops = [each["stop_reason"] for each in reports if each.get(key) == value and each["stop_reason"]]
                     why = f" ({stops[0].splitlines()[0]})" if stops else ""
+                    if self.budget.reached():
+                        raise TaskFailed(
+                            f"no label is left for a test frame at {key}={condition_text(value)}",
+                            where=f"{self.binding.name}.label",
+                            hint="raise label.max_total or label.max_core_hours: labels of earlier inputs in this run "
+                            "folder count too",
+                        )
                     raise TaskFailed(
                         f"{what} no test frame at {key}={condition_text(value)}{why}",
                         where=f"{self.binding.name}/test",
@@ -278,6 +302,7 @@ class Loop:
             inputs | _numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         )
         inputs |= {} if self.state.test is None else {"test": self.state.test}
+        inputs |= _numbered("held", self._held)
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
@@ -357,12 +382,18 @@ class Loop:
             "stages": len(self.binding.settings.explore),
             "max_iterations": self.binding.settings.max_iterations,
             "budget_reached": self.budget.reached(),
+            "explored_by_own": turn.own or self.binding.student or self._only_pools(turn.at.stage),
         }
         folder = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
         content = content_of(folder, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])
 
+    def _only_pools(self, stage: int) -> bool:
+        return all(isinstance(group, PoolSettings) for group in self.binding.settings.explore[stage])
 
+
+COMMITTEE_FRAMES = 5
+"""Training frames from which on a committee is asked: members trained on four fifths of fewer are hardly different."""
 EXPLORE_MIN_DONE = 0.8
 """Part of a stage's trajectories that must have been run at all; those that a stop check ended count as run."""
 

@@ -14,7 +14,7 @@ from typing import IO
 from pfd.digests import file_digest
 from pfd.engines.engine import Engine, Progress
 from pfd.errors import RunError, TaskFailed
-from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json, write_json
 from pfd.tasks.process import ProcessName, this_process
 from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS
@@ -43,9 +43,8 @@ class RunFolder:
         self.journal = Journal(path / "journal.jsonl")
         self._index: dict[str, TaskFolder] = {}
         for folder in task_folders(path):
-            content = read_json(folder.path / "task.json")
-            if content is not None:
-                self._index[content["identity"]] = folder
+            if folder.readable():
+                self._index[folder.task()["identity"]] = folder
         self.used: dict[str, TaskFolder] = {}
         self.reused = 0
 
@@ -111,6 +110,11 @@ class RunFolder:
             if str(folder.path) in lost:
                 folder.give_up(lost[str(folder.path)])
 
+    def known(self, identity: str) -> TaskFolder | None:
+        """The finished task of an identity, if the run folder holds one."""
+        folder = self._index.get(identity)
+        return folder if folder is not None and folder.done() else None
+
     def identity(self, spec: TaskSpec) -> str:
         """The identity under which this run performs a task."""
         return self._seeded(spec).identity()
@@ -132,6 +136,7 @@ class RunFolder:
             number = number if known is None else int(known.path.name[:4])
             known = TaskFolder.create(parent, number, spec)
             self._index[identity] = known
+        known.verify()
         self.used[identity] = known
         return known
 
@@ -207,7 +212,10 @@ def take_folder(path: Path, name: str) -> None:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
-        (path / NAME_FILE).write_text(json.dumps({"name": name, "format": 1}) + "\n", encoding="utf-8")
+        write_json(path / NAME_FILE, {"name": name, "format": 1})
+    elif not isinstance(content, dict) or "name" not in content:
+        hint = f'write {{"name": "{name}", "format": 1}} into it'
+        raise RunError("the file that names the run is damaged", where=str(path / NAME_FILE), hint=hint)
     elif content["name"] != name:
         raise RunError(
             f"the folder holds the run {content['name']!r}, the input is named {name!r}",

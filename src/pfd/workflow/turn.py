@@ -50,6 +50,8 @@ class Turn:
 
     at: Iteration
     place: str
+    own: bool = False
+    """Whether a model of this loop explored."""
     explored: list[TaskFolder] = field(default_factory=list)
     select: TaskFolder | None = None
     collect: TaskFolder | None = None

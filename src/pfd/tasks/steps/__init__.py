@@ -47,6 +47,7 @@ STEPS: dict[str, Step] = {
     "calibrate": Step(f"{_HERE}.selecting:calibrate_committee", light=True),
     "label": Step(f"{_HERE}.labelling:label", model="model"),
     "accept": Step(f"{_HERE}.labelling:accept", light=True),
+    "origins": Step(f"{_HERE}.labelling:origins", light=True),
     "overlap": Step(f"{_HERE}.labelling:overlap", light=True),
     "collect": Step(f"{_HERE}.labelling:collect", light=True, seeded=True),
     "train": Step(f"{_HERE}.training:train", seeded=True, model="model"),

@@ -118,7 +118,8 @@ def _labeler(task: TaskContext) -> Labeler:
 def collect(task: TaskContext) -> None:
     """Parameters valid_fraction, seed; inputs selected, label0... (of ``accept``), the earlier train, valid, extra0....
 
-    Further inputs: test, the fixed test set, whose frames (and near twins) are kept out of train and valid; seen0...,
+    Further inputs: test, the fixed test set, and held0..., those of other loops, whose frames (and near twins) are kept
+    out of train and valid; seen0...,
     data that has been trained on, whose frames are kept out of new: that is how a test set is made.
 
     Outputs: new.extxyz (accepted), train.extxyz, valid.extxyz (earlier and new), rejected.extxyz, counts.json.
@@ -131,6 +132,7 @@ def collect(task: TaskContext) -> None:
     new, in_training = _without(new, [frame for path in task.inputs("seen") for frame in read_frames(path)])
     brought = [frame for path in task.inputs("extra") for frame in read_frames(path)]
     test = read_frames(task.input("test")) if task.has("test") else []
+    test += [frame for path in task.inputs("held") for frame in read_frames(path)]
     held: list[str] = []
     for frames in (brought, new):
         apart, twins = _without(frames, test)
@@ -155,6 +157,25 @@ def collect(task: TaskContext) -> None:
             "in_training": in_training,
         },
     )
+
+
+def origins(task: TaskContext) -> None:
+    """Inputs label (of ``accept``), selected0... (where its frames were chosen), test0... (what may be tested on).
+
+    Output: selected.extxyz, the accepted frames with the origin that they were chosen with; those whose origin is not
+    known, or whose trajectory may be tested on, are left out.
+    """
+    from pfd.frames.split import trajectory_of
+
+    accepted = {frame.info["id"] for frame in read_frames(task.input("label") / "labelled.extxyz")}
+    tested = {trajectory_of(frame) for path in task.inputs("test") for frame in read_frames(path)} - {""}
+    found = {
+        frame.info["id"]: frame
+        for path in task.inputs("selected")
+        for frame in read_frames(path)
+        if frame.info["id"] in accepted and trajectory_of(frame) not in tested
+    }
+    write_frames(task.out("selected.extxyz"), [found[name] for name in sorted(found)])
 
 
 def overlap(task: TaskContext) -> None:

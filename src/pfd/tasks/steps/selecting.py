@@ -123,6 +123,8 @@ def _disputed(
     }
     seen = [frame for frame in candidates if frame.info["id"] in largest]
     deviation = np.array([largest[frame.info["id"]] for frame in seen])
+    if not deviation.any():  # members that are copies of each other know nothing
+        return candidates, {}, 0
     levels = settings.committee.trust_eV_per_A
     trust = more_disputed_half(deviation) if levels is None else sort_by_trust(deviation, *levels)
     unseen = [frame for frame in candidates if frame.info["id"] not in largest]
