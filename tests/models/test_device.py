@@ -64,8 +64,8 @@ def recorded(monkeypatch, cuda):
     return seen
 
 
-MD = {"temperatures_K": [300.0], "steps": 4, "every": 2, "equilibrate_steps": 0}
-TRAJECTORY = {"group": 0, "structure": 0, "temperature_K": 300.0, "pressure_GPa": None, "replica": 0}
+MD = {"method": "md", "temperatures_K": [300.0], "steps": 4, "every": 2, "equilibrate_steps": 0}
+TRAJECTORY = {"group": 0, "structure": 0, "formula": None, "temperature_K": 300.0, "pressure_GPa": None, "replica": 0}
 TASKS = {
     "explore": {"group": MD, "trajectory": TRAJECTORY, "stage": 0, "name": "t", "seed": 0},
     "predict": {},
