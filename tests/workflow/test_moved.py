@@ -81,8 +81,12 @@ def test_two_kept_files_of_one_name_are_refused(write_input, small, tmp_path):
 def test_a_half_written_input_never_stands_in_the_run(write_input, small, tmp_path, monkeypatch):
     path = write_input(small | {"distill": None})
 
-    def torn(self, _target):
-        raise OSError(28, f"no space for {self.name}")
+    whole = Path.replace
+
+    def torn(self, target):
+        if "input" in self.name:
+            raise OSError(28, f"no space for {self.name}")
+        return whole(self, target)
 
     monkeypatch.setattr(Path, "replace", torn)
     with pytest.raises(OSError, match=r"no space for \.input\.yaml\.new"):
