@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.workflow.conftest import MD
 
 import pfd
 from pfd.errors import PFDError, RunError
@@ -123,4 +122,3 @@ def test_models_of_another_input_do_not_outlive_a_failure(submit, small):
     assert not run.finetuned.exists()
     del small["finetune"]["label"]["constant_eV"], small["finetune"]["label"]["reject_fraction"]
     assert submit().finetuned.is_dir()
-    assert MD  # the input's own exploration

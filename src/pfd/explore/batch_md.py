@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from pfd.errors import DataError, MissingError, ModelError
-from pfd.explore.checks import Baseline, State, standard_checks
+from pfd.explore.checks import State, check_stride, standard_checks
 from pfd.explore.settings import GridSettings
-from pfd.explore.trajectory import Conditions, Recorder, Sampling, Trajectory
+from pfd.explore.trajectory import Conditions, Recorder, Trajectory
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
 from pfd.frames import frame_id, without_labels
 from pfd.units import BOLTZMANN_EV_PER_K
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from pfd.explore.job import Job
-
-CHECK_EVERY = 10
-"""Steps between looks at all systems (or the largest divisor of ``every`` up to that)."""
 
 
 class BatchSettings(GridSettings):
@@ -114,7 +111,7 @@ def _run_batch(job: Job, settings: BatchSettings) -> list[Recorder]:
     state = init(torch_sim.initialize_state([atoms for atoms, _ in starts], model.device, model.dtype))
     state.momenta = torch.tensor(np.concatenate([atoms.get_momenta() for atoms, _ in starts]), **as_tensor)
     alive = list(range(len(starts)))
-    stride = max(divisor for divisor in range(1, CHECK_EVERY + 1) if settings.every % divisor == 0)
+    stride = check_stride(settings.every)
     for number in range(0, settings.steps + 1, stride):
         seen = [
             recorders[copy].see(found) for copy, found in zip(alive, _states(state, number, starts[0][0]), strict=True)
@@ -133,7 +130,7 @@ def _run_batch(job: Job, settings: BatchSettings) -> list[Recorder]:
 
 def _start(job: Job, settings: BatchSettings, number: int) -> tuple[Atoms, Recorder]:
     """One copy with its velocities, and who watches it."""
-    from pfd.explore.md import sampling
+    from pfd.explore.md import baseline, sampling
 
     assert job.temperature_K is not None
     atoms = without_labels(job.structure)
@@ -142,11 +139,10 @@ def _start(job: Job, settings: BatchSettings, number: int) -> tuple[Atoms, Recor
     stored = stored_temperature(atoms, degrees)
     hot = start_temperature(job.temperature_K, stored)
     set_velocities(atoms, hot, degrees, np.random.default_rng([job.seed, number]))
-    reference = max(job.temperature_K, 0.5 * (hot + (stored or 0.0)))
-    baseline = Baseline(atoms, float(atoms.get_potential_energy()), job.temperature_K, reference, degrees)
+    energy = float(atoms.get_potential_energy())
+    checks = standard_checks(settings.stop, baseline(atoms, energy, settings, job.temperature_K, hot, stored, degrees))
     conditions = Conditions(f"{job.name}-c{number}", job.temperature_K, None, job.group)
-    kept: Sampling = sampling(job.structure, settings)
-    return atoms, Recorder(job.structure, kept, conditions, standard_checks(settings.stop, baseline))
+    return atoms, Recorder(job.structure, sampling(job.structure, settings), conditions, checks)
 
 
 def _states(state: Any, step: int, like: Atoms) -> list[State]:

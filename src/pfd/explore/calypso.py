@@ -175,7 +175,7 @@ def _relaxed(start: Atoms, settings: CalypsoSettings, job: Job) -> Trajectory:
 
 
 def calypso_input(settings: CalypsoSettings) -> str:
-    """The content of ``input.dat``. Keys: CALYPSO manual, version 7."""
+    """The content of ``input.dat``: volumes in Å³, distances in Å. The keys were never held against the program."""
     from ase.data import atomic_numbers, covalent_radii
 
     symbols = symbols_of(settings.formula)

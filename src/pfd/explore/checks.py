@@ -20,6 +20,17 @@ LINK_A = 8.0
 """Fragments further apart than this do not feel each other in a model of local environments (cutoffs of 5 to 6 Å), and
 no dispersion worth the name draws them together again."""
 MOVED_A = 0.5
+CHECK_EVERY = 10
+"""Where looking costs as much as a step, the checks see every tenth step."""
+
+
+def check_stride(every: int) -> int:
+    """Steps between looks: the largest divisor of the steps between kept frames, up to ``CHECK_EVERY``.
+
+    >>> check_stride(20), check_stride(7), check_stride(33)
+    (10, 7, 3)
+    """
+    return max(divisor for divisor in range(1, min(every, CHECK_EVERY) + 1) if every % divisor == 0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.errors import TaskFailed
-from pfd.explore.checks import State, standard_checks
+from pfd.explore.checks import State, check_stride, standard_checks
 from pfd.explore.degrees import degrees_of_freedom
 from pfd.explore.md import baseline, conditions_of, require_bulk, sampling, trajectory_name
 from pfd.explore.settings import DynamicsSettings
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from pfd.lammps.session import LammpsPotential
-
-_CHECK_EVERY = 10
 
 
 def run_md_in_lammps(
@@ -69,7 +67,7 @@ def run_md_in_lammps(
         without_labels(atoms),
         ensemble=settings.ensemble,
         steps=settings.steps,
-        every=_stride(settings.every),
+        every=check_stride(settings.every),
         timestep_fs=settings.timestep_of(start),
         temperatures_K=settings.ramp() or (temperature_K,),
         pressure_GPa=pressure_GPa or 0.0,
@@ -87,7 +85,3 @@ def run_md_in_lammps(
     except TaskFailed as error:
         recorder.stop(f"LAMMPS stopped after step {step}: {error.what}")
     return recorder.trajectory()
-
-
-def _stride(every: int) -> int:
-    return max(divisor for divisor in range(1, min(every, _CHECK_EVERY) + 1) if every % divisor == 0)

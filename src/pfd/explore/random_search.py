@@ -43,8 +43,8 @@ class RandomSettings(Explorer):
     structures: None = None
     """None: it starts from no structure of the input."""
     volume_factor: tuple[float, float] = (1.2, 3.0)
-    """Volume of a cell as a multiple of the volume of its atoms' covalent spheres, drawn between these: close-packed
-    metals have 1.3, oxides 2, silicon 3.5."""
+    """Volume of a cell as a multiple of the volume of its atoms' covalent spheres, drawn between these: copper has
+    1.2, MgO 1.4, NaCl 1.9, silicon 3.5."""
     min_distance: float = Field(default=0.75, gt=0, le=1.5)
     """Closest that two atoms are put, as a fraction of the sum of their covalent radii: bonds have 0.9 to 1.2; the
     relaxation does the rest."""

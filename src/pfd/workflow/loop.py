@@ -226,8 +226,9 @@ class Loop:
         inputs = {"label": judged.output("label")} | _numbered("test", self._tested)
         inputs |= _numbered("selected", [folder.output("selected.extxyz") for folder in chosen if folder is not None])
         origins = self.run.one(f"{place}/earlier-origins", TaskSpec("origins", {}, inputs)).output("selected.extxyz")
-        self._collect(f"{place}/earlier-collect", [judged], {"selected": origins})
         frames = len(read_frames(origins.path))
+        if frames:  # else all of them may be tested on now
+            self._collect(f"{place}/earlier-collect", [judged], {"selected": origins})
         self.outcome.kept_labels += frames
         self.run.journal.write(JOINED, selection=selection, labels=sorted(labels), frames=frames)
 
