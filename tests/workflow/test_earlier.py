@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pfd
-from pfd.frames import read_frames
+from pfd.frames import read_frames, write_frames
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.journal import Journal
 
@@ -100,3 +100,24 @@ def test_labels_of_another_level_of_theory_do_not_stay(submit):
     levels = {frame.info["level_of_theory"] for frame in read_frames(edited.path / "data" / "finetune-train.extxyz")}
     assert len(levels) == 1
     assert edited.summary["labels"]["kept"] == 0
+
+
+def test_kept_labels_that_may_be_tested_on_now_stop_nothing(write_input, small, tmp_path, in_process):
+    del small["distill"]
+    source = pfd.submit(write_input(small | {"name": "source"}), tmp_path / "source")
+    frames = read_frames(source.path / "data" / "finetune-train.extxyz")
+    for index, frame in enumerate(frames):
+        frame.info["trajectory"] = f"T{index % 2}"
+    write_frames(tmp_path / "pool.extxyz", frames)
+    small["structures"] = []
+    small["finetune"] |= {"explore": [[{"method": "pool", "file": "pool.extxyz"}]], "max_iterations": 1}
+    small["evaluate"] |= {"pool_test_fraction": 0.5}
+    tested = set()
+    for seed in range(6):
+        small["seed"] = seed
+        run = pfd.submit(write_input(small), tmp_path / "run")
+        test = {frame.info["trajectory"] for frame in read_frames(run.path / "data" / "finetune-test.extxyz")}
+        train = {frame.info["trajectory"] for frame in read_frames(run.path / "data" / "finetune-train.extxyz")}
+        assert not test & train
+        tested |= test
+    assert tested == {"T0", "T1"}
