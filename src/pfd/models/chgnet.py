@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pfd.errors import ModelError
-from pfd.frames import Labels
-from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
-from pfd.models.torch_batch import torch_batch_model
-from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
-from pfd.models.torch_training import FineTuneSettings, train_torch
+from pfd.models.family import ModelCard
+from pfd.models.torch_family import TorchFamily
+from pfd.models.torch_potential import Prediction
+from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
 
     from pfd.models.chgnet_network import Graph
 
@@ -83,7 +81,7 @@ class CHGNetPotential:
         return Prediction(energy.double() + references, -slopes[0], slopes[1] / volumes[:, None, None])
 
 
-class CHGNet(Family):
+class CHGNet(TorchFamily[CHGNetPotential]):
     """CHGNet, Deng et al., Nature Machine Intelligence 5, 1031 (2023)."""
 
     name: ClassVar[str] = "chgnet"
@@ -91,10 +89,10 @@ class CHGNet(Family):
     modules: ClassVar[tuple[str, ...]] = ("chgnet", "torch")
     extra: ClassVar[str] = "chgnet"
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = CHGNetFineTuneSettings
 
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+    def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Copy shipped or own weights into the folder as one self-contained checkpoint."""
         if head is not None:
             raise ModelError(f"CHGNet has no heads, {head!r} was asked for", where=source, hint="leave head out")
@@ -107,22 +105,14 @@ class CHGNet(Family):
         """All weights in the wheel saw the same elements."""
         return known_elements()
 
-    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
-        """An ASE calculator of the model in the folder."""
+    def load(self, folder: Path, device: str = "cpu") -> CHGNetPotential:
+        """See ``TorchFamily.load``."""
         self._require()
-        return torch_calculator(CHGNetPotential(load_module(folder / CHECKPOINT), device), str(folder))
+        return CHGNetPotential(load_module(folder / CHECKPOINT), device)
 
-    def batch_model(self, folder: Path, device: str = "cpu") -> Any:
-        """See ``Family.batch_model``."""
-        self._require()
-        return torch_batch_model(CHGNetPotential(load_module(folder / CHECKPOINT), device), device)
-
-    def predict(
-        self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
-    ) -> list[Labels]:
-        """Energy, forces and stress of each frame, small frames in batches."""
-        self._require()
-        return predict_frames(CHGNetPotential(load_module(folder / CHECKPOINT), device), frames, str(folder), progress)
+    def save(self, potential: CHGNetPotential, folder: Path) -> None:
+        """See ``TorchFamily.save``."""
+        save_module(potential.module, folder)
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the element references (``composition_model.fc.weight``), which no training changes."""
@@ -136,26 +126,6 @@ class CHGNet(Family):
         for symbol, energy in shift_eV.items():
             module.composition_model.fc.weight.data[0, atomic_numbers[symbol] - 1] += energy
         save_module(module, folder)
-
-    def fine_tune(
-        self,
-        folder: Path,
-        train: Sequence[Atoms],
-        valid: Sequence[Atoms],
-        settings: Settings,
-        seed: int,
-        progress: Progress = no_progress,
-        device: str = "cpu",
-    ) -> TrainingReport:
-        """Train all weights but the element references further; magnetic moments are not trained."""
-        if not isinstance(settings, FineTuneSettings):
-            raise TypeError(f"settings of CHGNet are CHGNetFineTuneSettings, not {type(settings).__name__}")
-        self._require()
-        require_elements([*train, *valid], known_elements(), str(folder))
-        potential = CHGNetPotential(load_module(folder / CHECKPOINT), device)
-        report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
-        save_module(potential.module.cpu(), folder)
-        return report
 
     def _require(self) -> None:
         require_modules(self.modules, what="CHGNet", install=install_command(self.extra))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -120,19 +120,25 @@ class Family(ABC):
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     """Where ``calculator``, ``predict`` and ``fine_tune`` can run: ``cpu``, and ``cuda`` for torch families. They are
     only ever given a device that stands here."""
+    pickles: ClassVar[bool] = False
+    """Whether checkpoints come as whole pickled modules, which can run code when they are read: then ``adopt`` takes
+    files of digests that it knows, and others only with ``trust_file``. What it leaves in the model folder is safe."""
+    quick: ClassVar[Mapping[str, Any]] = {}
+    """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
     FitSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fit``; None if the family cannot be a student."""
 
     @abstractmethod
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+    def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Put a pre-trained model into an empty folder and read its card.
 
         Args:
             source: a name in ``shipped``, or the path of a checkpoint.
             head: which head to use, None if there is one only.
             folder: an existing empty folder; the caller writes ``model.json`` into it.
+            trust_file: whether a file may be read in a way that can run code in it (see ``pickles``).
 
         Raises:
             ModelError: if there is no such weight, file or head (the hint lists those there are).
@@ -197,9 +203,25 @@ class Family(ABC):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> tuple[ModelCard, TrainingReport]:
         """Fit a new model of this family from scratch into an empty folder."""
         raise ModelError(f"the family {self.name!r} cannot be fitted from scratch", hint="choose another student")
+
+    def untrained(self, path: Path, elements: Sequence[str], seed: int) -> Path:
+        """Write a small model of random weights, in the format in which the family's checkpoints come.
+
+        Self-tests and tests use it in the place of weights that have to be downloaded.
+
+        Args:
+            path: a folder for it.
+            elements: chemical symbols that it shall know.
+            seed: of the weights.
+
+        Returns:
+            What ``adopt`` takes as its source.
+        """
+        raise ModelError(f"the family {self.name!r} makes no untrained models")
 
     def batch_model(self, folder: Path, device: str = "cpu") -> Any:
         """The model as torch-sim's ``ModelInterface``, or None if the family has none."""

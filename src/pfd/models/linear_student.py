@@ -43,7 +43,7 @@ class LinearStudent(Family):
     def name_of(self, settings: Settings) -> str:
         """The model's name on its card."""
 
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+    def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Copy a model that was fitted before."""
         path, kind = Path(source), self.Potential.family
         if head is not None:
@@ -89,6 +89,7 @@ class LinearStudent(Family):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> tuple[ModelCard, TrainingReport]:
         """Fit on energies and forces, then check the pair style against the fit.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,18 +15,16 @@ import numpy as np
 from pydantic import Field
 
 from pfd.errors import ModelError
-from pfd.frames import Labels
-from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
-from pfd.models.torch_batch import torch_batch_model
-from pfd.models.torch_potential import Prediction, predict_frames, torch_calculator
-from pfd.models.torch_training import FineTuneSettings, train_torch
+from pfd.models.family import ModelCard
+from pfd.models.torch_family import TorchFamily
+from pfd.models.torch_potential import Prediction
+from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     import torch
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
 
 CHECKPOINT = "sevennet.pth"
 HEAD_KEY = "pfd_head"
@@ -61,13 +59,14 @@ class SevenNetFineTuneSettings(FineTuneSettings):
 class SevenNetPotential:
     """A SevenNet in memory, with one of its heads."""
 
-    def __init__(self, module: Any, head: str | None, device: str = "cpu") -> None:
+    def __init__(self, module: Any, config: dict[str, Any], device: str = "cpu") -> None:
         from ase.data import chemical_symbols
 
         self.module = module.to(device).eval()
         self.module.set_is_batch_data(True)
         self.module.eval_modal_map = False  # the batch says its head as a number
-        self.head = head
+        self.config = config
+        self.head: str | None = config.get(HEAD_KEY)
         self.device = device
         self.elements = tuple(chemical_symbols[number] for number in sorted(module.type_map))
 
@@ -126,7 +125,7 @@ class SevenNetPotential:
         return row[kind].double() if len(row) > 1 else row.double()
 
 
-class SevenNet(Family):
+class SevenNet(TorchFamily[SevenNetPotential]):
     """SevenNet, Park et al., J. Chem. Theory Comput. 20, 4857 (2024)."""
 
     name: ClassVar[str] = "sevennet"
@@ -134,10 +133,10 @@ class SevenNet(Family):
     modules: ClassVar[tuple[str, ...]] = ("sevenn", "torch")
     extra: ClassVar[str] = "sevennet"
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = SevenNetFineTuneSettings
 
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+    def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Copy shipped or own weights into the folder as one self-contained checkpoint."""
         self._require()
         module, config = load_checkpoint(_path_of(source), trusted=source in SHIPPED_FILES)
@@ -147,26 +146,23 @@ class SevenNet(Family):
         if head is not None and head not in heads:
             hint = f"there are: {', '.join(heads)}" if heads else "leave head out: this model has one only"
             raise ModelError(f"the model has no head {head!r}", where=source, hint=hint)
-        save_checkpoint(module, config | {HEAD_KEY: head}, folder)
-        return card_of(SevenNetPotential(module, head), heads, source)
+        config |= {HEAD_KEY: head}
+        save_checkpoint(module, config, folder)
+        return card_of(SevenNetPotential(module, config), heads, source)
 
     def shipped_elements(self, name: str) -> tuple[str, ...]:
         """All weights in the wheel know the same elements."""
         return tuple(SHIPPED_ELEMENTS.split())
 
-    def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
-        """An ASE calculator of the model in the folder."""
-        return torch_calculator(self._potential(folder, device), str(folder))
+    def load(self, folder: Path, device: str = "cpu") -> SevenNetPotential:
+        """See ``TorchFamily.load``."""
+        self._require()
+        module, config = load_checkpoint(folder / CHECKPOINT)
+        return SevenNetPotential(module, config, device)
 
-    def batch_model(self, folder: Path, device: str = "cpu") -> Any:
-        """See ``Family.batch_model``."""
-        return torch_batch_model(self._potential(folder, device), device)
-
-    def predict(
-        self, folder: Path, frames: Sequence[Atoms], progress: Progress = no_progress, device: str = "cpu"
-    ) -> list[Labels]:
-        """Energy, forces and stress of each frame, small frames in batches."""
-        return predict_frames(self._potential(folder, device), frames, str(folder), progress)
+    def save(self, potential: SevenNetPotential, folder: Path) -> None:
+        """See ``TorchFamily.save``."""
+        save_checkpoint(potential.module, potential.config, folder)
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to ``rescale_atomic_energy.shift`` of the head that is used, in the weights and in the config."""
@@ -182,32 +178,6 @@ class SevenNet(Family):
                 raise ModelError(f"the model holds no energy of its own for {symbol}", where=str(folder))
             row[column] += energy
         save_checkpoint(module, config, folder)
-
-    def fine_tune(
-        self,
-        folder: Path,
-        train: Sequence[Atoms],
-        valid: Sequence[Atoms],
-        settings: Settings,
-        seed: int,
-        progress: Progress = no_progress,
-        device: str = "cpu",
-    ) -> TrainingReport:
-        """Train all weights but shift, scale and the convolutions' denominators further."""
-        if not isinstance(settings, FineTuneSettings):
-            raise TypeError(f"settings of SevenNet are SevenNetFineTuneSettings, not {type(settings).__name__}")
-        self._require()
-        module, config = load_checkpoint(folder / CHECKPOINT)
-        potential = SevenNetPotential(module, config.get(HEAD_KEY), device)
-        require_elements([*train, *valid], potential.elements, str(folder))
-        report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
-        save_checkpoint(module.cpu(), config, folder)
-        return report
-
-    def _potential(self, folder: Path, device: str = "cpu") -> SevenNetPotential:
-        self._require()
-        module, config = load_checkpoint(folder / CHECKPOINT)
-        return SevenNetPotential(module, config.get(HEAD_KEY), device)
 
     def _require(self) -> None:
         require_modules(self.modules, what="SevenNet", install=install_command(self.extra))

@@ -48,9 +48,9 @@ def require_family(family: Family) -> None:
     require_modules(family.modules, what=f"the family {family.name!r}", install=install)
 
 
-def adopt_model(family: Family, source: str, head: str | None, folder: Path) -> Model:
+def adopt_model(family: Family, source: str, head: str | None, folder: Path, trust_file: bool = False) -> Model:
     """Put a pre-trained model into an empty folder, with its ``model.json``."""
-    model = Model(card=family.adopt(source, head, folder), versions=package_versions(family))
+    model = Model(card=family.adopt(source, head, folder, trust_file), versions=package_versions(family))
     write_model(folder, model)
     return model
 
@@ -137,6 +137,7 @@ def fit_model(
     seed: int,
     folder: Path,
     progress: Progress = no_progress,
+    device: str = "cpu",
 ) -> TrainingReport:
     """Fit a student of the family from scratch into an empty folder; its energies are shifted as in fine-tuning.
 
@@ -147,8 +148,8 @@ def fit_model(
     require_family(family)
     require_labels([*train, *valid], where="training set")
     refuse_unhonoured_state([*train, *valid], family.honours, f"the family {family.name!r}", "training set")
-    card, report = family.fit(folder, train, valid, settings, seed, progress)
-    after = _shift(family, folder, train)
+    card, report = family.fit(folder, train, valid, settings, seed, progress, device)
+    after = _shift(family, folder, train, device)
     _record(folder, family, card, len(train) + len(valid), after.per_element_eV, after.undetermined, train)
     return report
 

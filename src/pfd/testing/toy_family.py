@@ -46,7 +46,7 @@ class ToyFamily(Family):
     FineTuneSettings = ToyFineTuneSettings
     FitSettings = ToyFitSettings
 
-    def adopt(self, source: str, head: str | None, folder: Path) -> ModelCard:
+    def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Take ``soft-copper`` (a Morse potential at 0.7 of its strength, in 16 functions) or a toy weight file."""
         if head is not None:
             raise ModelError(f"the toy family has no head {head!r}", hint="leave head out")
@@ -110,6 +110,7 @@ class ToyFamily(Family):
         settings: Settings,
         seed: int,
         progress: Progress = no_progress,
+        device: str = "cpu",
     ) -> tuple[ModelCard, TrainingReport]:
         """Ridge regression towards zero."""
         assert isinstance(settings, ToyFitSettings)

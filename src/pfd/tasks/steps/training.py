@@ -24,7 +24,7 @@ def adopt(task: TaskContext) -> dict[str, Any]:
     source = str(task.input("checkpoint")) if task.has("checkpoint") else task.parameters["source"]
     folder = task.out("model")
     folder.mkdir()
-    model = adopt_model(family, source, task.parameters["head"], folder)
+    model = adopt_model(family, source, task.parameters["head"], folder, task.parameters.get("trust_file", False))
     return {"card": model.card.model_dump(mode="json")}
 
 
@@ -49,7 +49,7 @@ def train(task: TaskContext) -> dict[str, Any]:
     else:
         assert family.FitSettings is not None
         settings = family.FitSettings.model_validate(task.parameters["settings"])
-        report = fit_model(family, train_frames, valid_frames, settings, task.seed, folder, task.progress)
+        report = fit_model(family, train_frames, valid_frames, settings, task.seed, folder, task.progress, device)
     task.write("training.json", report.model_dump(mode="json"))
     return {"device": device}
 
