@@ -7,7 +7,8 @@ from importlib.metadata import Distribution, PackageNotFoundError
 
 import pytest
 
-from pfd.models.training import make_family, require_family
+from pfd.models.environment import require_family
+from pfd.models.training import make_family
 from pfd.plugins import install_command, install_from
 
 GIT = {"url": "https://host/pfd.git", "vcs_info": {"vcs": "git", "commit_id": "0" * 40}}

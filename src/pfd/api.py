@@ -109,12 +109,13 @@ def run_folder_of(input_file: Path, name: str) -> Path:
 
 
 def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:
+    from pfd.config.environment import launches
     from pfd.engines.local import LocalEngine
     from pfd.workflow.campaign import Campaign
     from pfd.workflow.run_folder import RunFolder
 
     caps = resolved.input.resources
-    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts)
+    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts, launches(resolved))
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
     earlier, edited = _keep_input(run, resolved, input_file)
     campaign = Campaign(run, resolved, until, earlier)
@@ -206,8 +207,9 @@ def load(model: str | Path, device: str = "cpu") -> Calculator:
         ModelError: if the folder holds no model.
         MissingError: if the family's packages are not installed.
     """
+    from pfd.models.environment import require_family
     from pfd.models.family import read_model
-    from pfd.models.training import make_family, require_family
+    from pfd.models.training import make_family
 
     folder = Path(model)
     family = make_family(read_model(folder).card.family)

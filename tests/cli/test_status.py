@@ -9,7 +9,8 @@ import pytest
 
 from pfd.cli.report import write_and_show
 from pfd.cli.status import status_lines, status_of
-from pfd.tasks.folder import Failure, Result, TaskFolder, TaskSpec, write_json
+from pfd.json_file import write_json
+from pfd.tasks.folder import Failure, Result, TaskFolder, TaskSpec
 from pfd.tasks.process import this_process
 
 

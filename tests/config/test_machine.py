@@ -11,7 +11,7 @@ import yaml
 from ase.build import bulk
 from tests.config.test_bad_input import DROP, edited
 
-from pfd.config import machine
+from pfd.config import environment
 from pfd.config.check import check_input
 from pfd.config.reading import read_input
 from pfd.errors import MissingError, SettingError
@@ -37,7 +37,7 @@ def no_cuda(monkeypatch):
     """A toy family that could use a GPU, on a machine without; tells how often torch was asked."""
     asked = []
     monkeypatch.setattr(ToyFamily, "devices", ("cpu", "cuda"))
-    monkeypatch.setattr(machine, "cuda_is_there", lambda: bool(asked.append(1)))
+    monkeypatch.setattr(environment, "cuda_is_there", lambda: bool(asked.append(1)))
     return asked
 
 
@@ -63,12 +63,12 @@ def test_torch_is_asked_only_if_cuda_is_named(check, no_cuda):
 
 
 def test_a_family_without_gpu_code_runs_on_the_cpu_anyway(check, monkeypatch):
-    monkeypatch.setattr(machine, "cuda_is_there", lambda: pytest.fail("asked torch"))
+    monkeypatch.setattr(environment, "cuda_is_there", lambda: pytest.fail("asked torch"))
     assert check({"train": {"device": "cuda"}}) == []
 
 
 def test_cuda_is_no_mistake_where_it_is(check, no_cuda, monkeypatch):
-    monkeypatch.setattr(machine, "cuda_is_there", lambda: True)
+    monkeypatch.setattr(environment, "cuda_is_there", lambda: True)
     assert check({"train": {"device": "cuda"}}) == []
 
 

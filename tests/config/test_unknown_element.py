@@ -8,6 +8,7 @@ from ase.build import bulk
 
 import pfd
 from pfd.config import check
+from pfd.environments.launch import HERE
 from pfd.errors import ModelError
 from pfd.frames import Labels, with_labels, write_frames
 from pfd.models.family import Family
@@ -53,7 +54,7 @@ def aluminium(tmp_path):
 def test_of_shipped_weights_before_anything_is_made(tmp_path, monkeypatch, aluminium, place):
     """Also of a family that would have to import torch, which is not asked to adopt."""
     monkeypatch.setattr(ToyFamily, "modules", ("yaml.a_module_that_nobody_imported",))
-    monkeypatch.setattr(check, "require_family", lambda family: None)
+    monkeypatch.setattr(check, "check_environments", lambda _: {"toy": HERE})
     monkeypatch.setattr(ToyFamily, "adopt", lambda *_: pytest.fail("adopted"))
     path = aluminium(PLACES[place])
     with pytest.raises(ModelError, match="does not know Al") as raised:

@@ -19,7 +19,8 @@ from pfd.engines.memory_watch import group_memory_GB, memory_problem
 from pfd.errors import TaskFailed
 from pfd.frames import write_frames
 from pfd.frames.frame import with_origin
-from pfd.tasks.folder import Artifact, Failure, Resources, Result, TaskFolder, TaskSpec, read_json, write_json
+from pfd.json_file import read_json, write_json
+from pfd.tasks.folder import Artifact, Failure, Resources, Result, TaskFolder, TaskSpec
 
 
 @pytest.fixture

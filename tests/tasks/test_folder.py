@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfd.errors import RunError
-from pfd.tasks.folder import Artifact, Resources, Result, TaskFolder, TaskSpec, read_json, write_json
+from pfd.json_file import read_json, write_json
+from pfd.tasks.folder import Artifact, Resources, Result, TaskFolder, TaskSpec
 from pfd.tasks.process import ProcessName, boot_id, this_process
 
 JSON = st.recursive(

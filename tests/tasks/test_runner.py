@@ -18,8 +18,9 @@ from pfd.digests import file_digest
 from pfd.errors import DataError, LabelRejected, MissingError, TransientError
 from pfd.frames import write_frames
 from pfd.frames.frame import with_origin
+from pfd.json_file import read_json, write_json
 from pfd.tasks.context import TaskContext
-from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json, write_json
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.process import this_process
 from pfd.tasks.runner import NO_RESULT, run_task
 

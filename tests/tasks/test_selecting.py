@@ -7,7 +7,8 @@ import pytest
 from ase.build import bulk
 
 from pfd.frames import write_frames
-from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json
+from pfd.json_file import read_json
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.runner import run_task
 
 

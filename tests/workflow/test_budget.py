@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import pfd
 from pfd.config.sections import CampaignSettings
 from pfd.errors import SettingError
-from pfd.tasks.folder import TaskFolder, write_json
+from pfd.json_file import write_json
+from pfd.tasks.folder import TaskFolder
 from pfd.tasks.steps.selecting import share_out
 from pfd.workflow.budget import Budget
 from pfd.workflow.run_folder import task_folders

@@ -10,7 +10,8 @@ from tests.workflow.conftest import EngineInProcess
 from pfd.config.reading import read_input
 from pfd.errors import TaskFailed, TransientError
 from pfd.frames import read_frames
-from pfd.tasks.folder import Artifact, TaskSpec, write_json
+from pfd.json_file import write_json
+from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.bindings import FineTune
 from pfd.workflow.budget import Budget
 from pfd.workflow.campaign import Campaign

@@ -10,7 +10,8 @@ import pytest
 
 from pfd.engines.engine import Progress
 from pfd.errors import RunError, TaskFailed
-from pfd.tasks.folder import Artifact, TaskSpec, write_json
+from pfd.json_file import write_json
+from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.tasks.process import this_process
 from pfd.workflow.journal import Journal, union_seconds
 from pfd.workflow.run_folder import RunFolder, driver_lock, driver_of, take_folder

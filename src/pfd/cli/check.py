@@ -57,7 +57,7 @@ def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple
 
 def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     """The folder that ``pfd submit`` would use, and what is there already."""
-    from pfd.tasks.folder import read_json
+    from pfd.json_file import read_json
     from pfd.workflow.run_folder import NAME_FILE, driver_of
 
     held = read_json(folder / NAME_FILE)

@@ -1,16 +1,19 @@
-"""``pfd models`` and ``pfd doctor``: what is here, what is missing, and the command that mends it."""
+"""``pfd models``: the families, what is installed of them, and what a model says of itself."""
 
 from __future__ import annotations
 
 import json
-import shutil
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from pfd.environments.launch import HERE, launch_of
+from pfd.models.environment import install_hint, launch_for, read_card
+from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, LABELERS, install_command, load_plugin, missing_modules, plugin_names
+from pfd.plugins import FAMILIES, missing_modules, plugin_names
 
 
 def show_models(as_json: bool) -> None:
@@ -19,38 +22,42 @@ def show_models(as_json: bool) -> None:
     _show(rows, as_json, "Model families", ("family", "installed", "teacher", "student", "lammps", "weights"))
 
 
-def show_doctor(as_json: bool) -> None:
-    """Print what each family and labeler lacks."""
-    rows = [
-        {"kind": "family", "name": row["family"], "state": row["installed"], "mend": row["mend"]}
-        for row in (_family(name) for name in plugin_names(FAMILIES))
-    ]
-    for name in plugin_names(LABELERS):
-        labeler = load_plugin(LABELERS, name)
-        missing = missing_modules(labeler.modules) + [p for p in labeler.programs if shutil.which(p) is None]
-        state = f"missing: {', '.join(missing)}" if missing else "yes"
-        rows.append({"kind": "labeler", "name": name, "state": state, "mend": labeler.install if missing else ""})
-    _show(rows, as_json, "What is installed", ("kind", "name", "state"))
+def show_card(name: str, model: str, head: str | None, trust_file: bool, as_json: bool) -> None:
+    """Print what a checkpoint, shipped weights or a model folder say of themselves.
+
+    Raises:
+        ModelError: if it is no model of the family.
+        MissingError: if the family's packages are nowhere.
+    """
+    family = make_family(name)
+    path = Path(model)
+    if (path / MODEL_FILE).is_file():
+        card = read_model(path).card
+    else:
+        card = read_card(family, model, head, trust_file, launch_for(family))
+    if as_json:
+        print(card.model_dump_json(indent=1))
+        return
+    units = {"cutoff_A": " Å"}
+    for key, value in card.model_dump().items():
+        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        if value not in (None, "", ()):
+            print(f"{key.removesuffix('_A').replace('_', ' '):16} {text}{units.get(key, '')}")
 
 
 def _family(name: str) -> dict[str, Any]:
     family = make_family(name)
-    missing = missing_modules(family.modules)
+    launch = launch_of(name, family.packages, family.modules)
+    missing = ", ".join(missing_modules(family.modules))
     return {
         "family": name,
-        "installed": f"missing: {', '.join(missing)}" if missing else "yes",
+        "installed": f"missing: {missing}" if launch is None else ("yes" if launch == HERE else "own environment"),
         "teacher": "yes" if family.FineTuneSettings is not None else "no",
         "student": "yes" if family.FitSettings is not None else "no",
-        "lammps": "yes" if type(family).lammps_potential is not _no_potential() else "no",
-        "weights": ", ".join(family.shipped) or "from a file",
-        "mend": install_command(family.extra) if missing and family.extra else "",
+        "lammps": "yes" if type(family).lammps_potential is not Family.lammps_potential else "no",
+        "weights": ", ".join(family.shipped) or ("from a file" if family.FineTuneSettings is not None else ""),
+        "mend": install_hint(family) if launch is None else "",
     }
-
-
-def _no_potential() -> Any:
-    from pfd.models.family import Family
-
-    return Family.lammps_potential
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, title: str, columns: tuple[str, ...]) -> None:
@@ -64,7 +71,6 @@ def _show(rows: list[dict[str, Any]], as_json: bool, title: str, columns: tuple[
         table.add_row(*(str(row[column]).replace("[", "\\[") for column in columns))
     console = Console(soft_wrap=True, highlight=False)
     Console().print(table)
-    key = "name" if "name" in columns else "family"
     for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
-        names = ", ".join(str(row[key]) for row in rows if row["mend"] == command)
+        names = ", ".join(str(row["family"]) for row in rows if row["mend"] == command)
         console.print(f"for {names}: {command}", markup=False)  # outside the table, which would break long lines

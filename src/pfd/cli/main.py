@@ -45,6 +45,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 _RUN, _LOOK, _FRAMES = "Run", "Look", "Frames"
+environments = typer.Typer(no_args_is_help=True, help="Environments of model families that exclude each other.")
+app.add_typer(environments, name="env", rich_help_panel=_LOOK)
+FamilyName = Annotated[
+    str, typer.Argument(help="Registered name of a family (pfd models lists them).", metavar="FAMILY")
+]
+IndexUrl = Annotated[
+    str | None, typer.Option(help="An index besides pip's own, e.g. https://download.pytorch.org/whl/cpu.")
+]
 
 
 def main() -> None:
@@ -130,25 +138,48 @@ def report(run: RunArgument = None) -> None:
 
 
 @app.command(rich_help_panel=_LOOK)
-def models(as_json: AsJson = False) -> None:
-    """The model families, which of them are installed, and the weights that come with them.
+def models(
+    family: Annotated[str | None, typer.Argument(help="A family, to read a model of it.", metavar="FAMILY")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Its checkpoint, shipped weights or folder.", metavar="MODEL")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
+    trust_file: Annotated[
+        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The model families and what is installed of them; or what one model says of itself: heads, elements, cutoff.
 
-    Example: pfd models
+    Example: pfd models; pfd models deepmd DPA-3.pt
     """
-    from pfd.cli.inventory import show_models
+    from pfd.cli.inventory import show_card, show_models
+    from pfd.errors import SettingError
 
-    show_models(as_json)
+    if family is None:
+        show_models(as_json)
+    elif model is None:
+        raise SettingError("a family is named, and no model", hint="pfd models FAMILY MODEL, or pfd models for all")
+    else:
+        show_card(family, model, head, trust_file, as_json)
 
 
 @app.command(rich_help_panel=_LOOK)
-def doctor(as_json: AsJson = False) -> None:
-    """What is installed for each family and labeler, and the command that installs what is missing.
+def doctor(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Families or labelers; all if none.", metavar="NAME")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test each family where its tasks run (PASS, MISSING, BROKEN), and tell the command that mends it.
 
-    Example: pfd doctor
+    Exit code 1 if one is broken.
+
+    Example: pfd doctor chgnet
     """
-    from pfd.cli.inventory import show_doctor
+    from pfd.cli.doctor import examine
 
-    show_doctor(as_json)
+    raise typer.Exit(examine(names or [], as_json))
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -229,6 +260,70 @@ def select(
     from pfd.cli.select import select_from_files
 
     select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
+
+
+@environments.command("list")
+def list_environments(as_json: AsJson = False) -> None:
+    """Which families have an environment of their own, and what would be in it.
+
+    Example: pfd env list
+    """
+    from pfd.cli.environment import show_environments
+
+    show_environments(as_json)
+
+
+@environments.command("create")
+def create_environment(
+    family: FamilyName,
+    wheelhouse: Annotated[Path | None, typer.Option(help="Folder of wheels to take all packages from.")] = None,
+    index_url: IndexUrl = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Remove it first if it is there.")] = False,
+) -> None:
+    """Build the environment of a family; its tasks then run there. An interrupted build goes on where it was.
+
+    Example: pfd env create mace
+    """
+    from pfd.cli.environment import create_environment as create
+
+    create(family, wheelhouse, index_url, anew)
+
+
+@environments.command("wheels")
+def fill_wheelhouse(
+    family: FamilyName,
+    folder: Annotated[Path, typer.Argument(help="Folder for the wheels.", metavar="DIR")],
+    index_url: IndexUrl = None,
+) -> None:
+    """Download what create --wheelhouse needs on a machine without a network.
+
+    Example: pfd env wheels mace wheels
+    """
+    from pfd.cli.environment import fill_wheelhouse as fill
+
+    fill(family, folder, index_url)
+
+
+@environments.command("remove")
+def remove_environment(family: FamilyName) -> None:
+    """Remove the environment of a family.
+
+    Example: pfd env remove mace
+    """
+    from pfd.cli.environment import remove_environment as remove
+
+    remove(family)
+
+
+@environments.command("path")
+def show_path(family: FamilyName) -> None:
+    """Print the folder of a family's environment.
+
+    Example: $(pfd env path mace)/bin/python -c "import mace"
+    """
+    from pfd.cli.environment import show_path as show
+
+    show(family)
 
 
 if __name__ == "__main__":

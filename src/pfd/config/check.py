@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
-from pfd.config.machine import check_cores, check_devices, check_ranks
+from pfd.config.environment import check_devices, check_environments
+from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, require_teacher
+from pfd.environments.launch import Launch
 from pfd.errors import DataError, MissingError, SettingError
 from pfd.explore.calypso import INSTALL
 from pfd.explore.groups import ExplorerSettings
@@ -28,9 +29,10 @@ from pfd.frames.structures import build_structures, refuse_wild
 from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
+from pfd.models.environment import read_card
 from pfd.models.family import MODEL_FILE, Family, knows_batches
 from pfd.models.family import read_model as read_model_folder
-from pfd.models.training import check_elements, require_family
+from pfd.models.training import check_elements
 from pfd.plugins import FAMILIES, load_plugin
 
 if TYPE_CHECKING:
@@ -52,17 +54,14 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     Raises:
         SettingError, DataError, ModelError, MissingError: the first thing that would stop the run later.
     """
-    for key, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
-        if family is not None:
-            with at(resolved, key):
-                require_family(family)
+    launch = check_environments(resolved)
     require_teacher(resolved)
     frames = starting_frames(resolved)
     explored = _check_groups(resolved, frames)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     refuse_idle(resolved)
     check_cores(resolved)
-    check_devices(resolved)
+    check_devices(resolved, launch)
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",
@@ -76,9 +75,10 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
-    check_teacher(resolved, by_key, adopt=_cheap(resolved.teacher) if read_model is None else read_model)
+    reading = resolved.teacher if read_model or (read_model is None and _cheap(resolved.teacher)) else None
+    check_teacher(resolved, by_key, launch[reading.name] if reading is not None else None)
     if resolved.labeler is not None:
-        _check_labeler(resolved, [*frames, *pooled])
+        _check_labeler(resolved, [*frames, *pooled], launch)
         check_levels(resolved, data)
     _check_student(resolved, frames, explored, pooled, test)
     return brought
@@ -238,7 +238,7 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
     return pool
 
 
-def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
+def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch]) -> None:
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
     with at(resolved, "finetune.label.method"):
@@ -248,10 +248,12 @@ def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
             refuse_unhonoured(frames, labeler)
     check_ranks(resolved, labeler)
     if isinstance(resolved.labeler, FamilyLabelerSettings):
-        _check_label_model(resolved, resolved.labeler, frames)
+        _check_label_model(resolved, resolved.labeler, frames, launch)
 
 
-def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings, frames: Sequence[Atoms]) -> None:
+def _check_label_model(
+    resolved: ResolvedInput, settings: FamilyLabelerSettings, frames: Sequence[Atoms], launch: Mapping[str, Launch]
+) -> None:
     """The model that labels in the place of first principles: named, installed, there, and of these elements.
 
     Raises:
@@ -265,7 +267,6 @@ def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings,
         )
     with at(resolved, "finetune.label.family"):
         family: Family = load_plugin(FAMILIES, settings.family, "finetune.label.family")()
-        require_family(family)
         refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", "finetune.label.family")
     shipped = settings.model in family.shipped
     source = settings.model if shipped else str(source_path(resolved, settings.model, "finetune.label.model"))
@@ -276,5 +277,5 @@ def _check_label_model(resolved: ResolvedInput, settings: FamilyLabelerSettings,
                 raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
             check_elements(card, frames)
         elif _cheap(family):
-            with tempfile.TemporaryDirectory(prefix="pfd-") as folder:
-                check_elements(family.adopt(source, settings.head, Path(folder)), frames)
+            card = read_card(family, source, settings.head, settings.trust_file, launch[family.name])
+            check_elements(card, frames)

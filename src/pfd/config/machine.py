@@ -1,17 +1,11 @@
-"""What an input asks of this machine: cores, processes of the labeler's command, and a GPU where one is named."""
+"""What an input asks of this machine: cores, and processes of the labeler's command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from pfd.config.reading import ResolvedInput, at
+from pfd.config.reading import ResolvedInput
 from pfd.config.sections import ResourceSettings
-from pfd.errors import MissingError, SettingError
-from pfd.label.family import FamilyLabelerSettings
+from pfd.errors import SettingError
 from pfd.label.labeler import Labeler
-from pfd.models.device import cuda_is_there
-from pfd.models.family import Family
-from pfd.plugins import FAMILIES, load_plugin
 from pfd.wording import counted
 
 STEPS = ("explore", "label", "train", "predict", "select")
@@ -53,34 +47,3 @@ def check_ranks(resolved: ResolvedInput, labeler: Labeler) -> None:
             where=resolved.place(f"finetune.label.{setting}"),
             hint=f"write resources: {{label: {{cores: {ranks}}}}}, or a multiple for more threads in each process",
         )
-
-
-def check_devices(resolved: ResolvedInput) -> None:
-    """Refuse cuda by name where torch sees none: the step would fail, after labels were paid for.
-
-    Torch is imported only if it is named.
-
-    Raises:
-        MissingError: naming the step and the family.
-    """
-    for step, family in _models_of_steps(resolved):
-        if resolved.input.resources.of(step).device == "cuda" and "cuda" in family.devices and not cuda_is_there():
-            with at(resolved, f"resources.{step}.device"):
-                raise MissingError(
-                    f"cuda is asked for, models of {family.name!r} could use it, and torch sees no such device",
-                    hint="install a CUDA build of torch and its driver, or write device: auto",
-                )
-
-
-def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
-    """Each step that runs a model, with the families that it runs."""
-    yield "explore", resolved.teacher
-    if resolved.input.finetune is not None:
-        yield "train", resolved.teacher
-    yield "predict", resolved.teacher
-    for step in ("explore", "train", "predict") if resolved.student is not None else ():
-        assert resolved.student is not None
-        yield step, resolved.student
-    if isinstance(resolved.labeler, FamilyLabelerSettings) and resolved.labeler.family is not None:
-        with at(resolved, "finetune.label.family"):
-            yield "label", load_plugin(FAMILIES, resolved.labeler.family)()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
 from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
@@ -28,6 +29,9 @@ class TeacherSettings(Settings):
     """Name of weights that come with the family's package, or the path of a checkpoint."""
     head: str | None = None
     """Head of a multi-head model; may be left out where there is one."""
+    trust_file: bool = False
+    """Read a checkpoint that is a whole pickled module, as MACE ships them: reading one can run code that is in it, so
+    write true only for a file whose source you trust. What the run keeps of it is safe to read."""
 
 
 class DataSettings(Settings):
@@ -233,6 +237,9 @@ class Input(Settings):
     """The test set."""
     resources: ResourceSettings = ResourceSettings()
     """What tasks may use."""
+    environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
+    """Family -> how its tasks are started. Default: in the environment that ``pfd env create FAMILY`` built, else in
+    the one that pfd runs in."""
 
     @field_validator("name")
     @classmethod

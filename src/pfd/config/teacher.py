@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.config.brought import read_data, read_pool_of, read_test_set
 from pfd.config.reading import ResolvedInput, at, source_path
+from pfd.environments.launch import Launch
 from pfd.errors import SettingError
 from pfd.explore.settings import PoolSettings
+from pfd.models.environment import read_card
 from pfd.models.family import ModelCard
 from pfd.models.training import check_elements
 
@@ -22,9 +22,15 @@ def require_teacher(resolved: ResolvedInput) -> None:
     """Refuse a name that is neither shipped nor a file; the hint tells both kinds.
 
     Raises:
-        SettingError: naming the shipped weights.
+        SettingError: naming the shipped weights; or if a file is to be trusted where that is never asked.
     """
     model = resolved.input.teacher.model
+    if resolved.input.teacher.trust_file and not resolved.teacher.pickles:
+        raise SettingError(
+            f"checkpoints of {resolved.teacher.name!r} are never read in a way that could run code",
+            where=resolved.place("teacher.trust_file"),
+            hint="leave it out",
+        )
     if model in resolved.teacher.shipped:
         return
     try:
@@ -36,14 +42,14 @@ def require_teacher(resolved: ResolvedInput) -> None:
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
 
 
-def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], *, adopt: bool) -> None:
+def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], launch: Launch | None) -> None:
     """Refuse frames with an element that the teacher does not know.
 
     Args:
         resolved: the input.
         frames: key of the input -> the frames that come from there.
-        adopt: whether to adopt the teacher into a temporary folder and ask its card; else only shipped weights whose
-            family tells their elements are known.
+        launch: how to ask the teacher for its card; None asks nothing but the family, which may tell the elements of
+            weights that it ships.
 
     Raises:
         ModelError: if the model cannot be adopted, has no such head, or does not know an element.
@@ -54,10 +60,10 @@ def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]]
     if shipped and (elements := family.shipped_elements(teacher.model)):
         card = ModelCard(family=family.name, name=teacher.model, elements=elements)
         _check_elements(resolved, card, frames)
-    if adopt:
+    if launch is not None:
         source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
-        with tempfile.TemporaryDirectory(prefix="pfd-") as folder, at(resolved, "teacher"):
-            card = family.adopt(source, teacher.head, Path(folder))
+        with at(resolved, "teacher"):
+            card = read_card(family, source, teacher.head, teacher.trust_file, launch)
         _check_elements(resolved, card, frames)
 
 

@@ -6,17 +6,19 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pfd.engines.engine import Observer, Progress
 from pfd.engines.memory_watch import memory_problem
+from pfd.environments.launch import HERE, Launch
 from pfd.errors import TaskFailed
-from pfd.tasks.folder import Resources, TaskFolder, read_json
-from pfd.tasks.process import ProcessName
+from pfd.json_file import read_json
+from pfd.tasks.folder import Resources, TaskFolder
+from pfd.tasks.process import WORKER_VARIABLE, ProcessName
 from pfd.tasks.runner import NO_RESULT
 
 POLL_SECONDS = 0.02
@@ -33,6 +35,8 @@ class Worker:
     resources: Resources
     attempts: int
     """Attempts that these folders held before."""
+    name: str
+    """What its claims say of it: in a container its process id is not that of what we started."""
 
 
 @dataclass
@@ -68,12 +72,20 @@ class LocalEngine:
         memory_GB: most memory that the running tasks may have asked for; each is held to its own
             (see ``memory_watch``).
         max_attempts: how often one task may end for transient reasons.
+        launch: how tasks of a family are started; by this interpreter if not given.
     """
 
-    def __init__(self, cores: int | None = None, memory_GB: float | None = None, max_attempts: int = 3) -> None:
+    def __init__(
+        self,
+        cores: int | None = None,
+        memory_GB: float | None = None,
+        max_attempts: int = 3,
+        launch: Callable[[str], Launch] = lambda _: HERE,
+    ) -> None:
         self.cores = cores or len(os.sched_getaffinity(0))
         self.memory_GB = memory_GB or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
         self.max_attempts = max_attempts
+        self._launch = launch
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
@@ -112,10 +124,14 @@ class LocalEngine:
 
     def _batches(self, folders: list[TaskFolder]) -> list[list[TaskFolder]]:
         """As many batches as slots: imports are paid once per process, results are still one per folder."""
-        if not folders:
-            return []
-        count = min(len(folders), self._slots(_resources(folders[0])))
-        return [folders[number::count] for number in range(count)]
+        batches = []
+        by_launch: dict[Launch, list[TaskFolder]] = {}
+        for folder in folders:
+            by_launch.setdefault(self._launch(_resources(folder).family), []).append(folder)
+        for same in by_launch.values():
+            count = min(len(same), self._slots(_resources(same[0])))
+            batches += [same[number::count] for number in range(count)]
+        return batches
 
     def _start(self, group: Group) -> None:
         while group.queue:
@@ -130,17 +146,18 @@ class LocalEngine:
             if not batch:
                 continue
             threads = str(min(resources.cores, self.cores))
-            environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0"}
+            launch, name = self._launch(resources.family), uuid.uuid4().hex
+            variables = {**dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
             with _startup(batch[0]).open("wb") as stream:
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
+                    [*launch.command, "-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
                     start_new_session=True,
-                    env=environment,
+                    env={**launch.environ(), **variables},
                 )
-            group.workers.append(Worker(process, batch, resources, _count_attempts(batch)))
+            group.workers.append(Worker(process, batch, resources, _count_attempts(batch), name))
 
     def _reap(self, group: Group) -> None:
         for worker in list(group.workers):
@@ -163,7 +180,7 @@ class LocalEngine:
             attempts = folder.attempts()
             if attempts and not (attempts[-1] / "ended.json").is_file():
                 claim = read_json(attempts[-1] / "claim.json") or {}
-                if claim.get("pid") == worker.process.pid:
+                if claim.get("worker") == worker.name:
                     reason = f"killed by signal {-code}" if code < 0 else f"process ended with code {code}"
                     folder.end_attempt(attempts[-1], reason, counted=True)
         if code in {0, NO_RESULT} or _count_attempts(worker.folders) > worker.attempts:
@@ -234,8 +251,8 @@ def _tell_to_stop(group: Group) -> None:
     for pid in {holder.pid for holder, _ in group.strangers if holder.alive()}:
         _signal(pid, signal.SIGUSR1)
     for worker in group.workers:
-        if worker.process.poll() is None:
-            _signal(worker.process.pid, signal.SIGUSR1)
+        for holder in filter(None, (folder.claimed_by() for folder in worker.folders)):
+            _signal(holder.pid, signal.SIGUSR1)  # not what stands before it: a container's command would end by it
 
 
 def _open_folders(group: Group, batch: list[TaskFolder]) -> list[TaskFolder]:
@@ -252,14 +269,18 @@ def _open_folders(group: Group, batch: list[TaskFolder]) -> list[TaskFolder]:
 
 def _enforce_limits(group: Group) -> None:
     """Kill the process groups whose task is out of time or holds too much memory, adopted ones too."""
-    running = [(worker.process.pid, folder, worker.resources) for worker in group.workers for folder in worker.folders]
-    running += [(holder.pid, folder, _resources(folder)) for folder, holder in group.adopted.values()]
-    for pid, folder, resources in running:
+    running = [
+        (worker.process.pid, worker.name, folder, worker.resources)
+        for worker in group.workers
+        for folder in worker.folders
+    ]
+    running += [(holder.pid, holder.worker, folder, _resources(folder)) for folder, holder in group.adopted.values()]
+    for pid, name, folder, resources in running:
         attempts = folder.attempts() if not folder.done() else []
         if not attempts or (attempts[-1] / "ended.json").is_file():
             continue
         claim = read_json(attempts[-1] / "claim.json") or {}
-        if claim.get("pid") != pid:
+        if claim.get("worker") != name:
             continue
         problem = _time_problem(attempts[-1], resources) or memory_problem(pid, resources, folder.task()["step"])
         if problem:
@@ -279,8 +300,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
+    """Signal a process and all of its group, which it leads unless a container stands before it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
+        group = os.getpgid(leader)
+        if group != os.getpgrp():
+            os.killpg(group, number)
 
 
 def _progress(folders: Sequence[TaskFolder], group: Group) -> Progress:

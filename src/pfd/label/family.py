@@ -26,6 +26,8 @@ class FamilyLabelerSettings(LabelerSettings):
     """Name of shipped weights, checkpoint file or model folder, such as ``models/finetuned`` of another run."""
     head: str | None = None
     """Head of a multi-head model; None if it has one only."""
+    trust_file: bool = False
+    """Read a checkpoint that can run code when it is read; see ``teacher.trust_file``."""
 
 
 class FamilyLabeler(Labeler):
@@ -33,7 +35,7 @@ class FamilyLabeler(Labeler):
 
     name: ClassVar[str] = "family"
     Settings = FamilyLabelerSettings
-    how = frozenset({"family", "model", "head"})  # the model itself is an input of the task
+    how = frozenset({"family", "model", "head", "trust_file"})  # the model itself is an input of the task
     honours = frozenset({"initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

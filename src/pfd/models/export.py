@@ -12,8 +12,9 @@ import numpy as np
 from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.frames import Labels
 from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.models.environment import require_family
 from pfd.models.family import MODEL_FILE, read_model
-from pfd.models.training import check_elements, make_family, require_family
+from pfd.models.training import check_elements, make_family
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfd.frames import EnergyShift, fit_energy_shift, labels_of, require_labels, with_labels
 from pfd.frames.state import refuse_unhonoured_state
+from pfd.models.environment import require_family
 from pfd.models.family import (
     Family,
     Model,
@@ -21,7 +22,7 @@ from pfd.models.family import (
     require_elements,
     write_model,
 )
-from pfd.plugins import FAMILIES, install_command, load_plugin, require_modules
+from pfd.plugins import FAMILIES, load_plugin
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,16 +37,6 @@ def make_family(name: str, where: str = "") -> Family:
     """
     family: Family = load_plugin(FAMILIES, name, where)()
     return family
-
-
-def require_family(family: Family) -> None:
-    """Refuse to go on if the family's packages are not installed in this environment.
-
-    Raises:
-        MissingError: naming the packages and the command that installs them.
-    """
-    install = install_command(family.extra) if family.extra else "pip install " + " ".join(family.packages)
-    require_modules(family.modules, what=f"the family {family.name!r}", install=install)
 
 
 def adopt_model(family: Family, source: str, head: str | None, folder: Path, trust_file: bool = False) -> Model:

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from pfd.tasks.folder import TaskFolder, write_json
+from pfd.json_file import write_json
+from pfd.tasks.folder import TaskFolder
 
 
 class TaskContext:

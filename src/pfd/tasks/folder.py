@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import uuid
@@ -15,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from pfd.digests import derive_seed, file_digest, json_digest
 from pfd.errors import RunError
+from pfd.json_file import read_json, write_json
 from pfd.settings import Settings
 from pfd.tasks.process import ProcessName, this_process
 
@@ -28,6 +28,8 @@ class Resources(Settings):
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    family: str = ""
+    """Family in whose environment the task runs; any will do if empty."""
 
 
 @dataclass(frozen=True)
@@ -312,25 +314,3 @@ def _holder(attempts: list[Path]) -> ProcessName | None:
             if process.alive():
                 return process
     return None
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> Any | None:
-    """The content of a JSON file; None if it is missing or was cut short."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
-        return None

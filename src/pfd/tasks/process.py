@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pfd.settings import Settings
 
+WORKER_VARIABLE = "PFD_WORKER"
+"""Environment variable by which an engine gives a name to a process that it starts."""
+
 
 class ProcessName(Settings):
     """One process on one boot of one host; process ids alone are reused."""
@@ -18,6 +21,8 @@ class ProcessName(Settings):
     pid: int
     start_ticks: int
     """When the process started, in clock ticks since boot (0 where the system does not tell)."""
+    worker: str = ""
+    """What the engine that started it calls it."""
 
     def alive(self) -> bool:
         """True if that very process still runs on this host; processes of another host or boot count as gone."""
@@ -29,7 +34,10 @@ class ProcessName(Settings):
 def this_process() -> ProcessName:
     """The name of the process that calls."""
     pid = os.getpid()
-    return ProcessName(host=socket.gethostname(), boot_id=boot_id(), pid=pid, start_ticks=_start_ticks(pid))
+    worker = os.environ.get(WORKER_VARIABLE, "")
+    return ProcessName(
+        host=socket.gethostname(), boot_id=boot_id(), pid=pid, start_ticks=_start_ticks(pid), worker=worker
+    )
 
 
 @cache

@@ -16,9 +16,10 @@ from typing import Any
 
 from pfd.digests import file_digest
 from pfd.errors import PFDError, TransientError
+from pfd.json_file import write_json
 from pfd.memory import out_of_memory
 from pfd.tasks.context import TaskContext
-from pfd.tasks.folder import Failure, Result, TaskFolder, write_json
+from pfd.tasks.folder import Failure, Result, TaskFolder
 from pfd.tasks.steps import load_step, preload, versions_of
 
 NO_RESULT = 3

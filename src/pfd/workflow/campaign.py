@@ -84,6 +84,8 @@ class Campaign:
     def _adopt_spec(self) -> TaskSpec:
         teacher = self.input.teacher
         parameters: dict[str, Any] = {"family": teacher.family, "source": teacher.model, "head": teacher.head}
+        if teacher.trust_file:
+            parameters["trust_file"] = True
         if teacher.model in self.resolved.teacher.shipped:
             return TaskSpec("adopt", parameters)
         source = source_path(self.resolved, teacher.model, "teacher.model")

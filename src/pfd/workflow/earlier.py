@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pfd.errors import RunError
-from pfd.tasks.folder import TaskFolder, read_json, write_json
+from pfd.json_file import read_json, write_json
+from pfd.tasks.folder import TaskFolder
 from pfd.workflow.journal import Journal
 
 JOINED = "kept_labels"

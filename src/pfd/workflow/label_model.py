@@ -29,6 +29,8 @@ def adopt_label_model(run: RunFolder, resolved: ResolvedInput, structures: Seque
     assert settings.model is not None
     key = "finetune.label.model"
     parameters: dict[str, Any] = {"family": settings.family, "source": settings.model, "head": settings.head}
+    if settings.trust_file:
+        parameters["trust_file"] = True
     if settings.model in make_family(settings.family).shipped:
         model = run.one("start/labeler/adopt", TaskSpec("adopt", parameters)).output("model")
     else:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.frames import count_labels
+from pfd.json_file import write_json
 from pfd.models.family import read_model
-from pfd.tasks.folder import Artifact, TaskFolder, write_json
+from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.workflow.budget import Budget
 from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder

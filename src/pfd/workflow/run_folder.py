@@ -8,16 +8,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from pfd.digests import file_digest
 from pfd.engines.engine import Engine, Progress
 from pfd.errors import RunError, TaskFailed
-from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, read_json, write_json
+from pfd.json_file import read_json, write_json
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.process import ProcessName, this_process
 from pfd.tasks.runner import run_task
-from pfd.tasks.steps import STEPS
+from pfd.tasks.steps import STEPS, family_of
 from pfd.workflow.journal import Journal
 
 NAME_FILE = "run.json"
@@ -134,11 +136,18 @@ class RunFolder:
         if known is None or not known.done():
             parent = self.path / place if known is None else known.path.parent
             number = number if known is None else int(known.path.name[:4])
-            known = TaskFolder.create(parent, number, spec)
+            known = TaskFolder.create(parent, number, _placed(spec))
             self._index[identity] = known
         known.verify()
         self.used[identity] = known
         return known
+
+
+def _placed(spec: TaskSpec) -> TaskSpec:
+    """The same task with the family in whose environment it runs."""
+    model = spec.inputs.get(STEPS[spec.step].model)
+    family = family_of(spec.step, spec.parameters, model.path if model is not None else None)
+    return replace(spec, resources=spec.resources.model_copy(update={"family": family}))
 
 
 def task_folders(run: Path) -> Iterator[TaskFolder]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import RunError
@@ -71,17 +72,32 @@ def load_step(name: str) -> StepFunction:
     return step
 
 
+def family_of(name: str, parameters: Mapping[str, Any], model: Path | None) -> str:
+    """The family whose packages a task needs; empty if it needs none.
+
+    Args:
+        name: the step.
+        parameters: those of the task.
+        model: the folder of the input that ``Step.model`` names, if the task has it.
+    """
+    from pfd.models.family import MODEL_FILE, read_model
+
+    if STEPS[name].light:
+        return ""
+    if model is not None and (model / MODEL_FILE).is_file():
+        return read_model(model).card.family
+    return str(parameters.get("family") or "")
+
+
 def preload(name: str, task: TaskContext) -> None:
     """Import ASE's readers and the packages of the task's family now, so that imports are not counted as work."""
     import ase.io  # noqa: F401
 
-    from pfd.models.family import MODEL_FILE, read_model
-    from pfd.models.training import make_family, require_family
+    from pfd.models.environment import require_family
+    from pfd.models.training import make_family
 
     entry = STEPS[name].model
-    family_name = task.parameters.get("family")
-    if entry and task.has(entry) and (task.input(entry) / MODEL_FILE).is_file():
-        family_name = read_model(task.input(entry)).card.family
+    family_name = family_of(name, task.parameters, task.input(entry) if entry and task.has(entry) else None)
     if family_name:
         family = make_family(family_name)
         require_family(family)

@@ -8,8 +8,9 @@ from pfd.errors import TaskFailed
 from pfd.frames import read_frames, write_frames
 from pfd.frames.split import part_of
 from pfd.models.device import device_for
+from pfd.models.environment import require_family
 from pfd.models.family import read_model
-from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames, require_family
+from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames
 from pfd.plugins import missing_modules
 from pfd.tasks.context import TaskContext
 

@@ -1,0 +1,100 @@
+"""In which environment each family of an input runs: what the input says of it, and that it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from pfd.config.reading import ResolvedInput, at
+from pfd.environments.launch import HERE, Launch
+from pfd.errors import MissingError, SettingError
+from pfd.label.family import FamilyLabelerSettings
+from pfd.models.device import cuda_is_there
+from pfd.models.environment import launch_for, torch_sees_cuda
+from pfd.models.family import Family
+from pfd.models.training import make_family
+from pfd.plugins import FAMILIES, load_plugin
+
+
+def families_of(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
+    """The families that an input needs, each with the key that names it."""
+    yield "teacher.family", resolved.teacher
+    if resolved.student is not None:
+        yield "distill.student.family", resolved.student
+    if isinstance(resolved.labeler, FamilyLabelerSettings) and resolved.labeler.family is not None:
+        with at(resolved, "finetune.label.family"):
+            yield "finetune.label.family", load_plugin(FAMILIES, resolved.labeler.family)()
+
+
+def launches(resolved: ResolvedInput) -> Callable[[str], Launch]:
+    """How tasks of each family of this input are started; looked up once for each."""
+
+    @cache
+    def launch(name: str) -> Launch:
+        if not name:
+            return HERE
+        return launch_for(make_family(name), resolved.input.environments, resolved.folder, f"the family {name!r}")
+
+    return launch
+
+
+def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
+    """Refuse a family whose packages are nowhere, and environments that nothing runs in.
+
+    Returns:
+        Family -> how its tasks are started.
+
+    Raises:
+        MissingError: naming the key, and the command that mends it.
+        SettingError: if ``environments`` names a family that the input does not use.
+    """
+    found = {}
+    told = resolved.input.environments
+    for key, family in families_of(resolved):
+        place = f"environments.{family.name}" if family.name in told else key
+        with at(resolved, place):
+            found[family.name] = launch_for(family, told, resolved.folder)
+    for name in told:
+        if name not in found:
+            with at(resolved, f"environments.{name}"):
+                load_plugin(FAMILIES, name)
+            raise SettingError(
+                f"no model of this input is of the family {name!r}",
+                where=resolved.place(f"environments.{name}"),
+                hint=f"leave it out; the families here are {', '.join(found)}",
+            )
+    return found
+
+
+def check_devices(resolved: ResolvedInput, launch: dict[str, Launch]) -> None:
+    """Refuse cuda by name where torch sees none: the step would fail, after labels were paid for.
+
+    Torch is imported only if cuda is named.
+
+    Raises:
+        MissingError: naming the step and the family.
+    """
+    for step, family in _models_of_steps(resolved):
+        if resolved.input.resources.of(step).device != "cuda" or "cuda" not in family.devices:
+            continue
+        there = launch[family.name]
+        if not (cuda_is_there() if there == HERE else torch_sees_cuda(there)):
+            with at(resolved, f"resources.{step}.device"):
+                raise MissingError(
+                    f"cuda is asked for, models of {family.name!r} could use it, and torch sees no such device",
+                    hint="install a CUDA build of torch and its driver, or write device: auto",
+                )
+
+
+def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
+    """Each step that runs a model, with the families that it runs."""
+    yield "explore", resolved.teacher
+    if resolved.input.finetune is not None:
+        yield "train", resolved.teacher
+    yield "predict", resolved.teacher
+    for step in ("explore", "train", "predict") if resolved.student is not None else ():
+        assert resolved.student is not None
+        yield step, resolved.student
+    for key, family in families_of(resolved):
+        if key == "finetune.label.family":
+            yield "label", family

@@ -1,0 +1,138 @@
+"""How a family's tasks are started: by this interpreter or another, after a module load, or in a container."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import model_validator
+
+from pfd.environments.environment import Environment
+from pfd.environments.source import source_folder
+from pfd.errors import MissingError
+from pfd.plugins import missing_modules
+from pfd.settings import Settings
+
+PROBE_SECONDS = 120.0
+"""Longest time that an interpreter may take to say what it has; a container's first start can be slow."""
+
+
+class EnvironmentSettings(Settings):
+    """How the tasks of one family are started, if not by what ``pfd env create`` built."""
+
+    python: str | None = None
+    """Interpreter that has the family's packages; a path, or a name to be found after ``before`` or in the container.
+    Default: python3 with ``before`` or ``container``."""
+    before: str | None = None
+    """Shell line that is run first in a login shell, such as ``module load mace/0.3``."""
+    container: str | None = None
+    """Command that starts the rest of the line in a container, such as ``apptainer exec --nv mace.sif``. The run
+    folder, and this pfd's folder, must be seen in it under the same paths, and process ids must be the host's."""
+    with_own_pfd: bool = False
+    """Use the pfd that is installed there. Default no: this same pfd is put on the interpreter's path, which then needs
+    only pfd's dependencies."""
+
+    @model_validator(mode="after")
+    def _something(self) -> EnvironmentSettings:
+        if not (self.python or self.before or self.container):
+            raise ValueError("name python, before or container: how the tasks of this family are started")
+        return self
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command line that ``-m pfd.tasks ...`` can follow.
+
+    Attributes:
+        command: interpreter, with what comes before it.
+        variables: environment variables to set.
+        what: how messages name it.
+    """
+
+    command: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    what: str = "this environment"
+
+    def environ(self) -> dict[str, str]:
+        """This process's environment variables with those of the launch laid over them."""
+        return {**os.environ, **dict(self.variables)}
+
+
+HERE = Launch((sys.executable,))
+"""This interpreter."""
+
+
+def launch_of(
+    name: str,
+    packages: Sequence[str],
+    modules: Sequence[str],
+    settings: EnvironmentSettings | None = None,
+    folder: Path = Path(),
+) -> Launch | None:
+    """How tasks of a family are started; None if its packages are nowhere.
+
+    What the input says comes first, then an environment that ``pfd env create`` built, then this one.
+
+    Args:
+        name: the family's registered name.
+        packages: its pip requirements.
+        modules: importable names that tell whether they are there.
+        settings: the input's word on it.
+        folder: what a relative path of an interpreter is relative to.
+    """
+    if settings is not None:
+        return _as_told(settings, folder)
+    environment = Environment(name, tuple(packages))
+    if packages and environment.state() == "built":
+        return launch_in(environment)
+    return None if missing_modules(tuple(modules)) else HERE
+
+
+def launch_in(environment: Environment) -> Launch:
+    """How tasks are started in an environment that ``pfd env create`` built."""
+    return Launch((str(environment.python),), _own_path(), str(environment.path))
+
+
+def _as_told(settings: EnvironmentSettings, folder: Path) -> Launch:
+    python = settings.python or "python3"
+    if "/" in python or python.startswith("~"):
+        path = Path(python).expanduser()
+        python = str(path if path.is_absolute() else (folder / path).absolute())
+    container = tuple(shlex.split(settings.container or ""))
+    before = ("bash", "-lc", f'{settings.before} && exec "$0" "$@"') if settings.before else ()
+    what = settings.container or settings.before or python
+    return Launch((*before, *container, python), () if settings.with_own_pfd else _own_path(), what)
+
+
+def _own_path() -> tuple[tuple[str, str], ...]:
+    return (("PYTHONPATH", str(source_folder())), ("PYTHONNOUSERSITE", "1"))
+
+
+def probe(launch: Launch, modules: Sequence[str], where: str = "", *, cuda: bool = False) -> dict[str, Any]:
+    """What an interpreter has: ``missing`` modules, its ``python`` version, and ``cuda`` if asked.
+
+    Raises:
+        MissingError: if it cannot be started, or has no pfd that works.
+    """
+    command = [*launch.command, "-P", "-m", "pfd.environments.probe", *modules, *(["--cuda"] if cuda else [])]
+    if shutil.which(command[0]) is None:
+        raise MissingError(f"there is no program {command[0]!r}", where=where, hint="correct the path, or install it")
+    try:
+        done = subprocess.run(
+            command, env=launch.environ(), capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+        found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout.strip() else None
+    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+        raise MissingError(f"cannot be started ({error})", where=where, hint=f"try: {shlex.join(command)}") from error
+    if not isinstance(found, dict):
+        last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise MissingError(f"{launch.what} does not start pfd: {last}", where=where, hint=f"try: {shlex.join(command)}")
+    return found

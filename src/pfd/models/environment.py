@@ -1,0 +1,112 @@
+"""In which environment the models of a family run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from pfd.environments.environment import Environment
+from pfd.environments.launch import HERE, EnvironmentSettings, Launch, launch_of, probe
+from pfd.errors import MissingError, ModelError, PFDError, TaskFailed
+from pfd.models.family import Family, ModelCard
+from pfd.plugins import install_command, missing_modules, require_modules
+
+NONE_TOLD: Mapping[str, EnvironmentSettings] = {}
+
+
+def environment_of(family: Family) -> Environment:
+    """The environment that ``pfd env create`` builds for a family, built or not."""
+    return Environment(family.name, family.packages)
+
+
+def launch_for(
+    family: Family, told: Mapping[str, EnvironmentSettings] = NONE_TOLD, folder: Path = Path(), where: str = ""
+) -> Launch:
+    """How tasks of a family are started.
+
+    Args:
+        family: the family.
+        told: the input's ``environments``.
+        folder: what relative paths in it are relative to.
+        where: how messages name what asked for the family.
+
+    Raises:
+        MissingError: if its packages are nowhere, with the command that mends it; or an interpreter that the input
+            names does not have them.
+    """
+    settings = told.get(family.name)
+    launch = launch_of(family.name, family.packages, family.modules, settings, folder)
+    if launch is None:
+        lacking = ", ".join(missing_modules(family.modules))
+        what = f"the family {family.name!r} needs {lacking}, not installed in this environment"
+        raise MissingError(what, where=where, hint=install_hint(family))
+    if settings is not None:
+        missing = probe(launch, family.modules, where)["missing"]
+        if missing:
+            what = f"{launch.what} lacks {', '.join(missing)}, which the family {family.name!r} needs"
+            raise MissingError(what, where=where, hint="install it there, or name another interpreter")
+    return launch
+
+
+def torch_sees_cuda(launch: Launch) -> bool:
+    """Whether the torch of another interpreter sees a CUDA device."""
+    return bool(probe(launch, ("torch",), cuda=True).get("cuda", False))
+
+
+def install_hint(family: Family) -> str:
+    """The command that makes the family's packages available."""
+    own = f"pfd env create {family.name}"
+    if family.extra:
+        return install_command(family.extra) + (f", or in an environment of its own: {own}" if family.packages else "")
+    return own if family.packages else "install it"
+
+
+def require_family(family: Family) -> None:
+    """Refuse to go on if the family's packages are not installed in this very environment.
+
+    Raises:
+        MissingError: naming them, and the command that installs them or the interpreter that has them.
+    """
+    hint, environment = install_hint(family), environment_of(family)
+    if family.packages and environment.state() == "built":
+        hint = f"it is installed in an environment of its own: use {environment.python}"
+    require_modules(family.modules, what=f"the family {family.name!r}", install=hint)
+
+
+def card_elsewhere(launch: Launch, family: Family, source: str, head: str | None, trust_file: bool) -> ModelCard:
+    """What a model says of itself, read by another interpreter.
+
+    Raises:
+        ModelError: if it cannot be adopted.
+        TaskFailed: if the interpreter fails.
+    """
+    asked = json.dumps({"family": family.name, "source": source, "head": head, "trust_file": trust_file})
+    command = [*launch.command, "-P", "-m", "pfd.models.card", asked]
+    done = subprocess.run(command, env=launch.environ(), capture_output=True, text=True, check=False)
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise TaskFailed(f"cannot read the model: {last}", where=launch.what, hint="pfd doctor") from None
+    if "card" in answer:
+        return ModelCard.model_validate(answer["card"])
+    kind: type[PFDError] = ModelError if answer["kind"] == "ModelError" else TaskFailed
+    raise kind(answer["what"], where=answer["where"], hint=answer["hint"])
+
+
+def read_card(
+    family: Family, source: str, head: str | None, trust_file: bool = False, launch: Launch = HERE
+) -> ModelCard:
+    """What a model that is not adopted yet says of itself.
+
+    Raises:
+        ModelError: if it cannot be adopted.
+    """
+    if launch != HERE:
+        return card_elsewhere(launch, family, source, head, trust_file)
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="pfd-") as folder:
+        return family.adopt(source, head, Path(folder), trust_file)
