@@ -118,6 +118,8 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts, launches(resolved))
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
     earlier, edited = _keep_input(run, resolved, input_file)
+    for native in resolved.native_files:
+        run.keep_input(native)
     campaign = Campaign(run, resolved, until, earlier)
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
     with _honest_end(run, campaign, edited):

@@ -16,6 +16,7 @@ from ase.build import bulk
 
 from pfd.engines.local import LocalEngine
 from pfd.engines.memory_watch import group_memory_GB, memory_problem
+from pfd.environments.launch import Launch
 from pfd.errors import TaskFailed
 from pfd.frames import write_frames
 from pfd.frames.frame import with_origin
@@ -213,16 +214,15 @@ def test_time_limits_hold_for_adopted_tasks(labels):
     [("echo 'no module named pfd' >&2; exit 1", "no module named pfd"), ("kill -9 $$", "before it began")],
     ids=["broken", "killed"],
 )
-def test_a_process_that_cannot_begin_ends_the_run(labels, tmp_path, monkeypatch, script, words, earlier):
+def test_a_process_that_cannot_begin_ends_the_run(labels, tmp_path, script, words, earlier):
     (folder,) = labels(1)
     for _ in range(earlier):
         folder.end_attempt(folder.claim(), "killed", counted=True)
     broken = Path(tmp_path / "python")
     broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(TaskFailed, match=words):
-        LocalEngine(cores=1).run([folder], quiet)
+        LocalEngine(cores=1, launch=lambda _: Launch((str(broken),))).run([folder], quiet)
 
 
 def test_the_stale_claim_of_a_waiting_task_is_no_time_spent(labels):

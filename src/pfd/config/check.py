@@ -16,7 +16,7 @@ from pfd.config.environment import check_devices, check_environments
 from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
-from pfd.config.teacher import check_teacher, require_teacher
+from pfd.config.teacher import check_teacher, require_teacher, tuning_files
 from pfd.environments.launch import Launch
 from pfd.errors import DataError, MissingError, SettingError
 from pfd.explore.calypso import INSTALL
@@ -56,6 +56,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     """
     launch = check_environments(resolved)
     require_teacher(resolved)
+    tuning_files(resolved)
     frames = starting_frames(resolved)
     explored = _check_groups(resolved, frames)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])

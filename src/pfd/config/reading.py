@@ -40,6 +40,7 @@ class ResolvedInput:
         fitting: the student family's fit settings.
         file: the input file, as messages name it.
         explore_depth: loop -> how many of the two lists of its ``explore`` the user wrote.
+        native_files: settings files of other packages whose content stands in the input now.
     """
 
     input: Input
@@ -53,6 +54,7 @@ class ResolvedInput:
     fitting: Settings | None
     file: str = "input"
     explore_depth: Mapping[str, int] = field(default_factory=dict)
+    native_files: tuple[Path, ...] = ()
 
     def shown(self, key: str) -> str:
         """A dotted key as far as the user wrote it: short forms of explore have fewer indices."""
@@ -84,6 +86,7 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
         SettingError: with one line per mistake, of the whole file at once.
     """
     lines: list[str] = []
+    content, native = _with_native_settings(content, folder, where)
     tree = _validated((Input,), content, "", lines)
     teacher = _family(_section(content, "teacher"), "teacher", lines)
     labeler, campaign, train, tuning, student, fitting = None, CampaignSettings(), TrainSettings(), None, None, None
@@ -111,7 +114,29 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
         raise setting_error([as_written(line, depth) for line in lines], where)
     assert tree is not None
     assert teacher is not None
-    return ResolvedInput(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth)
+    return ResolvedInput(
+        tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth, native
+    )
+
+
+NATIVE_KEY = "settings_file"
+"""Names a file of another package's settings; its content takes the place of its name, so that tasks depend on it."""
+
+
+def _with_native_settings(content: dict[str, Any], folder: Path, where: str) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """The input with the content of settings files in the place of their names, and where those files are.
+
+    Raises:
+        SettingError: if one is not there or cannot be read.
+    """
+    files = []
+    for loop, part in (("finetune", "train"), ("distill", "student")):
+        section = _section(content, loop, part)
+        if section is not None and isinstance(section.get(NATIVE_KEY), str):
+            path = _source(folder, section[NATIVE_KEY], f"{where}: {loop}.{part}.{NATIVE_KEY}")
+            files.append(path)
+            content = content | {loop: content[loop] | {part: section | {NATIVE_KEY: parse(path)}}}
+    return content, tuple(files)
 
 
 def _explore_depth(loop: Any) -> int:
@@ -206,22 +231,26 @@ def source_path(resolved: ResolvedInput, file: str | Path, key: str) -> Path:
     Raises:
         SettingError: if it is not there, or more than one file of that name was kept.
     """
-    place = resolved.place(key)
+    return _source(resolved.folder, file, resolved.place(key))
+
+
+def _source(folder: Path, file: str | Path, place: str) -> Path:
+    """See ``source_path``."""
     try:
         path = Path(file).expanduser()
-        path = path if path.is_absolute() else resolved.folder / path
+        path = path if path.is_absolute() else folder / path
         if path.exists():
             return path
     except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
         raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
-    kept = [copy for copy in sorted((resolved.folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
+    kept = [copy for copy in sorted((folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
     kept = [copy for copy in kept if _KEPT.match(copy.name)]
     if len(kept) > 1:
         names = ", ".join(copy.name for copy in kept)
         hint = f"put {file} back, or leave only the right one of {names} in {kept[0].parent}"
         raise SettingError(f"no such file: {file}, and {len(kept)} kept ones of that name", where=place, hint=hint)
     if not kept:
-        raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {resolved.folder}")
+        raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {folder}")
     return kept[0]
 
 

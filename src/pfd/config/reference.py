@@ -153,7 +153,8 @@ class _Pages:
             text = self._list(schema)
         elif kind == "object":
             names = schema.get("propertyNames", {}).get("enum")
-            text = f"section of {' or '.join(f'`{name}`' for name in names)}" if names else "section of names"
+            entries = "sections by name" if self._name(schema) else "section of names"
+            text = f"section of {' or '.join(f'`{name}`' for name in names)}" if names else entries
         elif schema.get("format") == "path":
             text = "path"
         return text + _limits(schema)
@@ -172,7 +173,8 @@ class _Pages:
             return str(schema["$ref"].rsplit("/", 1)[-1])
         if "oneOf" in schema or ("anyOf" in schema and all("$ref" in each for each in schema["anyOf"])):
             return " or ".join(str(each["$ref"]) for each in schema.get("oneOf") or schema["anyOf"])
-        inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
+        inner = [schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)]
+        inner = inner or schema.get("anyOf", [])
         names = [name for each in inner if (name := self._name(each)) is not None]
         return names[0] if names else None
 

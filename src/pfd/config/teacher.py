@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.config.brought import read_data, read_pool_of, read_test_set
@@ -65,6 +66,17 @@ def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]]
         with at(resolved, "teacher"):
             card = read_card(family, source, teacher.head, teacher.trust_file, launch)
         _check_elements(resolved, card, frames)
+
+
+def tuning_files(resolved: ResolvedInput) -> dict[str, Path]:
+    """Field of the fine-tuning's settings -> the file that it names: those whose names end with ``_file``.
+
+    Raises:
+        SettingError: if one is not there.
+    """
+    given = {} if resolved.tuning is None else resolved.tuning.model_dump()
+    named = {name: value for name, value in given.items() if name.endswith("_file") and isinstance(value, str)}
+    return {name: source_path(resolved, value, f"finetune.train.{name}") for name, value in named.items()}
 
 
 def check_brought_elements(resolved: ResolvedInput, card: ModelCard) -> None:

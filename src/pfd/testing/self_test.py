@@ -1,4 +1,4 @@
-"""``python -m pfd.testing.self_test FAMILY``: load, predict and one training step, in the environment that runs this."""
+"""``python -m pfd.testing.self_test FAMILY``: load, predict and one training step, in this environment."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -69,6 +71,7 @@ class FineTune(Binding):
         settings: the loop's section.
         teacher: model folder of the pre-trained model.
         label_model: model folder of the model that labels in the place of first principles (``method: family``).
+        files: field of the training's settings -> the file that it names (see ``tuning_files``).
     """
 
     name = "finetune"
@@ -80,8 +83,10 @@ class FineTune(Binding):
         settings: LoopSettings,
         teacher: Artifact,
         label_model: Artifact | None = None,
+        files: Mapping[str, Artifact] | None = None,
     ) -> None:
         super().__init__(resolved, settings, teacher)
+        self._files = dict(files or {})
         self._label_model = {} if label_model is None else {"model": label_model}
 
     def label(self, frame: Artifact) -> TaskSpec:
@@ -140,7 +145,9 @@ class FineTune(Binding):
         """See ``Binding.train``."""
         start = current if current is not None and self.resolved.train.continue_ else self.teacher
         resources = resources_of(self.resolved, "train")
-        return _training(self.resolved.teacher, "fine_tune", self.resolved.tuning, train, valid, resources, start)
+        spec = _training(self.resolved.teacher, "fine_tune", self.resolved.tuning, train, valid, resources, start)
+        spec.parameters["settings"] |= dict.fromkeys(self._files, "")  # known by their content, as inputs of the task
+        return replace(spec, inputs=spec.inputs | self._files)
 
     @property
     def valid_fraction(self) -> float:

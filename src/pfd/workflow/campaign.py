@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pfd.config.reading import ResolvedInput, source_path
-from pfd.config.teacher import check_brought_elements
+from pfd.config.teacher import check_brought_elements, tuning_files
 from pfd.errors import DataError
 from pfd.frames import read_frames
 from pfd.models.family import read_model
@@ -119,7 +119,8 @@ class Campaign:
     def _fine_tune(self, pretrained: Artifact, structures: Artifact) -> LoopState:
         assert self.input.finetune is not None
         label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
-        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model)
+        files = {name: self.run.keep_input(path) for name, path in tuning_files(self.resolved).items()}
+        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model, files)
         loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier)
         brought = self._brought(binding) if self.input.data else []
         return loop.execute(brought, self.input.finetune.initial == "label")

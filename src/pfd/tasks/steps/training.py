@@ -43,7 +43,8 @@ def train(task: TaskContext) -> dict[str, Any]:
     folder.mkdir()
     if task.parameters["mode"] == "fine_tune":
         assert family.FineTuneSettings is not None
-        settings = family.FineTuneSettings.model_validate(task.parameters["settings"])
+        named = {name: str(task.input(name)) for name in task.parameters["settings"] if task.has(name)}
+        settings = family.FineTuneSettings.model_validate(task.parameters["settings"] | named)
         report = fine_tune_model(
             task.input("model"), train_frames, valid_frames, settings, task.seed, folder, task.progress, device
         )
