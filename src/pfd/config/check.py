@@ -17,7 +17,7 @@ from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, require_teacher, tuning_files
-from pfd.environments.launch import Launch
+from pfd.environments.launch import HERE, Launch
 from pfd.errors import DataError, MissingError, SettingError
 from pfd.explore.calypso import INSTALL
 from pfd.explore.groups import ExplorerSettings
@@ -76,8 +76,9 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
-    reading = resolved.teacher if read_model or (read_model is None and _cheap(resolved.teacher)) else None
-    check_teacher(resolved, by_key, launch[reading.name] if reading is not None else None)
+    there = launch[resolved.teacher.name]
+    reading = read_model or (read_model is None and _cheap(resolved.teacher, there))
+    check_teacher(resolved, by_key, there if reading else None)
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled], launch)
         check_levels(resolved, data)
@@ -85,9 +86,9 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     return brought
 
 
-def _cheap(family: Family) -> bool:
-    """Whether reading a card of the family imports nothing that is not there yet."""
-    return all(module in sys.modules for module in family.modules)
+def _cheap(family: Family, launch: Launch) -> bool:
+    """Whether reading a card of the family starts no interpreter, and imports nothing that is not there yet."""
+    return launch == HERE and all(module in sys.modules for module in family.modules)
 
 
 @dataclass(frozen=True)
@@ -277,6 +278,6 @@ def _check_label_model(
             if card.family != family.name:
                 raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
             check_elements(card, frames)
-        elif _cheap(family):
+        elif _cheap(family, launch[family.name]):
             card = read_card(family, source, settings.head, settings.trust_file, launch[family.name])
             check_elements(card, frames)

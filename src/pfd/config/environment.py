@@ -10,7 +10,7 @@ from pfd.environments.launch import HERE, Launch
 from pfd.errors import MissingError, SettingError
 from pfd.label.family import FamilyLabelerSettings
 from pfd.models.device import cuda_is_there
-from pfd.models.environment import launch_for, torch_sees_cuda
+from pfd.models.environment import launch_for, require_there, torch_sees_cuda
 from pfd.models.family import Family
 from pfd.models.training import make_family
 from pfd.plugins import FAMILIES, load_plugin
@@ -53,7 +53,10 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
     for key, family in families_of(resolved):
         place = f"environments.{family.name}" if family.name in told else key
         with at(resolved, place):
-            found[family.name] = launch_for(family, told, resolved.folder)
+            launch = launch_for(family, told, resolved.folder)
+            if family.name in told and family.name not in found:
+                require_there(launch, family)
+            found[family.name] = launch
     for name in told:
         if name not in found:
             with at(resolved, f"environments.{name}"):

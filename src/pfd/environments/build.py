@@ -141,8 +141,9 @@ def _pip(environment: Environment, arguments: Sequence[str], say: Say) -> list[s
     command = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     variables = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PIP_REQUIRE_VIRTUALENV"}}
     lines: list[str] = []
-    with (environment.path / LOG_FILE).open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
+    with (
+        (environment.path / LOG_FILE).open("a", encoding="utf-8") as log,
+        subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -151,7 +152,8 @@ def _pip(environment: Environment, arguments: Sequence[str], say: Say) -> list[s
             errors="replace",
             env=variables,
             process_group=0,
-        )
+        ) as process,
+    ):
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -162,7 +164,6 @@ def _pip(environment: Environment, arguments: Sequence[str], say: Say) -> list[s
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
     if process.returncode:
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["it said nothing"]
         raise TaskFailed(

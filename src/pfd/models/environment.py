@@ -33,21 +33,26 @@ def launch_for(
         where: how messages name what asked for the family.
 
     Raises:
-        MissingError: if its packages are nowhere, with the command that mends it; or an interpreter that the input
-            names does not have them.
+        MissingError: if its packages are nowhere, with the command that mends it.
     """
-    settings = told.get(family.name)
-    launch = launch_of(family.name, family.packages, family.modules, settings, folder)
+    launch = launch_of(family.name, family.packages, family.modules, told.get(family.name), folder)
     if launch is None:
         lacking = ", ".join(missing_modules(family.modules))
         what = f"the family {family.name!r} needs {lacking}, not installed in this environment"
         raise MissingError(what, where=where, hint=install_hint(family))
-    if settings is not None:
-        missing = probe(launch, family.modules, where)["missing"]
-        if missing:
-            what = f"{launch.what} lacks {', '.join(missing)}, which the family {family.name!r} needs"
-            raise MissingError(what, where=where, hint="install it there, or name another interpreter")
     return launch
+
+
+def require_there(launch: Launch, family: Family, where: str = "") -> None:
+    """Start an interpreter and refuse it if it lacks what the family needs.
+
+    Raises:
+        MissingError: naming what it lacks, or why it does not start.
+    """
+    missing = probe(launch, family.modules, where)["missing"]
+    if missing:
+        what = f"{launch.what} lacks {', '.join(missing)}, which the family {family.name!r} needs"
+        raise MissingError(what, where=where, hint="install it there, or name another interpreter")
 
 
 def torch_sees_cuda(launch: Launch) -> bool:
