@@ -205,17 +205,24 @@ def _put(target: Path, content: bytes) -> None:
 def load(model: str | Path, device: str = "cpu") -> Calculator:
     """An ASE calculator of a model folder, such as ``RUN/models/student``.
 
+    A model whose family lives in an environment of its own runs there, in a process that ends with the calculator.
+
     Raises:
         ModelError: if the folder holds no model.
-        MissingError: if the family's packages are not installed.
+        MissingError: if the family's packages are nowhere.
     """
-    from pfd.models.environment import require_family
+    from pfd.environments.launch import HERE
+    from pfd.models.environment import launch_for
     from pfd.models.family import read_model
     from pfd.models.training import make_family
 
     folder = Path(model)
     family = make_family(read_model(folder).card.family)
-    require_family(family)
+    launch = launch_for(family)
+    if launch != HERE:
+        from pfd.models.remote_calculator import RemoteCalculator
+
+        return RemoteCalculator(launch, folder, device)
     return family.calculator(folder, device)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -64,7 +66,7 @@ def test_an_environment_of_its_own_comes_before_what_is_here(interpreter):
 
 def test_the_input_comes_before_both(interpreter, tmp_path):
     built("x", ("x==1",), sys.executable)
-    launch = launch_of("x", ("x==1",), ("json",), EnvironmentSettings(python="bin/python"), tmp_path)
+    launch = launch_of("x", ("x==1",), ("json",), EnvironmentSettings(python="bin/python").beside(tmp_path))
     assert launch.command == (str(interpreter),)
 
 
@@ -113,7 +115,7 @@ def test_the_source_folder_follows_links_that_were_cut():
 
 @pytest.mark.parametrize("words", ["no/such/python", "/etc/passwd"])
 def test_an_interpreter_that_is_none_is_told(words, tmp_path):
-    launch = launch_of("x", (), (), EnvironmentSettings(python=words), tmp_path)
+    launch = launch_of("x", (), (), EnvironmentSettings(python=words).beside(tmp_path))
     with pytest.raises(MissingError, match="no program"):
         probe(launch, ())
 
@@ -181,3 +183,31 @@ def test_no_core_requirement_is_an_extra():
     needs = environment_module.core_requirements()
     assert any(line.startswith("numpy") for line in needs)
     assert not any("extra" in line for line in needs)
+
+
+def test_a_model_of_another_environment_is_an_ase_calculator(interpreter, tmp_path, monkeypatch):
+    from ase.build import bulk
+
+    from pfd.errors import TaskFailed
+    from pfd.models.training import adopt_model
+
+    (tmp_path / "model").mkdir()
+    adopt_model(ToyFamily(), "soft-copper", None, tmp_path / "model")
+    frame = bulk("Cu", cubic=True)
+    frame.rattle(0.1, seed=1)
+    here = frame.copy()
+    here.calc = pfd.load(tmp_path / "model")
+    monkeypatch.setattr(ToyFamily, "packages", ("a==1",))
+    built("toy", ("a==1",), interpreter)
+    frame.calc = pfd.load(tmp_path / "model")
+    assert type(frame.calc).__name__ == "RemoteCalculator"
+    assert frame.get_potential_energy() == here.get_potential_energy()
+    np.testing.assert_array_equal(frame.get_forces(), here.get_forces())
+    np.testing.assert_array_equal(frame.get_stress(), here.get_stress())
+    process = frame.calc._process
+    os.killpg(process.pid, signal.SIGKILL)
+    frame.rattle(0.1, seed=2)
+    with pytest.raises(TaskFailed, match="has ended"):
+        frame.get_forces()
+    frame.calc._end()
+    assert process.poll() is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pfd.cli.elsewhere import run_where_it_lives
 from pfd.errors import RunError, SettingError
 from pfd.frames import read_frames
 
@@ -33,6 +34,7 @@ def export_run(run: Path, target: Path, to: str, model: str) -> None:
     if to == "ase":
         _export_ase(folder, target)
         return
+    run_where_it_lives(folder, run)
     from pfd.models.export import INPUT_FILE, export_lammps
 
     export_lammps(folder, _known_frames(run), target)

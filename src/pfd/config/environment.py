@@ -33,7 +33,7 @@ def launches(resolved: ResolvedInput) -> Callable[[str], Launch]:
     def launch(name: str) -> Launch:
         if not name:
             return HERE
-        return launch_for(make_family(name), resolved.input.environments, resolved.folder, f"the family {name!r}")
+        return launch_for(make_family(name), resolved.input.environments, f"the family {name!r}")
 
     return launch
 
@@ -53,7 +53,7 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
     for key, family in families_of(resolved):
         place = f"environments.{family.name}" if family.name in told else key
         with at(resolved, place):
-            launch = launch_for(family, told, resolved.folder)
+            launch = launch_for(family, told)
             if family.name in told and family.name not in found:
                 require_there(launch, family)
             found[family.name] = launch

@@ -46,6 +46,12 @@ class EnvironmentSettings(Settings):
             raise ValueError("name python, before or container: how the tasks of this family are started")
         return self
 
+    def beside(self, folder: Path) -> EnvironmentSettings:
+        """The same with a relative path of the interpreter made absolute."""
+        if self.python is None or ("/" not in self.python and not self.python.startswith("~")):
+            return self
+        return self.model_copy(update={"python": str((folder / Path(self.python).expanduser()).absolute())})
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -75,7 +81,6 @@ def launch_of(
     packages: Sequence[str],
     modules: Sequence[str],
     settings: EnvironmentSettings | None = None,
-    folder: Path = Path(),
 ) -> Launch | None:
     """How tasks of a family are started; None if its packages are nowhere.
 
@@ -86,10 +91,9 @@ def launch_of(
         packages: its pip requirements.
         modules: importable names that tell whether they are there.
         settings: the input's word on it.
-        folder: what a relative path of an interpreter is relative to.
     """
     if settings is not None:
-        return _as_told(settings, folder)
+        return _as_told(settings)
     environment = Environment(name, tuple(packages))
     if packages and environment.state() == "built":
         return launch_in(environment)
@@ -101,11 +105,8 @@ def launch_in(environment: Environment) -> Launch:
     return Launch((str(environment.python),), _own_path(), str(environment.path))
 
 
-def _as_told(settings: EnvironmentSettings, folder: Path) -> Launch:
+def _as_told(settings: EnvironmentSettings) -> Launch:
     python = settings.python or "python3"
-    if "/" in python or python.startswith("~"):
-        path = Path(python).expanduser()
-        python = str(path if path.is_absolute() else (folder / path).absolute())
     container = tuple(shlex.split(settings.container or ""))
     before = ("bash", "-lc", f'{settings.before} && exec "$0" "$@"') if settings.before else ()
     what = settings.container or settings.before or python

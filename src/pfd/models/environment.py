@@ -21,21 +21,18 @@ def environment_of(family: Family) -> Environment:
     return Environment(family.name, family.packages)
 
 
-def launch_for(
-    family: Family, told: Mapping[str, EnvironmentSettings] = NONE_TOLD, folder: Path = Path(), where: str = ""
-) -> Launch:
+def launch_for(family: Family, told: Mapping[str, EnvironmentSettings] = NONE_TOLD, where: str = "") -> Launch:
     """How tasks of a family are started.
 
     Args:
         family: the family.
         told: the input's ``environments``.
-        folder: what relative paths in it are relative to.
         where: how messages name what asked for the family.
 
     Raises:
         MissingError: if its packages are nowhere, with the command that mends it.
     """
-    launch = launch_of(family.name, family.packages, family.modules, told.get(family.name), folder)
+    launch = launch_of(family.name, family.packages, family.modules, told.get(family.name))
     if launch is None:
         lacking = ", ".join(missing_modules(family.modules))
         what = f"the family {family.name!r} needs {lacking}, not installed in this environment"
