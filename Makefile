@@ -1,5 +1,6 @@
 # make demo   build the environment and run the shipped example
-# make test   build the environment and run all tests that it can run
+# make test   build the environments and run all tests: test-core, and each family's in an environment of its own
+# make test-core, make test-mace ...   those alone
 # make check  ruff, types, import rules
 # VENV may point elsewhere, e.g. to a cached environment: make test VENV=~/.cache/pfd/venv
 PYTHON ?= python3
@@ -10,15 +11,29 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 RUN ?= silicon
+# Families that are tested in environments of their own (`pfd env create`); they lie where PFD_ENVIRONMENTS says.
+FAMILIES ?= deepmd mace mattersim nep
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check kill demo-check bench-selection clean
+.PHONY: demo test test-core test-families environments check kill demo-check bench-selection clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
 
-test: $(VENV)/.test
+test: test-core test-families
+
+test-core: environments
 	$(BIN)/python -m pytest
+
+test-families: $(FAMILIES:%=test-%)
+
+environments: $(VENV)/.test
+	for family in $(FAMILIES); do $(BIN)/pfd env create $$family $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX),) || exit 1; done
+
+# One family's tests, with its interpreter, this source and pytest on its path; what is missing fails.
+test-%: environments $(VENV)/.tools
+	PFD_REQUIRE=$* PYTHONPATH=$(VENV)/tools:$$($(BIN)/python -m pfd.environments.source) \
+	  $$($(BIN)/pfd env path $*)/bin/python -m pytest tests/models/test_$*.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff check src tests benchmarks
@@ -53,6 +68,10 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[demo,sevennet,data,test]" "$(TORCH)" $(TORCH_OPTIONS)
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --target $(VENV)/tools --upgrade pytest pytest-timeout hypothesis beartype
 	@touch $@
 
 clean:

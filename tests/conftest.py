@@ -58,8 +58,21 @@ def lacks(name: str) -> str | None:
     return None if there else f"{what} is not installed ({install})"
 
 
+ENVIRONMENTS = "environments"
+"""Named in PFD_REQUIRE, the marker ``environment`` fails where it would skip."""
+
+
+def lacks_environment(name: str) -> str | None:
+    """Why a test that runs a family in an environment of its own cannot, or None."""
+    from pfd.models.environment import environment_of
+    from pfd.models.training import make_family
+
+    state = environment_of(make_family(name)).state()
+    return None if state == "built" else f"the environment of {name} is {state} (pfd env create {name})"
+
+
 def pytest_configure(config):
-    unknown = REQUIRED - set(NEEDS)
+    unknown = REQUIRED - set(NEEDS) - {ENVIRONMENTS}
     if unknown:
         raise pytest.UsageError(f"PFD_REQUIRE names {', '.join(unknown)}; known: {', '.join(NEEDS)}")
 
@@ -69,5 +82,11 @@ def pytest_runtest_setup(item):
         reason = lacks(name) if item.get_closest_marker(name) else None
         if reason and name in REQUIRED:
             pytest.fail(f"PFD_REQUIRE names {name}, but {reason}", pytrace=False)
+        if reason:
+            pytest.skip(reason)
+    for marker in item.iter_markers("environment"):
+        reason = lacks_environment(*marker.args)
+        if reason and ENVIRONMENTS in REQUIRED:
+            pytest.fail(f"PFD_REQUIRE names {ENVIRONMENTS}, but {reason}", pytrace=False)
         if reason:
             pytest.skip(reason)

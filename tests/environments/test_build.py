@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import subprocess
 import sys
 import zipfile
@@ -16,7 +17,9 @@ from pfd.errors import MissingError, RunError, TaskFailed
 
 
 @pytest.fixture(autouse=True)
-def _home(monkeypatch, tmp_path):
+def _home(request, monkeypatch, tmp_path):
+    if request.node.get_closest_marker("environment"):
+        return
     monkeypatch.setenv("PFD_ENVIRONMENTS", str(tmp_path / "environments"))
     monkeypatch.setattr(environment_module, "core_requirements", lambda: ())
 
@@ -123,3 +126,29 @@ def test_another_python_makes_another_one(monkeypatch):
     here = Environment(*TINY).path
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     assert Environment(*TINY).path != here
+
+
+def test_doctor_finds_an_environment_that_was_broken(wheelhouse, monkeypatch, capsys):
+    """Without pydantic no pfd starts: the build that was complete yesterday counts for nothing."""
+    from pfd.cli.doctor import examine
+    from pfd.models.environment import environment_of
+    from pfd.testing.toy_family import ToyFamily
+
+    monkeypatch.setattr(ToyFamily, "packages", ("tiny==1.0",))
+    create(environment_of(ToyFamily()), ("tiny",), wheelhouse, silent)
+    assert examine(["toy"], as_json=False) == 1
+    said = capsys.readouterr().out
+    assert "BROKEN" in said
+    assert "for toy: pfd env create toy --anew" in said
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.environment(name)) for name in ("deepmd", "mace", "mattersim", "nep")]
+)
+def test_the_families_own_environments_pass(name, capsys):
+    from pfd.cli.doctor import examine
+
+    assert examine([name], as_json=True) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["state"] == "PASS"
+    assert set(row["what"].replace(",", "").split()) >= {"import", "load", "predict", "train"} - {"load"}

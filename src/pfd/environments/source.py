@@ -1,9 +1,13 @@
-"""This same pfd, and the plug-ins that stand beside it, on the path of another interpreter."""
+"""This same pfd, and the plug-ins that stand beside it, on the path of another interpreter.
+
+``python -m pfd.environments.source`` prints the folder.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 import tempfile
 from importlib.metadata import Distribution, distribution, entry_points
 from pathlib import Path
@@ -66,3 +70,7 @@ def _metadata_folder(dist: Distribution) -> Path | None:
         if file.name == "METADATA" and file.parent.suffix == ".dist-info":
             return Path(str(dist.locate_file(file.parent))).resolve()
     return None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{source_folder()}\n")
