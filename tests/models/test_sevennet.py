@@ -178,7 +178,7 @@ def test_unknown_elements_are_named(folder):
         FAMILY.predict(folder, [Atoms("Po", cell=[3, 3, 3], pbc=True)])
 
 
-def test_bad_sources_are_refused_and_their_code_is_not_run(tmp_path):
+def test_bad_sources_are_refused_and_their_code_is_not_run(folder, tmp_path):
     class Trap:
         def __reduce__(self):
             return print, ("sprung",)
@@ -187,6 +187,8 @@ def test_bad_sources_are_refused_and_their_code_is_not_run(tmp_path):
         FAMILY.adopt("7net-1", None, tmp_path)
     torch.save({"model_state_dict": Trap()}, tmp_path / "trap.pth")
     (tmp_path / "text.pth").write_text("no checkpoint")
-    for name in ("trap.pth", "text.pth"):
+    whole = (folder / CHECKPOINT).read_bytes()
+    (tmp_path / "truncated.pth").write_bytes(whole[: len(whole) // 2])
+    for name in ("trap.pth", "text.pth", "truncated.pth"):
         with pytest.raises(ModelError, match="not a SevenNet checkpoint"):
             FAMILY.adopt(str(tmp_path / name), None, tmp_path)

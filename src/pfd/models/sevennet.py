@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from pfd.errors import ModelError
+from pfd.models.checkpoint import reading_checkpoint
 from pfd.models.family import ModelCard
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
@@ -206,13 +207,9 @@ def load_checkpoint(path: Path, *, trusted: bool = False) -> tuple[Any, dict[str
     Raises:
         ModelError: if the file is missing, unsafe, or no SevenNet checkpoint.
     """
-    import pickle
-
     import torch
 
-    if not path.is_file():
-        raise ModelError("no such checkpoint", where=str(path), hint=f"or use one of: {', '.join(SHIPPED_FILES)}")
-    try:
+    with reading_checkpoint("SevenNet", path, hint=f"or use one of: {', '.join(SHIPPED_FILES)}"):
         if not trusted:
             with torch.serialization.safe_globals(_numpy_globals()):
                 torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"]
@@ -221,9 +218,6 @@ def load_checkpoint(path: Path, *, trusted: bool = False) -> tuple[Any, dict[str
 
             checkpoint = SevenNetCheckpoint(path)
             module, config = checkpoint.build_model(), checkpoint.config
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, AssertionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"not a SevenNet checkpoint ({reason})", where=str(path)) from error
     return module, config
 
 
