@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
+from tests.models.copper import copper, errors
 
 from pfd.errors import ModelError
 from pfd.frames import Labels, labels_of, with_labels, without_labels
@@ -20,7 +21,6 @@ from pfd.models.family import read_model
 from pfd.models.mattersim import CHECKPOINT, PUBLISHED, MatterSim, MatterSimFineTuneSettings
 from pfd.models.training import adopt_model, fine_tune_model
 from pfd.testing.family_contract import check_family
-from pfd.testing.toy_potential import ToyCalculator, morse
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.mattersim
@@ -50,35 +50,6 @@ FRAMES = {
     "an atom alone": Atoms("O", [[1.0, 2.0, 3.0]]),
     "pairs beyond the angles": Atoms("CuNa", [[0, 0, 0], [0, 0, 4.5]], cell=[12, 12, 12], pbc=True),
 }
-
-
-def copper(count: int, seed: int, strength: float, constant_eV: float = 0.0) -> list[Atoms]:
-    """Strained and displaced copper, labelled by a Morse potential of that strength."""
-    random = np.random.default_rng(seed)
-    frames = []
-    for _ in range(count):
-        frame = bulk("Cu", a=3.61).repeat(2)
-        frame.set_cell(frame.cell.array @ (np.eye(3) + random.normal(0, 0.02, (3, 3))), scale_atoms=True)
-        frame.positions += random.normal(0, 0.1, frame.positions.shape)
-        frame.calc = ToyCalculator(["Cu"], morse(strength), np.ones(1), {"Cu": constant_eV})
-        labels = Labels(frame.get_potential_energy(), frame.get_forces(), frame.get_stress())
-        frames.append(with_labels(frame, labels))
-    return frames
-
-
-def errors(folder: Path, frames: list[Atoms]) -> dict[str, float]:
-    """RMSE of energies per atom (after their mean error is taken out), forces and stresses."""
-    pairs = [
-        (found, labels_of(frame), len(frame))
-        for found, frame in zip(FAMILY.predict(folder, frames), frames, strict=True)
-    ]
-    energies = np.array([(found.energy - true.energy) / atoms for found, true, atoms in pairs])
-    return {
-        "energy": float(energies.std()),
-        "shift": float(abs(energies.mean())),
-        "forces": float(np.sqrt(np.mean([(found.forces - true.forces) ** 2 for found, true, _ in pairs]))),
-        "stress": float(np.sqrt(np.mean([(found.stress - true.stress) ** 2 for found, true, _ in pairs]))),
-    }
 
 
 @contextlib.contextmanager
@@ -215,8 +186,8 @@ def test_a_batch_holds_what_its_frames_hold_alone(folder):
 
 def test_fine_tuning_halves_every_error_on_frames_it_has_not_seen(folder, tmp_path):
     unseen = copper(8, 9, 1.0, -3.0)
-    before = errors(folder, unseen)
-    after = errors(trained(folder, tmp_path / "tuned", steps=80), unseen)
+    before = errors(FAMILY, folder, unseen)
+    after = errors(FAMILY, trained(folder, tmp_path / "tuned", steps=80), unseen)
     assert after["forces"] < 0.5 * before["forces"]
     assert after["energy"] < 0.5 * before["energy"]
     assert after["stress"] < 0.5 * before["stress"]
@@ -234,7 +205,7 @@ def test_stresses_are_learnt_from_the_frames_that_have_them(folder, tmp_path):
     unseen = copper(6, 9, 1.0, -3.0)
     settings = MatterSimFineTuneSettings(steps=40, energy_weight=0.0, force_weight=0.0, stress_weight=1.0)
     fine_tune_model(folder, halved, [], settings, 0, tmp_path / "tuned")
-    assert errors(tmp_path / "tuned", unseen)["stress"] < 0.5 * errors(folder, unseen)["stress"]
+    assert errors(FAMILY, tmp_path / "tuned", unseen)["stress"] < 0.5 * errors(FAMILY, folder, unseen)["stress"]
 
 
 def test_the_same_seed_gives_the_same_weights_and_a_shift_of_all_labels_changes_nothing_else(folder, tmp_path):

@@ -12,7 +12,9 @@ from ase.build import bulk, molecule
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, with_labels, without_labels
+from pfd.models.family import read_model
 from pfd.models.sevennet import CHECKPOINT, SevenNet, SevenNetFineTuneSettings
+from pfd.models.training import adopt_model, fine_tune_model
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.sevennet
@@ -171,6 +173,33 @@ def test_fine_tuning_learns_keeps_the_shift_and_repeats_itself(folder, tmp_path)
     assert shift_of(folder) == shift
     with pytest.raises(DataError, match="carry no energy"):
         FAMILY.fine_tune(folder, [without_labels(frames[0])], [], settings, 0)
+
+
+def test_fine_tuning_one_head_leaves_the_energies_of_the_other_alone(tmp_path):
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    start.mkdir()
+    adopt_model(FAMILY, "7net-mf-0", "PBE", start)
+    frames = [rattled(bulk("Si", "diamond", a=5.43), seed, 0.01) for seed in range(2)]
+    frames = [with_labels(frame, Labels(-200.0, np.zeros((2, 3)), np.zeros(6))) for frame in frames]
+    fine_tune_model(start, frames, [], SevenNetFineTuneSettings(steps=1), 0, tuned)
+    module = FAMILY.load(tuned).module
+    before, after = (np.array(shift_of(place)) for place in (start, tuned))
+    other, silicon = module.modal_map["R2SCAN"], module.type_map[14]
+    np.testing.assert_array_equal(after[other], before[other])
+    changed = after[module.modal_map["PBE"]] - before[module.modal_map["PBE"]]
+    assert changed[silicon] == pytest.approx(-94.6, abs=0.5)  # silicon has -5.4 eV per atom there
+    assert np.count_nonzero(changed) == 1
+    card = read_model(tuned).card
+    assert (card.head, card.heads) == ("PBE", ("R2SCAN", "PBE"))
+
+
+def test_the_larger_model_is_fine_tuned_too(tmp_path):
+    FAMILY.adopt("7net-l3i5", None, tmp_path)
+    frame = rattled(bulk("Si", "diamond", a=5.43))
+    label = FAMILY.predict(tmp_path, [frame])[0]
+    frame = with_labels(frame, Labels(label.energy, 1.3 * label.forces, 1.3 * label.stress))
+    report = FAMILY.fine_tune(tmp_path, [frame], [], SevenNetFineTuneSettings(steps=3), 0)
+    assert report.curve[-1].train_force_rmse_eV_per_A < report.curve[0].train_force_rmse_eV_per_A
 
 
 def test_unknown_elements_are_named(folder):
