@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from tests.models.copper import copper, errors
 
+import pfd
 from pfd.errors import ModelError
 from pfd.frames import Labels, labels_of, with_labels, without_labels
 from pfd.models.family import read_model
@@ -25,6 +27,7 @@ from pfd.testing.family_contract import check_family
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.mattersim
 FAMILY = MatterSim()
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ELEMENTS = ("Cu", "Si", "Na", "Cl", "H", "O")
 
 
@@ -194,6 +197,21 @@ def test_fine_tuning_halves_every_error_on_frames_it_has_not_seen(folder, tmp_pa
     assert before["shift"] > 1.0
     assert after["shift"] < 0.01
     assert read_model(tmp_path / "tuned").card.cutoff_A == read_model(folder).card.cutoff_A == 5.0
+
+
+def test_the_example_runs_in_small(pretrained, tmp_path):
+    tree = yaml.safe_load((EXAMPLES / "mattersim" / "input.yaml").read_text())
+    del tree["distill"]
+    tree["teacher"]["model"] = str(pretrained)
+    tree["structures"] = [tree["structures"][0] | {"file": str(EXAMPLES / "toy" / "Cu.cif")}]
+    for group in tree["finetune"]["explore"][0]:
+        group |= {"temperatures_K": [300], "steps": 10, "every": 5, "equilibrate_steps": 5}
+    tree["finetune"] |= {"label": {"method": "toy"}, "select": {"max_frames": 3}, "max_iterations": 1}
+    tree["finetune"]["train"] |= {"epochs": 4}
+    tree["evaluate"] = {"test_frames": 2, "speed_atoms": 0}
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(tree))
+    run = pfd.submit(tmp_path / "input.yaml", tmp_path / "run")
+    assert (run.path / "models" / "finetuned" / CHECKPOINT).is_file()
 
 
 def test_stresses_are_learnt_from_the_frames_that_have_them(folder, tmp_path):
