@@ -11,23 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from tests.models.copper import copper, errors
 
-import pfd
 from pfd.errors import ModelError
 from pfd.frames import Labels, labels_of, with_labels, without_labels
 from pfd.models.family import read_model
 from pfd.models.mattersim import CHECKPOINT, PUBLISHED, MatterSim, MatterSimFineTuneSettings
 from pfd.models.training import adopt_model, fine_tune_model
 from pfd.testing.family_contract import check_family
+from pfd.testing.training_contract import check_fine_tuning
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.mattersim
 FAMILY = MatterSim()
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ELEMENTS = ("Cu", "Si", "Na", "Cl", "H", "O")
 
 
@@ -199,21 +197,6 @@ def test_fine_tuning_halves_every_error_on_frames_it_has_not_seen(folder, tmp_pa
     assert read_model(tmp_path / "tuned").card.cutoff_A == read_model(folder).card.cutoff_A == 5.0
 
 
-def test_the_example_runs_in_small(pretrained, tmp_path):
-    tree = yaml.safe_load((EXAMPLES / "mattersim" / "input.yaml").read_text())
-    del tree["distill"]
-    tree["teacher"]["model"] = str(pretrained)
-    tree["structures"] = [tree["structures"][0] | {"file": str(EXAMPLES / "toy" / "Cu.cif")}]
-    for group in tree["finetune"]["explore"][0]:
-        group |= {"temperatures_K": [300], "steps": 10, "every": 5, "equilibrate_steps": 5}
-    tree["finetune"] |= {"label": {"method": "toy"}, "select": {"max_frames": 3}, "max_iterations": 1}
-    tree["finetune"]["train"] |= {"epochs": 4}
-    tree["evaluate"] = {"test_frames": 2, "speed_atoms": 0}
-    (tmp_path / "input.yaml").write_text(yaml.safe_dump(tree))
-    run = pfd.submit(tmp_path / "input.yaml", tmp_path / "run")
-    assert (run.path / "models" / "finetuned" / CHECKPOINT).is_file()
-
-
 def test_stresses_are_learnt_from_the_frames_that_have_them(folder, tmp_path):
     frames = copper(10, 1, 1.0, -3.0)
     halved = [
@@ -226,16 +209,8 @@ def test_stresses_are_learnt_from_the_frames_that_have_them(folder, tmp_path):
     assert errors(FAMILY, tmp_path / "tuned", unseen)["stress"] < 0.5 * errors(FAMILY, folder, unseen)["stress"]
 
 
-def test_the_same_seed_gives_the_same_weights_and_a_shift_of_all_labels_changes_nothing_else(folder, tmp_path):
-    first, again = trained(folder, tmp_path / "first"), trained(folder, tmp_path / "again")
-    assert (first / CHECKPOINT).read_bytes() == (again / CHECKPOINT).read_bytes()
-    train, valid = copper(10, 1, 1.0, -5003.0), copper(3, 2, 1.0, -5003.0)
-    fine_tune_model(folder, train, valid, MatterSimFineTuneSettings(steps=8), 5, tmp_path / "shifted")
-    frame = copper(1, 9, 1.0)[0]
-    low, high = (FAMILY.predict(place, [frame])[0] for place in (tmp_path / "shifted", first))
-    assert (high.energy - low.energy) / len(frame) == pytest.approx(5000.0, abs=1e-5)
-    np.testing.assert_allclose(low.forces, high.forces, atol=1e-5)
-    np.testing.assert_allclose(low.stress, high.stress, atol=1e-6)
+def test_the_contract_of_trainings_holds(folder, tmp_path):
+    check_fine_tuning(FAMILY, folder, copper(5, 1, 1.0, -5003.0), MatterSimFineTuneSettings(steps=10), tmp_path)
 
 
 @pytest.mark.parametrize(
