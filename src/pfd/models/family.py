@@ -114,6 +114,8 @@ class Family(ABC):
     """The extra of pfd-kit that installs the packages."""
     shipped: ClassVar[tuple[str, ...]] = ()
     """Names of weights that come inside the package."""
+    downloads: ClassVar[Mapping[str, str]] = {}
+    """Names of published weights that have to be downloaded, and where from: hints tell them."""
     honours: ClassVar[frozenset[str]] = frozenset({"initial_magmoms", "partial_pbc"})
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it can live with; a frame that asks for
     another is refused. Initial moments are a starting guess for the labeler: a model of the ground state needs none."""
