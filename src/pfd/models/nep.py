@@ -47,7 +47,7 @@ class NEP(TorchFamily[NEPPotential]):
         path = Path(source) / MODEL_FILE if Path(source).is_dir() else Path(source)
         potential = NEPPotential(*read_network(path))
         shutil.copyfile(path, folder / MODEL_FILE)
-        return card_of(potential, path.name)
+        return card_of(potential, path.name, licence="of the weights: their authors'")
 
     def load(self, folder: Path, device: str = "cpu") -> NEPPotential:
         """See ``TorchFamily.load``."""
@@ -70,7 +70,8 @@ class NEP(TorchFamily[NEPPotential]):
         assert isinstance(settings, NEPFitSettings)
         potential = new_model(train, settings, seed)
         self.save(potential, folder)
-        return card_of(potential, "custom" if settings.network else settings.size)
+        name = "custom" if settings.network else settings.size
+        return card_of(potential, name, licence="the user's own: fitted from the user's frames")
 
     def untrained(self, path: Path, elements: Sequence[str], seed: int) -> Path:
         """A ``nep.txt`` of the size S for these elements; its descriptors are scaled for a rattled crystal of them."""
@@ -115,7 +116,7 @@ class NEP(TorchFamily[NEPPotential]):
         require_modules(self.modules, what="NEP", install="pip install " + " ".join(self.packages))
 
 
-def card_of(potential: NEPPotential, name: str) -> ModelCard:
+def card_of(potential: NEPPotential, name: str, licence: str) -> ModelCard:
     """What the model says of itself."""
     return ModelCard(
         family=NEP.name,
@@ -123,6 +124,6 @@ def card_of(potential: NEPPotential, name: str) -> ModelCard:
         elements=potential.elements,
         cutoff_A=float(potential.module.rc_radial),
         parameters=sum(weight.numel() for weight in potential.module.parameters() if weight.requires_grad),
-        licence="the user's own: fitted from the user's frames",
+        licence=licence,
         source=SOURCE,
     )

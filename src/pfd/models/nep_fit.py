@@ -52,6 +52,8 @@ class NEPFitSettings(FineTuneSettings):
     """How large the network is."""
     network: NEPNetwork | None = None
     """Numbers of your own instead of a size."""
+    epochs: int = Field(default=100, gt=0)
+    """How often every training frame is seen."""
     learning_rate: float = Field(default=5e-3, gt=0)
     """Largest learning rate of Adam; 1e-3 was too slow on 50 silicon frames, 5e-3 and 1e-2 did alike, 3e-2 diverged."""
     cutoff_A: float = Field(default=6.0, gt=3.0, le=12.0)
