@@ -127,6 +127,8 @@ class Family(ABC):
     files of digests that it knows, and others only with ``trust_file``. What it leaves in the model folder is safe."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
+    exports: ClassVar[tuple[str, ...]] = ()
+    """Programs other than LAMMPS for which ``export`` writes files."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
     FitSettings: ClassVar[type[Settings] | None] = None
@@ -232,6 +234,20 @@ class Family(ABC):
     def lammps_potential(self, folder: Path) -> LammpsPotential | None:
         """The LAMMPS pair style of the model in the folder, or None if it has none there."""
         return None
+
+    def export(self, folder: Path, program: str, frames: Sequence[Atoms], target: Path) -> None:
+        """Write what a program in ``exports`` needs to run the model, check it, and say in README.md how to use it.
+
+        Args:
+            folder: the model.
+            program: which program.
+            frames: known frames to check the files with, of elements that the model knows; the first is what is run.
+            target: an existing folder that may be written into.
+
+        Raises:
+            TaskFailed: if the files give other energies or forces than the model.
+        """
+        raise ModelError(f"models of {self.name!r} cannot be exported for {program}", where=str(folder))
 
 
 def knows_batches(family: Family) -> bool:

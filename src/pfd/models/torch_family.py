@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 P = TypeVar("P", bound=TorchPotential)
+VERIFIED = 5
+"""Training frames on which a saved model is held to the one in memory."""
 
 
 class TorchFamily(Family, Generic[P]):
@@ -44,6 +46,13 @@ class TorchFamily(Family, Generic[P]):
 
     def freeze(self, potential: P, settings: Settings) -> None:
         """Turn off ``requires_grad`` of what is not to be trained; nothing by default."""
+
+    def verify(self, potential: P, folder: Path, frames: Sequence[Atoms]) -> None:
+        """Hold what was saved, where another program is to run it, to the trained model in memory, on some frames.
+
+        Raises:
+            TaskFailed: if they differ.
+        """
 
     def build(self, folder: Path, train: Sequence[Atoms], settings: Settings, seed: int) -> ModelCard:
         """Write a new model of random weights into an empty folder, for the elements of the training frames.
@@ -85,6 +94,7 @@ class TorchFamily(Family, Generic[P]):
         report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
         potential.module.cpu()
         self.save(potential, folder)
+        self.verify(potential, folder, train[:: max(1, len(train) // VERIFIED)][:VERIFIED])
         return report
 
     def fit(
