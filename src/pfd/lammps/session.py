@@ -32,11 +32,13 @@ class LammpsPotential:
         pair_style: the arguments of ``pair_style``.
         pair_coeff: the arguments of each ``pair_coeff``, files as absolute paths.
         elements: chemical symbol of LAMMPS atom type 1, 2, ...
+        needs: what a LAMMPS must have to know the pair style, for those who run the model elsewhere.
     """
 
     pair_style: str
     pair_coeff: tuple[str, ...]
     elements: tuple[str, ...]
+    needs: str = ""
 
 
 class Evaluation(NamedTuple):
