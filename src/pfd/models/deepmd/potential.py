@@ -117,4 +117,5 @@ def periodic_cell(frame: Atoms, room_A: float) -> Cell:
     box = box_of(frame)
     cell: Cell = box.restored(box.cell)
     lengths = np.linalg.norm(cell, axis=1, keepdims=True)
-    return np.where(frame.pbc[:, None], frame.cell.array, cell * (1 + room_A / lengths))
+    with_room: Cell = np.where(frame.pbc[:, None], frame.cell.array, cell * (1 + room_A / lengths))
+    return with_room

@@ -1,4 +1,4 @@
-"""How DeePMD models are trained: what a teacher's fine-tuning and a student's fit share, and what each has of its own."""
+"""How DeePMD models are trained: what a fine-tuning and a fit share, and what each has of its own."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ IN_FILE: dict[str, Keys] = {
     "cutoff_A": ("model",),
 }
 """Where an ``input.json`` says what these keys say."""
+UNUSABLE: dict[Keys, str] = {
+    ("model", "model_dict"): "one head is trained",
+    ("training", "data_dict"): "one head is trained",
+    ("training", "num_epoch"): "say training.numb_steps",
+    ("training", "numb_epoch"): "say training.numb_steps",
+}
+"""What an ``input.json`` may not say, and why."""
 
 
 class DeePMDTrainingSettings(Settings):
@@ -60,7 +67,12 @@ class DeePMDTrainingSettings(Settings):
     def _said_once(self) -> DeePMDTrainingSettings:
         for name, path in IN_FILE.items():
             if name in type(self).model_fields and self.moved(name) and self.from_file(*path) is not None:
-                raise ValueError(f"{name} and {'.'.join(path)} of the settings file say the same; remove one of the two")
+                raise ValueError(
+                    f"{name} and {'.'.join(path)} of the settings file say the same; remove one of the two"
+                )
+        for keys, reason in UNUSABLE.items():
+            if self.from_file(*keys) is not None:
+                raise ValueError(f"{'.'.join(keys)} of the settings file cannot be used here: {reason}")
         return self
 
     def from_file(self, *path: str) -> Any:
@@ -72,8 +84,10 @@ class DeePMDTrainingSettings(Settings):
 
 
 class DeePMDFineTuneSettings(DeePMDTrainingSettings):
-    """Fine-tuning of a DPA model, or any other that ``dp --pt`` trains. Of a settings file, ``model`` is not used: the
-    network is that of the checkpoint."""
+    """Fine-tuning of a DPA model, or any other that ``dp --pt`` trains.
+
+    Of a settings file, ``model`` is not used: the network is that of the checkpoint.
+    """
 
     epochs: int = Field(default=40, gt=0)
     """How often every training frame is seen."""
@@ -114,7 +128,7 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     fitting: Layers | None = None
     """Neurons of the fitting net, instead of the size's."""
     cutoff_A: float = Field(default=6.0, gt=0.5)
-    """Radius of the neighbourhood, Å. 6: what such models are commonly made with; the time goes with its third power."""
+    """Radius of the neighbourhood, Å; 6 is what such models are commonly made with. Time goes with its third power."""
     steps: int = Field(default=20000, gt=0)
     """Optimiser steps; a small network from random weights needs many, and each takes some ms."""
     learning_rate: float = Field(default=5e-3, gt=0)

@@ -113,7 +113,10 @@ def network(settings: DeePMDFitSettings, types: Sequence[str], seed: int) -> dic
         "fitting_net": {"neuron": list(settings.fitting or fitting), "resnet_dt": True},
     }
     model["type_map"] = list(types)
-    for section in ("descriptor", "fitting_net"):
+    sections = ["descriptor", "fitting_net"]
+    if model.get("descriptor", {}).get("type", settings.kind) != "se_e2_a":
+        sections.append("type_embedding")
+    for section in sections:
         model.setdefault(section, {})["seed"] = seed % SEEDS
     return model
 

@@ -52,7 +52,11 @@ def usable(checkpoint: Checkpoint, where: str) -> Checkpoint:
         )
     descriptor = parameters.get("descriptor") or {}
     rough = descriptor.get("attn_layer", 2) and not descriptor.get("smooth_type_embedding", False)
-    if descriptor.get("type") in {"dpa1", "se_atten"} and rough and descriptor.get("precision") in {"float32", "float16"}:
+    if (
+        descriptor.get("type") in {"dpa1", "se_atten"}
+        and rough
+        and descriptor.get("precision") in {"float32", "float16"}
+    ):
         parameters = parameters | {"descriptor": descriptor | {"precision": "float64"}}
         return dataclasses.replace(checkpoint, parameters=parameters)
     return checkpoint

@@ -46,11 +46,11 @@ def write_systems(frames: Sequence[Atoms], folder: Path, type_map: Sequence[str]
         types = sorted(numbers[symbol] for symbol in frame.get_chemical_symbols())
         groups.setdefault((tuple(types), trainable_stress(frame) is not None), []).append(frame)
     systems = []
-    for index, ((types, stressed), members) in enumerate(groups.items()):
+    for index, ((kinds, _), members) in enumerate(groups.items()):
         place = folder / f"{index:04d}"
         arrays = place / "set.000"
         arrays.mkdir(parents=True)
-        (place / "type.raw").write_text("\n".join(map(str, types)) + "\n", encoding="utf-8")
+        (place / "type.raw").write_text("\n".join(map(str, kinds)) + "\n", encoding="utf-8")
         (place / "type_map.raw").write_text("\n".join(type_map) + "\n", encoding="utf-8")
         rows: dict[str, list[np.ndarray]] = {name: [] for name in ("coord", "box", "energy", "force", "virial")}
         for frame in members:

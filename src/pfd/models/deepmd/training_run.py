@@ -18,6 +18,8 @@ from pfd.program import run_program
 LOG = "dp.log"
 LAST_LINES = 12
 """Of its output, shown when it fails."""
+NOISE = "implib-gen"
+"""In lines by which a library of the package complains that there is no CUDA."""
 
 
 def run_dp(
@@ -50,7 +52,7 @@ def run_dp(
     if finished.killed:
         raise TransientError("deepmd-kit was killed", where=str(folder), hint="give the task more memory")
     if finished.code:
-        said = [line for line in finished.output.splitlines() if line.strip() and "implib-gen" not in line]
+        said = [line for line in finished.output.splitlines() if line.strip() and NOISE not in line]
         raise TaskFailed(
             "deepmd-kit ended with an error:\n" + "\n".join(said[-LAST_LINES:]),
             where=" ".join(commands[0]),
@@ -71,8 +73,9 @@ class _Watcher:
         """Pass on what is new."""
         with (self.folder / LOG).open(encoding="utf-8", errors="replace") as log:
             log.seek(self.read)
-            print(log.read(), end="", flush=True)
+            new = log.read()
             self.read = log.tell()
+        print("".join(line for line in new.splitlines(keepends=True) if NOISE not in line), end="", flush=True)
         curve = read_curve(self.folder / CURVE)
         if len(curve) > self.rows:
             self.rows = len(curve)
