@@ -20,6 +20,12 @@ PREFIX = "model.Default."
 EXTRA = "_extra_state"
 """Beside the weights: what network they belong to."""
 
+UNREADABLE = (
+    pickle.UnpicklingError,
+    *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
+)
+"""What PyTorch and we meet in files that are torn, or of another kind."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -83,7 +89,7 @@ def read_checkpoint(path: Path, head: str | None = None) -> Checkpoint:
         several = "model_dict" in parameters
         heads = tuple(parameters["model_dict"]) if several else ()
         names = {name for name in state if name != EXTRA}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"not a DeePMD checkpoint ({reason})", where=str(path)) from error
     chosen = _chosen(parameters, heads, head, str(path))
@@ -109,7 +115,7 @@ def read_frozen(path: Path) -> Checkpoint:
             module = torch.jit.load(path, map_location="cpu")
         parameters = json.loads(module.get_model_def_script())
         return Checkpoint(parameters, _sorted(module.state_dict()))
-    except (RuntimeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"not a frozen DeePMD model that can be read here ({reason})",

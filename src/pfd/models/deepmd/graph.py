@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ ProdEnvMatAMix ProdForceSeA ProdVirialSeA Rank RealDiv Reshape Select SelectV2 S
 TabulateFusionSeA TabulateFusionSeAGrad TabulateFusionSeAtten TabulateFusionSeAttenGrad Tanh TanhGrad Tile ZerosLike
 """
 """What our students are made of: arithmetic on tensors; none reads or writes files or calls Python."""
+ATTRIBUTES = ("model_attr", "descrpt_attr", "fitting_attr", "train_attr")
 TYPES, CUTOFF, KIND = "model_attr/tmap", "descrpt_attr/rcut", "model_attr/model_type"
 
 
@@ -65,6 +67,17 @@ def foreign_operations(graph: Any) -> list[str]:
 def facts_of(graph: Any) -> GraphFacts:
     """See ``GraphFacts``."""
     return GraphFacts(tuple(_value(graph, TYPES).decode().split()), float(_value(graph, CUTOFF)))
+
+
+def parameters_of(graph: Any) -> int:
+    """How many numbers of a graph that is not compressed were fitted."""
+    weights = ("matrix", "bias", "idt")
+    nodes = [node for node in graph.node if node.op == "Const" and node.name.split("/")[-1].startswith(weights)]
+    return sum(
+        math.prod(size.size for size in node.attr["value"].tensor.tensor_shape.dim)
+        for node in nodes
+        if node.name.split("/")[0] not in ATTRIBUTES
+    )
 
 
 def shift_graph(graph: Any, shift_eV: dict[str, float]) -> None:

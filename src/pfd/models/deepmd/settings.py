@@ -31,8 +31,13 @@ IN_FILE: dict[str, Keys] = {
 UNUSABLE: dict[Keys, str] = {
     ("model", "model_dict"): "one head is trained",
     ("training", "data_dict"): "one head is trained",
-    ("training", "num_epoch"): "say training.numb_steps",
-    ("training", "numb_epoch"): "say training.numb_steps",
+    **{
+        ("training", name): "say training.numb_steps"
+        for name in (
+            *("num_epoch", "numb_epoch", "num_epochs", "numb_epochs"),
+            *("stop_batch", "num_step", "num_steps", "numb_step"),
+        )
+    },
 }
 """What an ``input.json`` may not say, and why."""
 
@@ -59,9 +64,9 @@ class DeePMDTrainingSettings(Settings):
     validations: int = Field(default=20, gt=0)
     """How often, over the whole training, errors are written to the learning curve."""
     settings_file: dict[str, Any] | None = None
-    """The content of a DeePMD ``input.json``, as the base of the training. Taken from the run in any case: the frames,
-    their type map, seeds, names and intervals of outputs. A key of these settings that is given beside the same key of
-    the file is refused."""
+    """The content of a DeePMD ``input.json``, as the base of the training. Taken from the run in any case: the frames
+    (of ``training_data`` only ``batch_size`` counts), their type map, seeds, names and intervals of outputs. A key of
+    these settings that is given beside the same key of the file is refused."""
 
     @model_validator(mode="after")
     def _said_once(self) -> DeePMDTrainingSettings:
@@ -131,8 +136,12 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     """Radius of the neighbourhood, Å; 6 is what such models are commonly made with. Time goes with its third power."""
     steps: int = Field(default=20000, gt=0)
     """Optimiser steps; a small network from random weights needs many, and each takes some ms."""
-    learning_rate: float = Field(default=5e-3, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0)
+    """Largest learning rate of Adam. 190 frames of silicon, size S, 2000 steps: force RMSE 320 meV/Å with 0.005, 275 with
+    0.01."""
     final_learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    """Last learning rate as a fraction of the largest; in between it follows a cosine, which was better than the
+    package's exponential."""
     compress: bool = True
     """Tabulate the embedding net, which makes the student several times faster. The tables are checked against the
     trained network, in LAMMPS."""

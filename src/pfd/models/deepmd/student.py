@@ -15,7 +15,7 @@ from pfd.errors import DataError, TaskFailed
 from pfd.frames import Labels, labels_of, require_labels, trainable_stress
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.lammps.silence import silent_libraries
-from pfd.models.deepmd.graph import GRAPH, facts_of, read_graph, write_graph
+from pfd.models.deepmd.graph import GRAPH, facts_of, parameters_of, read_graph, write_graph
 from pfd.models.deepmd.package import PACKAGES, set_variables
 from pfd.models.deepmd.potential import EMPTY_A, periodic_cell
 from pfd.models.deepmd.settings import SIZES, DeePMDFitSettings
@@ -77,6 +77,7 @@ def fit(
             commands.append(["--tf", "compress", "-i", FROZEN, "-o", COMPRESSED])
         steps = content["training"]["numb_steps"]
         curve = run_dp(commands, scratch, steps, progress, device)
+        parameters = parameters_of(read_graph(scratch / FROZEN))
         graph = read_graph(scratch / (COMPRESSED if settings.compress else FROZEN))
         write_graph(graph, folder / GRAPH)
         known = train[:: max(1, len(train) // CHECKED_FRAMES)][:CHECKED_FRAMES]
@@ -89,7 +90,7 @@ def fit(
         elements=tuple(types),
         cutoff_A=facts_of(graph).cutoff_A,
         level_of_theory=" + ".join(levels) or "unknown",
-        parameters=0,
+        parameters=parameters,
         licence="the user's own: fitted from the user's frames",
         source="Zeng et al., J. Chem. Theory Comput. 21, 4375 (2025)",
     )

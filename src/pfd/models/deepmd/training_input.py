@@ -53,11 +53,11 @@ def training_input(
     epochs = getattr(settings, "epochs", 1)
     training["numb_steps"] = settings.from_file("training", "numb_steps") or steps or epochs * epoch
     every = max(1, training["numb_steps"] // settings.validations)
-    training["training_data"] = _data(training.get("training_data"), TRAIN, data.train) | {"batch_size": batch_size}
+    training["training_data"] = _data(TRAIN, data.train) | {"batch_size": batch_size}
     training.pop("validation_data", None)
     if data.valid:
         batches = {"batch_size": 1, "numb_btch": sum(system.frames for system in data.valid)}
-        training["validation_data"] = _data(None, VALID, data.valid) | batches
+        training["validation_data"] = _data(VALID, data.valid) | batches
     training |= {
         "seed": seed % SEEDS,
         "disp_file": CURVE,
@@ -69,10 +69,9 @@ def training_input(
     return content
 
 
-def _data(given: dict[str, Any] | None, folder: str, systems: Sequence[System]) -> dict[str, Any]:
-    """The frames of some systems, each as likely as any other; the file may say otherwise."""
-    section = {"auto_prob": "prob_sys_size"} | (given or {})
-    return section | {"systems": [f"{folder}/{system.name}" for system in systems]}
+def _data(folder: str, systems: Sequence[System]) -> dict[str, Any]:
+    """The frames of some systems, each as likely as any other."""
+    return {"auto_prob": "prob_sys_size", "systems": [f"{folder}/{system.name}" for system in systems]}
 
 
 def _learning_rate(settings: DeePMDTrainingSettings) -> dict[str, Any]:
