@@ -33,6 +33,18 @@ def copper(count: int, seed: int, strength: float = 1.0, constant_eV: float = -3
     return frames
 
 
+def dpa3(elements: list[str]) -> dict:
+    """The ``model`` section of a small DPA-3 with the embedding of heads that pre-trained ones have."""
+    repflow = {"nlayers": 2, "n_dim": 16, "e_dim": 8, "a_dim": 8, "axis_neuron": 4, "a_compress_rate": 1}
+    edges = {"e_rcut": 5.0, "e_rcut_smth": 4.0, "e_sel": 80, "smooth_edge_update": True, "use_dynamic_sel": True}
+    angles = {"a_rcut": 3.5, "a_rcut_smth": 3.0, "a_sel": 30, "sel_reduce_factor": 10.0}
+    return {
+        "type_map": elements,
+        "descriptor": {"type": "dpa3", "repflow": repflow | edges | angles, "precision": "float32", "seed": 1},
+        "fitting_net": {"type": "ener", "neuron": [16, 16], "precision": "float32", "dim_case_embd": 2, "seed": 1},
+    }
+
+
 def pretrain(folder: Path, steps: int = 300) -> Path:
     """Train both heads with ``dp --pt train``; the types are copper, and gold of which there is no frame."""
     types, network = ["Cu", "Au"], small_network(["Cu", "Au"], 1)

@@ -137,8 +137,8 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     steps: int = Field(default=20000, gt=0)
     """Optimiser steps; a small network from random weights needs many, and each takes some ms."""
     learning_rate: float = Field(default=1e-2, gt=0)
-    """Largest learning rate of Adam. 190 frames of silicon, size S, 2000 steps: force RMSE 320 meV/Å with 0.005, 275 with
-    0.01."""
+    """Largest learning rate of Adam. Size S on 190 frames of silicon, 2000 steps: force RMSE 320 meV/Å with 0.005, 275
+    with 0.01."""
     final_learning_rate: float = Field(default=1e-4, gt=0, le=1)
     """Last learning rate as a fraction of the largest; in between it follows a cosine, which was better than the
     package's exponential."""
