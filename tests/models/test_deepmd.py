@@ -66,6 +66,13 @@ def errors(folder, frames) -> tuple[float, float]:
     return float(np.sqrt(np.mean(np.square(forces)))), float(np.std(energies))
 
 
+def stress_error(folder) -> float:
+    found = FAMILY.predict(folder, TEST)
+    return float(
+        np.sqrt(np.mean([(labels.stress - frame.get_stress()) ** 2 for labels, frame in zip(found, TEST, strict=True)]))
+    )
+
+
 # Checkpoints
 
 
@@ -261,6 +268,7 @@ def test_fine_tuning_halves_both_errors_and_repeats_itself(high, tmp_path):
     before, after = errors(high, TEST), errors(tmp_path / "first", TEST)
     assert after[0] < 0.5 * before[0]
     assert after[1] < 0.5 * before[1]
+    assert stress_error(tmp_path / "first") < 0.5 * stress_error(high)
     assert reports[0] == reports[1]
     assert (tmp_path / "first" / CHECKPOINT).read_bytes() == (tmp_path / "second" / CHECKPOINT).read_bytes()
     assert [row.step for row in reports[0].curve] == [1, 40, 80, 120, 160, 200]
@@ -475,9 +483,9 @@ def test_graphs_with_operations_of_their_own_must_be_trusted(student, tmp_path):
 
 def test_a_student_without_compression(tmp_path):
     settings = DeePMDFitSettings(embedding=(4, 8), fitting=(16,), cutoff_A=4.0, steps=2, compress=False)
-    card, _ = FAMILY.fit(tmp_path, copper(4, 3), [], settings, 5)
-    assert card.cutoff_A == 4.0
-    assert FAMILY.predict(tmp_path, copper(1, 9))[0].stress is not None
+    card, _ = FAMILY.fit(tmp_path, alloy(4, 3), [], settings, 5)
+    assert (card.name, card.elements, card.cutoff_A) == ("se_e2_a custom", ("Au", "Cu"), 4.0)
+    assert FAMILY.predict(tmp_path, alloy(1, 9))[0].stress is not None
 
 
 def test_students_refuse_what_they_cannot_learn_from(tmp_path):

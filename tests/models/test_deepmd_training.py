@@ -16,8 +16,8 @@ from pfd.models.deepmd.learning_curve import read_curve
 from pfd.models.deepmd.potential import elements_of, periodic_cell
 from pfd.models.deepmd.settings import DeePMDFineTuneSettings, DeePMDFitSettings
 from pfd.models.deepmd.student import network
-from pfd.models.deepmd.training_data import System, batches_of, steps_per_epoch, write_systems
-from pfd.models.deepmd.training_input import TrainingData, training_input
+from pfd.models.deepmd.training_data import System, TrainingData, batches_of, steps_per_epoch, write_systems
+from pfd.models.deepmd.training_input import training_input
 
 FILE = {
     "learning_rate": {"type": "exp", "start_lr": 1e-4},

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FROZEN_SUFFIX, GRAPH_SUFFIX = ".pth", ".pb"
 LICENCE = "code LGPL-3.0-or-later; weights: see where they are from"
-SOURCE = "Zeng et al., J. Chem. Theory Comput. 21, 4375 (2025)"
 
 
 class DeePMD(TorchFamily[DeePMDPotential]):
@@ -87,7 +86,7 @@ class DeePMD(TorchFamily[DeePMDPotential]):
             elements=facts.type_map,
             cutoff_A=facts.cutoff_A,
             licence=LICENCE,
-            source=SOURCE,
+            source=student.SOURCE,
         )
 
     def load(self, folder: Path, device: str = "cpu") -> DeePMDPotential:
@@ -197,7 +196,7 @@ def card_of(potential: DeePMDPotential, name: str) -> ModelCard:
         cutoff_A=potential.cutoff_A,
         parameters=sum(weight.numel() for weight in potential.module.parameters()),
         licence=LICENCE,
-        source=SOURCE,
+        source=student.SOURCE,
     )
 
 

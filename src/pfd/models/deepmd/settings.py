@@ -21,11 +21,11 @@ IN_FILE: dict[str, Keys] = {
     "energy_prefactor": ("loss",),
     "force_prefactor": ("loss",),
     "stress_prefactor": ("loss",),
-    "kind": ("model",),
     "size": ("model",),
-    "embedding": ("model",),
-    "fitting": ("model",),
-    "cutoff_A": ("model",),
+    "kind": ("model", "descriptor"),
+    "cutoff_A": ("model", "descriptor"),
+    "embedding": ("model", "descriptor"),
+    "fitting": ("model", "fitting_net"),
 }
 """Where an ``input.json`` says what these keys say."""
 UNUSABLE: dict[Keys, str] = {

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import ModelError
-from pfd.frames import trainable_stress
 from pfd.models.deepmd.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
 from pfd.models.deepmd.potential import EMPTY_A, DeePMDPotential
 from pfd.models.deepmd.settings import DeePMDFineTuneSettings
-from pfd.models.deepmd.training_data import write_systems
-from pfd.models.deepmd.training_input import CHECKPOINTS, INPUT, TRAIN, VALID, TrainingData, training_input
+from pfd.models.deepmd.training_data import write_data
+from pfd.models.deepmd.training_input import CHECKPOINTS, INPUT, training_input
 from pfd.models.deepmd.training_run import run_dp
 from pfd.models.family import EpochRecord, Progress, TrainingReport
 from pfd.models.torch_loss import LossSettings, prepare
@@ -113,15 +112,11 @@ def fine_tune(
     (the rule of ``train_torch``).
     """
     checkpoint = read_checkpoint(folder / CHECKPOINT)
-    room_A = DeePMDPotential(checkpoint).cutoff_A + EMPTY_A
+    room_A = DeePMDPotential(checkpoint, device).cutoff_A + EMPTY_A
     types = checkpoint.parameters["type_map"]
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
-        data = TrainingData(
-            train=write_systems(train, scratch / TRAIN, types, room_A),
-            valid=write_systems(valid, scratch / VALID, types, room_A),
-            stressed=any(trainable_stress(frame) is not None for frame in train),
-        )
+        data = write_data(train, valid, scratch, types, room_A)
         model = with_frozen(checkpoint.parameters, settings.freeze)
         content = training_input(model, data, settings, settings.steps, seed)
         (scratch / INPUT).write_text(json.dumps(content, indent=1), encoding="utf-8")

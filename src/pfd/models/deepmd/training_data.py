@@ -18,12 +18,37 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+TRAIN, VALID = "train", "valid"
+"""Folders of the systems."""
+
+
 @dataclass(frozen=True)
 class System:
     """Frames of the same species in the same order: their folder, and how many they are."""
 
     name: str
     frames: int
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The systems of a training, in the folders ``train`` and ``valid`` beside its input."""
+
+    train: Sequence[System]
+    valid: Sequence[System]
+    stressed: bool
+    """Whether a training frame has a stress."""
+
+
+def write_data(
+    train: Sequence[Atoms], valid: Sequence[Atoms], folder: Path, type_map: Sequence[str], room_A: float
+) -> TrainingData:
+    """Write the frames of a training into its folder; see ``write_systems``."""
+    return TrainingData(
+        train=write_systems(train, folder / TRAIN, type_map, room_A),
+        valid=write_systems(valid, folder / VALID, type_map, room_A),
+        stressed=any(trainable_stress(frame) is not None for frame in train),
+    )
 
 
 def write_systems(frames: Sequence[Atoms], folder: Path, type_map: Sequence[str], room_A: float) -> list[System]:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pfd.models.deepmd.settings import DeePMDTrainingSettings
-from pfd.models.deepmd.training_data import System, batches_of, steps_per_epoch
+from pfd.models.deepmd.training_data import TRAIN, VALID, System, TrainingData, batches_of, steps_per_epoch
 
 INPUT, CURVE, CHECKPOINTS = "input.json", "lcurve.out", "model.ckpt"
-TRAIN, VALID = "train", "valid"
-"""Folders of the systems beside the input."""
 SEEDS = 2**31
 """What deepmd-kit takes as a seed is below this."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The systems of a training, in the folders ``train`` and ``valid`` beside its input."""
-
-    train: Sequence[System]
-    valid: Sequence[System]
-    stressed: bool
-    """Whether a training frame has a stress."""
 
 
 def training_input(
