@@ -45,7 +45,7 @@ def dpa3(elements: list[str]) -> dict:
     }
 
 
-def pretrain(folder: Path, steps: int = 300) -> Path:
+def pretrain(folder: Path, steps: int = 200) -> Path:
     """Train both heads with ``dp --pt train``; the types are copper, and gold of which there is no frame."""
     types, network = ["Cu", "Au"], small_network(["Cu", "Au"], 1)
     data = {}

