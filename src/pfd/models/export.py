@@ -115,8 +115,8 @@ def _write_data(frame: Atoms, potential: LammpsPotential, path: Path) -> None:
 def pair_lines(potential: LammpsPotential, folder: Path) -> list[str]:
     """The commands of the pair style, files by their names alone."""
     here = f"{folder.resolve()}/"
-    lines = [f"pair_coeff {arguments}" for arguments in potential.pair_coeff]
-    return [f"pair_style {potential.pair_style}", *(line.replace(here, "").replace('"', "") for line in lines)]
+    lines = [f"pair_style {potential.pair_style}", *(f"pair_coeff {arguments}" for arguments in potential.pair_coeff)]
+    return [line.replace(here, "").replace('"', "") for line in lines]
 
 
 def lammps_input(potential: LammpsPotential, folder: Path, frame: Atoms) -> str:
@@ -146,7 +146,7 @@ def lammps_input(potential: LammpsPotential, folder: Path, frame: Atoms) -> str:
 def _readme(name: str, potential: LammpsPotential, folder: Path) -> str:
     lines = pair_lines(potential, folder)
     package = {"pod": "ML-POD", "snap": "ML-SNAP"}.get(next(w for w in ("pod", "snap", "") if w in lines[0]), "")
-    needs = f" with the package {package}" if package else ""
+    needs = f" with the package {package}" if package else f" with {potential.needs}" if potential.needs else ""
     return (
         f"# {name}, for LAMMPS\n"
         f"Run `lmp -in {INPUT_FILE}` here: NVT of {DATA_FILE} at 300 K. Needs LAMMPS{needs}; units metal (eV, Å, ps).\n"
