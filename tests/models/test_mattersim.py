@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from tests.models.copper import copper, errors
 
-from pfd.errors import ModelError
-from pfd.frames import Labels, labels_of, with_labels, without_labels
+from pfd.config.check import check_input
+from pfd.config.reading import read_input
+from pfd.errors import ModelError, SettingError
+from pfd.frames import Labels, labels_of, with_labels, without_labels, write_frames
 from pfd.models.family import read_model
 from pfd.models.mattersim import CHECKPOINT, PUBLISHED, MatterSim, MatterSimFineTuneSettings
 from pfd.models.training import adopt_model, fine_tune_model
@@ -281,6 +284,18 @@ def test_published_weights_are_found_where_the_package_keeps_them_or_asked_for(p
     for source in (PUBLISHED[0], PUBLISHED[0].lower(), str(kept)):
         card = FAMILY.adopt(source, None, tmp_path)
         assert (card.level_of_theory, card.licence) == ("PBE/PBE+U (MatterSim)", "MIT")
+
+
+def test_an_input_that_names_published_weights_is_told_where_they_are(tmp_path):
+    group = {"method": "md", "temperatures_K": [300], "steps": 10, "every": 5}
+    loop = {"explore": group, "label": {"method": "toy"}, "converge": {"force_rmse_relative": 0.1}}
+    start = [{"file": "Cu.extxyz"}]
+    content = {"name": "run", "teacher": {"family": "mattersim", "model": PUBLISHED[0]}, "structures": start}
+    write_frames(tmp_path / "Cu.extxyz", [bulk("Cu", cubic=True)])
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(content | {"finetune": loop}))
+    with pytest.raises(SettingError, match="neither shipped weights nor a file") as caught:
+        check_input(read_input(tmp_path / "input.yaml"))
+    assert f"{PUBLISHED[0]} is at https://github.com/microsoft/mattersim" in caught.value.hint
 
 
 def test_untrained_models_differ_by_their_seed_alone(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -29,6 +29,8 @@ DOWNLOADS = "~/.local/mattersim/pretrained_models"
 WHERE_TO_GET = "https://github.com/microsoft/mattersim/tree/main/pretrained_models"
 ARGUMENTS = ("num_blocks", "units", "max_l", "max_n", "cutoff", "max_z", "threebody_cutoff")
 """Of the layers, in a checkpoint's ``model_args``; the package ignores others."""
+LARGEST_NUMBER = 94
+"""The largest atomic number of the published weights."""
 UNSEEN_ELEMENTS = frozenset(("Po", "At", "Rn", "Fr", "Ra"))
 """Elements with a column in the embedding but in none of the data sets that the published weights were trained on."""
 
@@ -114,9 +116,7 @@ class MatterSim(TorchFamily[MatterSimPotential]):
 
         self._require()
         module = load_module(folder / CHECKPOINT)
-        unknown = sorted(set(shift_eV) - set(known_elements(module.model_args["max_z"])))
-        if unknown:
-            raise ModelError(f"the model does not know {', '.join(unknown)}", where=str(folder))
+        _require_known(shift_eV, module.model_args["max_z"], str(folder))
         for symbol, energy in shift_eV.items():
             module.normalizer.shift[atomic_numbers[symbol]] += energy
         save_module(module, folder)
@@ -128,14 +128,11 @@ class MatterSim(TorchFamily[MatterSimPotential]):
         from pfd.models.mattersim_network import new_module
 
         self._require()
+        _require_known(elements, LARGEST_NUMBER, str(path))
         sizes = {"num_blocks": 2, "units": 16, "max_l": 3, "max_n": 3}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = new_module(sizes | {"cutoff": 5.0, "max_z": 94, "threebody_cutoff": 4.0})
-        known = known_elements(module.model_args["max_z"])
-        unknown = sorted(set(elements) - set(known))
-        if unknown:
-            raise ModelError(f"a MatterSim does not know {', '.join(unknown)}", where=str(path))
+            module = new_module(sizes | {"cutoff": 5.0, "threebody_cutoff": 4.0, "max_z": LARGEST_NUMBER})
         save_module(module, path)
         return path / CHECKPOINT
 
@@ -148,6 +145,12 @@ def known_elements(largest_number: int) -> tuple[str, ...]:
     from ase.data import chemical_symbols
 
     return tuple(symbol for symbol in chemical_symbols[1 : largest_number + 1] if symbol not in UNSEEN_ELEMENTS)
+
+
+def _require_known(symbols: Iterable[str], largest_number: int, where: str) -> None:
+    unknown = sorted(set(symbols) - set(known_elements(largest_number)))
+    if unknown:
+        raise ModelError(f"the model does not know {', '.join(unknown)}", where=where)
 
 
 def frozen_parts(module: Any, freeze: str) -> list[Any]:
