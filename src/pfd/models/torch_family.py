@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+import numpy as np
+
+from pfd.errors import TaskFailed
 from pfd.frames import Labels, fit_energy_shift
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
 from pfd.models.torch_batch import torch_batch_model
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 
 P = TypeVar("P", bound=TorchPotential)
+KNOWN_FRAMES = 3
+"""Training frames that are predicted again with the saved model."""
+OFF_EV_PER_A = 1e-4
+"""Largest difference of a force component, eV/Å, and of an energy per atom, eV, between them."""
 
 
 class TorchFamily(Family, Generic[P]):
@@ -44,6 +51,19 @@ class TorchFamily(Family, Generic[P]):
 
     def freeze(self, potential: P, settings: Settings) -> None:
         """Turn off ``requires_grad`` of what is not to be trained; nothing by default."""
+
+    def train(
+        self,
+        potential: P,
+        train: Sequence[Atoms],
+        valid: Sequence[Atoms],
+        settings: FineTuneSettings,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingReport:
+        """Train the model in memory; a family that needs more than the shared loop overrides this."""
+        self.freeze(potential, settings)
+        return train_torch(potential, train, valid, settings, seed=seed, progress=progress)
 
     def build(self, folder: Path, train: Sequence[Atoms], settings: Settings, seed: int) -> ModelCard:
         """Write a new model of random weights into an empty folder, for the elements of the training frames.
@@ -76,15 +96,21 @@ class TorchFamily(Family, Generic[P]):
         progress: Progress = no_progress,
         device: str = "cpu",
     ) -> TrainingReport:
-        """Train all weights that ``freeze`` leaves free further."""
+        """Train further, save, load what was saved, and hold it to the model that was trained.
+
+        Raises:
+            TaskFailed: if the saved model is off the trained one by more than 1e-4 eV/atom or 1e-4 eV/Å.
+        """
         if not isinstance(settings, FineTuneSettings):
             raise TypeError(f"{self.name} is not trained with {type(settings).__name__}")
         potential = self.load(folder, device)
         require_elements([*train, *valid], potential.elements, str(folder))
-        self.freeze(potential, settings)
-        report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
+        report = self.train(potential, train, valid, settings, seed, progress)
+        known = [*train[:: max(1, len(train) // KNOWN_FRAMES)]][:KNOWN_FRAMES]
+        expected = predict_frames(potential, known, str(folder))
         potential.module.cpu()
         self.save(potential, folder)
+        _verify(expected, predict_frames(self.load(folder, device), known, str(folder)), str(folder))
         return report
 
     def fit(
@@ -104,3 +130,17 @@ class TorchFamily(Family, Generic[P]):
         shift = fit_energy_shift(train, self.predict(folder, train, device=device))
         self.add_energy_shift(folder, shift.per_element_eV)
         return card, self.fine_tune(folder, train, valid, settings, seed, progress, device)
+
+
+def _verify(expected: Sequence[Labels], found: Sequence[Labels], where: str) -> None:
+    """Refuse a saved model that does not predict what the trained one did."""
+    for before, after in zip(expected, found, strict=True):
+        forces = np.asarray(before.forces)
+        off_energy = abs(float(after.energy or 0.0) - float(before.energy or 0.0)) / len(forces)
+        off_force = float(np.abs(np.asarray(after.forces) - forces).max())
+        if not (off_energy <= OFF_EV_PER_A and off_force <= OFF_EV_PER_A):
+            raise TaskFailed(
+                f"the saved model is off the trained one by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å",
+                where=where,
+                hint="do not use it; please report it with the settings of the training",
+            )
