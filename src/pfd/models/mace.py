@@ -1,7 +1,8 @@
-"""MACE: equivariant message passing with many-body functions; published foundation models are fine-tuned, students fit."""
+"""MACE: equivariant message passing with many-body functions; as a teacher from published weights, and as a student."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pfd.errors import ModelError
 from pfd.models.family import MODEL_FILE, ModelCard, Progress, TrainingReport, no_progress, read_model, write_model
-from pfd.models.mace_build import build_student, untrained_module
-from pfd.models.mace_checkpoint import Checkpoint, adopt_checkpoint, read_checkpoint, write_checkpoint
+from pfd.models.mace_adoption import adopt_checkpoint
+from pfd.models.mace_build import build_student, untrained_checkpoint
+from pfd.models.mace_checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from pfd.models.mace_module import write_module
 from pfd.models.mace_native import train_natively
 from pfd.models.mace_potential import MACEPotential
 from pfd.models.mace_settings import MACEFineTuneSettings, MACEFitSettings
-from pfd.models.mace_training import train_mace, with_new_head
+from pfd.models.mace_training import read_replay, train_mace, with_new_head
 from pfd.models.torch_family import TorchFamily
-from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import require_modules
 from pfd.settings import Settings
 
@@ -47,25 +49,25 @@ class MACE(TorchFamily[MACEPotential]):
     def load(self, folder: Path, device: str = "cpu") -> MACEPotential:
         """See ``TorchFamily.load``."""
         self._require()
-        return MACEPotential(read_checkpoint(folder), device)
+        try:
+            return MACEPotential(read_checkpoint(folder), device)
+        except pickle.UnpicklingError as error:
+            raise ModelError("the file holds more than plain data", where=str(folder)) from error
 
     def save(self, potential: MACEPotential, folder: Path) -> None:
         """See ``TorchFamily.save``."""
-        write_checkpoint(potential.trained(), folder)
+        write_checkpoint(replace(potential.checkpoint, weights=potential.state()), folder)
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the energies of the free atoms (E0s) of the head that is used."""
-        from ase.data import atomic_numbers
-
         self._require()
         checkpoint = read_checkpoint(folder)
-        known: list[int] = checkpoint.config["atomic_numbers"]
-        unknown = sorted(symbol for symbol in shift_eV if atomic_numbers[symbol] not in known)
+        unknown = sorted(set(shift_eV) - set(checkpoint.elements))
         if unknown:
             raise ModelError(f"the model does not know {', '.join(unknown)}", where=str(folder))
         energies, row = checkpoint.energies_eV.clone(), checkpoint.heads.index(checkpoint.head)
         for symbol, energy in shift_eV.items():
-            energies[row, known.index(atomic_numbers[symbol])] += energy
+            energies[row, checkpoint.elements.index(symbol)] += energy
         write_checkpoint(replace(checkpoint, energies_eV=energies), folder)
 
     def train(
@@ -73,7 +75,7 @@ class MACE(TorchFamily[MACEPotential]):
         potential: MACEPotential,
         train: Sequence[Atoms],
         valid: Sequence[Atoms],
-        settings: FineTuneSettings,
+        settings: Settings,
         seed: int,
         progress: Progress,
     ) -> TrainingReport:
@@ -108,6 +110,7 @@ class MACE(TorchFamily[MACEPotential]):
             write_checkpoint(checkpoint, folder)
         else:
             if settings.replay_file is not None:
+                read_replay(settings, checkpoint.elements, seed)  # before anything is changed
                 checkpoint = with_new_head(checkpoint)
                 write_checkpoint(checkpoint, folder)
             report = super().fine_tune(folder, train, valid, settings, seed, progress, device)
@@ -125,11 +128,9 @@ class MACE(TorchFamily[MACEPotential]):
 
     def untrained(self, path: Path, elements: Sequence[str], seed: int) -> Path:
         """A small module of random weights, pickled whole as the package does: it is adopted with ``trust_file``."""
-        import torch
-
         self._require()
         file = path / "untrained.model"
-        torch.save(untrained_module(elements, seed), file)
+        write_module(untrained_checkpoint(elements, seed), file)
         return file
 
     def _require(self) -> None:
@@ -147,9 +148,14 @@ def card_of(potential: MACEPotential, name: str) -> ModelCard:
         elements=potential.elements,
         cutoff_A=potential.cutoff_A,
         parameters=sum(weight.numel() for weight in potential.module.parameters() if weight.requires_grad),
-        licence="code MIT; of the weights: depends on the file (MACE-MP is MIT, MACE-OFF and others forbid commercial use)",
+        licence="code MIT; weights: depends on the file (MACE-MP is MIT; MACE-OFF and others are non-commercial)",
         source=CITATION,
     )
+
+
+def write_package_file(folder: Path, file: Path) -> None:
+    """Write the model of a folder as a ``.model`` file, for the package's own tools; see ``write_module``."""
+    write_module(read_checkpoint(folder), file)
 
 
 def _tell_heads(checkpoint: Checkpoint, folder: Path) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfd.frames import labels_of
-from pfd.models.mace_checkpoint import ENERGIES, Checkpoint, new_module, package_module
+from pfd.models.mace_checkpoint import Checkpoint
+from pfd.models.mace_module import ENERGIES, new_module
 from pfd.models.mace_settings import MACEFitSettings
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 SIZES: dict[str, dict[str, Any]] = {
     "S": {"hidden_irreps": "16x0e", "MLP_irreps": "8x0e", "correlation": 2, "max_ell": 2, "radial_MLP": [32, 32]},
     "M": {"hidden_irreps": "32x0e", "MLP_irreps": "16x0e", "correlation": 3, "max_ell": 3, "radial_MLP": [32, 32, 32]},
-    "L": {"hidden_irreps": "64x0e + 64x1o", "MLP_irreps": "16x0e", "correlation": 3, "max_ell": 3, "radial_MLP": [64] * 3},
+    "L": {
+        "hidden_irreps": "64x0e + 64x1o",
+        "MLP_irreps": "16x0e",
+        "correlation": 3,
+        "max_ell": 3,
+        "radial_MLP": [64] * 3,
+    },
 }
 
 
@@ -72,12 +79,12 @@ def new_checkpoint(
     return Checkpoint(config, state, energies, energies.clone(), "Default")
 
 
-def untrained_module(elements: Sequence[str], seed: int) -> Any:
-    """A small module of the package, of random weights."""
+def untrained_checkpoint(elements: Sequence[str], seed: int) -> Checkpoint:
+    """A small MACE of random weights."""
     from ase.data import atomic_numbers
 
     numbers = sorted({atomic_numbers[symbol] for symbol in elements})
-    return package_module(new_checkpoint(numbers, "S", 4.5, 20.0, 1.0, seed))
+    return new_checkpoint(numbers, "S", 4.5, 20.0, 1.0, seed)
 
 
 def _mean_neighbours(frames: Sequence[Atoms], cutoff_A: float) -> float:

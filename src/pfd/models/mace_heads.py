@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pfd.errors import ModelError
-from pfd.models.mace_checkpoint import Checkpoint, build_module, new_module
+from pfd.models.mace_checkpoint import Checkpoint
+from pfd.models.mace_module import new_module
 
 if TYPE_CHECKING:
     import torch
 
 NEW_HEAD = "pfd"
 """Name of the head that a fine-tuning with replay adds."""
+READOUTS = ("LinearReadoutBlock", "NonLinearReadoutBlock", "NonLinearBiasReadoutBlock")
+"""Kinds of readouts whose weights can be told apart by heads."""
 
 
 def with_heads(checkpoint: Checkpoint, names: Sequence[str], sources: Sequence[str], head: str) -> Checkpoint:
@@ -24,6 +27,9 @@ def with_heads(checkpoint: Checkpoint, names: Sequence[str], sources: Sequence[s
     """
     import torch
 
+    if checkpoint.config["readout_cls"] not in READOUTS:
+        what = f"readouts of the kind {checkpoint.config['readout_cls']} cannot be given a new head"
+        raise ModelError(what, hint="leave out replay_file")
     before, rows = checkpoint.heads, [checkpoint.heads.index(source) for source in sources]
     weights, config = checkpoint.weights, dict(checkpoint.config)
     config["heads"] = list(names)
@@ -34,9 +40,9 @@ def with_heads(checkpoint: Checkpoint, names: Sequence[str], sources: Sequence[s
     changed = {
         f"scale_shift.{name}": torch.atleast_1d(weights[f"scale_shift.{name}"])[rows] for name in ("scale", "shift")
     }
-    for index, readout in enumerate(build_module(checkpoint).readouts):
-        parts = _readout_rows(readout, len(before), rows)
-        changed |= {f"readouts.{index}.{name}": value for name, value in parts.items()}
+    for block in sorted({name.rsplit(".", 2)[0] for name in weights if name.startswith("readouts.")}):
+        state = {name.removeprefix(f"{block}."): value for name, value in weights.items() if name.startswith(block)}
+        changed |= {f"{block}.{name}": value for name, value in _readout_rows(state, len(before), rows).items()}
     # What no training changes (masks of outputs) comes from the new layers, all else from the old ones.
     kept = {name: fresh[name] if name.startswith("readouts.") else weights[name] for name in weights}
     return replace(
@@ -54,19 +60,15 @@ def single_head(checkpoint: Checkpoint) -> Checkpoint:
     return with_heads(checkpoint, [checkpoint.head], [checkpoint.head], checkpoint.head)
 
 
-def _readout_rows(readout: Any, heads: int, rows: list[int]) -> dict[str, torch.Tensor]:
+def _readout_rows(state: dict[str, torch.Tensor], heads: int, rows: list[int]) -> dict[str, torch.Tensor]:
     """The weights of a readout block for the heads in these rows.
 
     Hidden channels stand head by head, and each head sees its own only; e3nn divides by the square root of how many
     channels there are in all, hence the factor.
     """
-    kind = type(readout).__name__
-    state = readout.state_dict()
-    if kind == "LinearReadoutBlock":
+    if "linear.weight" in state:
         return {"linear.weight": state["linear.weight"].view(-1, heads)[:, rows].flatten()}
-    if kind not in {"NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"}:
-        raise ModelError(f"readouts of the kind {kind} cannot be given a new head", hint="leave out replay_file")
-    channels = readout.hidden_irreps.dim // heads
+    channels = state["linear_2.weight"].numel() // heads**2
     factor = (len(rows) / heads) ** 0.5
     found = {
         "linear_1.weight": state["linear_1.weight"].view(-1, heads, channels)[:, rows],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,10 @@ import numpy as np
 from pfd.errors import DataError, TaskFailed
 from pfd.frames import labels_of, require_labels, trainable_stress
 from pfd.models.family import EpochRecord, Progress, TrainingReport, require_elements
-from pfd.models.mace_checkpoint import Checkpoint, adopt_checkpoint, package_module
+from pfd.models.mace_adoption import adopt_checkpoint
+from pfd.models.mace_checkpoint import Checkpoint
 from pfd.models.mace_heads import NEW_HEAD, single_head
+from pfd.models.mace_module import write_module
 from pfd.models.mace_settings import SHARED_KEYS, MACEFineTuneSettings
 
 if TYPE_CHECKING:
@@ -49,22 +50,24 @@ def train_natively(
         ModelError: if there is an element that the model does not know.
         TaskFailed: if the training ends without a model; the hint holds its last words.
     """
-    from ase.data import chemical_symbols
-
     require_labels([*train, *valid], where="training set")
-    known = [chemical_symbols[number] for number in checkpoint.config["atomic_numbers"]]
-    require_elements([*train, *valid], known, "training set")
+    require_elements([*train, *valid], checkpoint.elements, "training set")
     if not valid:
-        raise DataError("MACE's own training needs validation frames", where="training set", hint="raise valid_fraction")
+        raise DataError(
+            "MACE's own training needs validation frames", where="training set", hint="raise valid_fraction"
+        )
     with tempfile.TemporaryDirectory(prefix="mace-") as name:
         scratch = Path(name)
         keys = _prepare(scratch, checkpoint, train, valid, settings, seed, device)
         if keys["batch_size"] > len(train):
-            what = f"batch_size {keys['batch_size']} is more than the {len(train)} training frames: nothing would be done"
+            what = (
+                f"batch_size {keys['batch_size']} is more than the {len(train)} training frames: nothing would be done"
+            )
             raise DataError(what, where="settings_file", hint="lower batch_size in the file")
-        steps_per_epoch = len(train) // int(keys["batch_size"])
         _run(scratch, int(keys["max_num_epochs"]), progress)
-        report = _report(_records(scratch), steps_per_epoch)
+        curve = dict(_curve(_records(scratch)))
+        kept = curve.get(_kept_epoch(scratch))
+        report = TrainingReport(curve=tuple(curve.values()), best_step=0 if kept is None else kept.step)
         found = adopt_checkpoint(_model_file(scratch), trust_file=True)
     return _with_energies(found, checkpoint), report
 
@@ -84,7 +87,10 @@ def _prepare(
 
     assert settings.settings_file is not None
     single = single_head(checkpoint)
-    torch.save(package_module(replace(single, energies_eV=single.adopted_eV)), scratch / "foundation.model")
+    replayed = "pt_train_file" in settings.settings_file
+    # The energies given as E0s do not reach the model if it has as many heads as before: those of the file stay.
+    energies = single.adopted_eV if replayed else torch.zeros_like(single.adopted_eV)
+    write_module(replace(single, energies_eV=energies), scratch / "foundation.model")
     for frames, file in ((train, "train.xyz"), (valid, "valid.xyz")):
         _write(scratch / file, frames, single)
     numbers: list[int] = checkpoint.config["atomic_numbers"]
@@ -103,7 +109,7 @@ def _prepare(
         "E0s": repr(dict.fromkeys(numbers, 0.0)),
         "foundation_model": "foundation.model",
         "foundation_model_elements": True,
-        "multiheads_finetuning": "pt_train_file" in settings.settings_file,
+        "multiheads_finetuning": replayed,
         "plot": False,
     }
     keys = shared | settings.settings_file | ours
@@ -140,8 +146,8 @@ def _run(scratch: Path, epochs: int, progress: Progress) -> None:
                 code = process.wait(timeout=1.0)
                 break
             except subprocess.TimeoutExpired:
-                done = sum(record["mode"] == "eval" for record in _records(scratch))
-                progress(min(done / (epochs + 1), 1.0), f"epoch {done} of {epochs} of MACE's own training")
+                done = len({record["epoch"] for record in _records(scratch) if record["mode"] == "opt"})
+                progress(done / (epochs + 1), f"epoch {done} of {epochs} of MACE's own training")
     finally:
         process.kill()
     if code:
@@ -160,49 +166,56 @@ def _model_file(scratch: Path) -> Path:
 
 def _records(scratch: Path) -> list[dict[str, Any]]:
     """The lines of its results file that are whole."""
-    records = []
-    for path in sorted(scratch.glob("results/*_train.txt")):
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                records.append(json.loads(line))
-    return records
+    files = sorted(scratch.glob("results/*_train.txt"))
+    lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines(keepends=True)]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def _report(records: Sequence[dict[str, Any]], steps_per_epoch: int) -> TrainingReport:
-    """Its results as our learning curve: the loss of each epoch's steps, and the errors on our validation frames."""
-    curve = tuple(_curve(records, steps_per_epoch))
-    best = min(curve, key=lambda record: record.valid_force_rmse_eV_per_A or math.inf, default=None)
-    return TrainingReport(curve=curve, best_step=best.step if best is not None else 0)
+def _kept_epoch(scratch: Path) -> int:
+    """The epoch whose weights the package kept, of the last stage; it stands in the name of its checkpoint."""
+    names = [path.stem for path in scratch.glob("checkpoints/*_epoch-*.pt")]
+    last_stage = [name for name in names if name.endswith("_swa")] or names
+    return max((int(name.removesuffix("_swa").rpartition("-")[2]) for name in last_stage), default=-1)
 
 
-def _curve(records: Sequence[dict[str, Any]], steps_per_epoch: int) -> Iterator[EpochRecord]:
-    losses: dict[int, list[float]] = {}
+def _curve(records: Sequence[dict[str, Any]]) -> Iterator[tuple[int, EpochRecord]]:
+    """Its results by epoch: the mean loss of the epoch's steps, and the errors on our validation frames."""
+    steps = 0
+    losses: list[float] = []
     for record in records:
         if record["mode"] == "opt":
-            losses.setdefault(record["epoch"], []).append(record["loss"])
-        elif record["epoch"] is not None and record.get("head", HEAD) == HEAD:
-            yield EpochRecord(
-                step=(record["epoch"] + 1) * steps_per_epoch,
-                loss=float(np.mean(losses[record["epoch"]])),
-                valid_force_rmse_eV_per_A=record["rmse_f"],
-                valid_energy_rmse_eV_per_atom=record["rmse_e_per_atom"],
+            steps += 1
+            losses.append(record["loss"])
+        elif losses and record["head"] == HEAD:
+            yield (
+                record["epoch"],
+                EpochRecord(
+                    step=steps,
+                    loss=float(np.mean(losses)),
+                    valid_force_rmse_eV_per_A=record["rmse_f"],
+                    valid_energy_rmse_eV_per_atom=record["rmse_e_per_atom"],
+                ),
             )
+            losses = []
 
 
 def _with_energies(found: Checkpoint, before: Checkpoint) -> Checkpoint:
-    """The trained weights with our energies of the free atoms and our names of the heads."""
+    """The trained weights with our energies of the free atoms and our names of the heads.
+
+    A replay of the package's leaves two heads: that of the pre-training keeps the energies that it came with.
+    """
+    import torch
+
     row = before.heads.index(before.head)
-    energies, adopted = before.energies_eV[row], before.adopted_eV[row]
-    if len(found.heads) == 1:
-        names, kept = [before.head], before.kept_head
-        rows, come = energies[None], adopted[None]
-    else:  # replay natively: the package puts the head of the pre-training first
-        raise NotImplementedError
+    replayed = REPLAYED_HEAD in found.heads
+    tuned = NEW_HEAD if replayed else before.head
+    names = {HEAD: tuned, REPLAYED_HEAD: before.head}
+    energies = {HEAD: before.energies_eV[row], REPLAYED_HEAD: before.adopted_eV[row]}
     return replace(
         found,
-        config=found.config | {"heads": names},
-        energies_eV=rows.clone(),
-        adopted_eV=come.clone(),
-        head=before.head,
-        kept_head=kept if kept in names else None,
+        config=found.config | {"heads": [names[head] for head in found.heads]},
+        energies_eV=torch.stack([energies[head] for head in found.heads]),
+        adopted_eV=torch.stack([before.adopted_eV[row]] * len(found.heads)),
+        head=tuned,
+        kept_head=before.head if replayed else None,
     )

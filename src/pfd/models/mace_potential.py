@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfd.models.mace_checkpoint import Checkpoint, build_module
+from pfd.models.mace_checkpoint import Checkpoint
+from pfd.models.mace_module import ENERGIES, build_module
 from pfd.models.torch_potential import Prediction
 
 if TYPE_CHECKING:
@@ -22,13 +23,11 @@ class MACEPotential:
     """A MACE with one of its heads in use."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
-        from ase.data import chemical_symbols
-
         self.checkpoint = checkpoint
         self.module: Any = build_module(checkpoint).to(device).eval()
         self.device = device
         self.numbers: list[int] = checkpoint.config["atomic_numbers"]
-        self.elements = tuple(chemical_symbols[number] for number in self.numbers)
+        self.elements = checkpoint.elements
         self.cutoff_A = float(checkpoint.config["r_max"])
         self.energies_eV = checkpoint.energies_eV.to(device)
         self.turn: AbstractContextManager[Any] = nullcontext()
@@ -40,10 +39,9 @@ class MACEPotential:
         other.checkpoint = replace(self.checkpoint, head=head)
         return other
 
-    def trained(self) -> Checkpoint:
-        """The checkpoint with the weights that the module has now."""
-        state = self.module.state_dict()
-        return replace(self.checkpoint, weights={name: state[name] for name in self.checkpoint.weights})
+    def state(self) -> dict[str, torch.Tensor]:
+        """The weights that the module has now."""
+        return {name: value for name, value in self.module.state_dict().items() if name != ENERGIES}
 
     def graph(self, frame: Atoms) -> dict[str, torch.Tensor]:
         """What the package's forward pass reads of a frame: all directed pairs within the cutoff, and the head.

@@ -11,12 +11,13 @@ from pfd.models.torch_training import FineTuneSettings
 Part = Literal["embedding", "interactions", "products", "readouts"]
 SHARED_KEYS = {"epochs": "max_num_epochs", "batch_size": "batch_size", "learning_rate": "lr"}
 """Our settings that hold for the package's own training too, and its names for them."""
-RESERVED_KEYS = (
-    "config name seed device default_dtype train_file valid_file valid_fraction test_file test_dir energy_key forces_key "
-    "stress_key heads head_key E0s foundation_model foundation_head foundation_model_elements foundation_filter_elements "
-    "work_dir log_dir model_dir checkpoints_dir results_dir downloads_dir restart_latest dry_run distributed save_cpu "
-    "wandb plot model"
-).split()
+RESERVED_KEYS = frozenset(
+    {"config", "name", "seed", "device", "default_dtype", "distributed", "dry_run", "restart_latest", "save_cpu"}
+    | {"model", "foundation_model", "foundation_head", "foundation_model_elements", "foundation_filter_elements", "E0s"}
+    | {"train_file", "valid_file", "valid_fraction", "test_file", "test_dir", "heads", "head_key", "atomic_numbers"}
+    | {"energy_key", "forces_key", "stress_key", "plot", "wandb", "work_dir", "log_dir", "model_dir", "results_dir"}
+    | {"checkpoints_dir", "downloads_dir"}
+)
 """Keys of the package's training that PFD-kit sets: data, model, seed, device and places."""
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from pfd.frames import Labels, fit_energy_shift, labels_of, read_frames, require_labels, with_labels, without_labels
 from pfd.models.family import Progress, TrainingReport, require_elements
-from pfd.models.mace_checkpoint import Checkpoint, quiet
+from pfd.models.mace_checkpoint import Checkpoint
 from pfd.models.mace_heads import NEW_HEAD, with_heads
+from pfd.models.mace_module import quiet
 from pfd.models.mace_potential import MACEPotential
 from pfd.models.mace_settings import MACEFineTuneSettings, Part
 from pfd.models.torch_loss import prepare
@@ -99,25 +100,34 @@ def with_new_head(checkpoint: Checkpoint) -> Checkpoint:
     return replace(both, energies_eV=energies, kept_head=old)
 
 
-def _replay(potential: MACEPotential, settings: MACEFineTuneSettings, seed: int) -> Replay:
-    """The frames of the file, labelled, for the head of the pre-training."""
+def read_replay(settings: MACEFineTuneSettings, elements: Sequence[str], seed: int) -> list[Atoms]:
+    """Those frames of the replay file that are used.
+
+    Raises:
+        DataError: if the file is missing or empty, or lacks labels that are to be taken from it.
+        ModelError: if the model does not know an element.
+    """
     assert settings.replay_file is not None
-    kept = potential.checkpoint.kept_head
-    assert kept is not None
     where = settings.replay_file
-    old = potential.for_head(kept)
     frames = read_frames(Path(where))
     chosen = sorted(np.random.default_rng(seed).permutation(len(frames))[: settings.replay_frames])
     frames = [frames[index] for index in chosen]
-    if settings.replay_labels == "file" or not frames:
-        require_labels(frames, where=where)
-    require_elements(frames, potential.elements, where)
-    predicted = predict_frames(old, frames, where)
+    require_labels(frames, where=where, needs=("energy", "forces") if settings.replay_labels == "file" else ())
+    require_elements(frames, elements, where)
+    return frames
+
+
+def _replay(potential: MACEPotential, settings: MACEFineTuneSettings, seed: int) -> Replay:
+    """The frames of the file, labelled, for the head of the pre-training."""
+    frames, kept = read_replay(settings, potential.elements, seed), potential.checkpoint.kept_head
+    assert kept is not None
+    old = potential.for_head(kept)
+    predicted = predict_frames(old, frames, "replay_file")
     if settings.replay_labels == "file":
         frames = _at_zero_of(frames, predicted)
     else:
         frames = [with_labels(without_labels(frame), labels) for frame, labels in zip(frames, predicted, strict=True)]
-    return Replay(prepare(old, frames, settings, where), settings.replay_weight)
+    return Replay(prepare(old, frames, settings, "the replayed frames"), settings.replay_weight)
 
 
 def _at_zero_of(frames: Sequence[Atoms], predicted: Sequence[Labels]) -> list[Atoms]:

@@ -57,11 +57,13 @@ class TorchFamily(Family, Generic[P]):
         potential: P,
         train: Sequence[Atoms],
         valid: Sequence[Atoms],
-        settings: FineTuneSettings,
+        settings: Settings,
         seed: int,
         progress: Progress,
     ) -> TrainingReport:
         """Train the model in memory; a family that needs more than the shared loop overrides this."""
+        if not isinstance(settings, FineTuneSettings):
+            raise TypeError(f"{self.name} is not trained with {type(settings).__name__}")
         self.freeze(potential, settings)
         return train_torch(potential, train, valid, settings, seed=seed, progress=progress)
 
@@ -101,8 +103,6 @@ class TorchFamily(Family, Generic[P]):
         Raises:
             TaskFailed: if the saved model is off the trained one by more than 1e-4 eV/atom or 1e-4 eV/Å.
         """
-        if not isinstance(settings, FineTuneSettings):
-            raise TypeError(f"{self.name} is not trained with {type(settings).__name__}")
         potential = self.load(folder, device)
         require_elements([*train, *valid], potential.elements, str(folder))
         report = self.train(potential, train, valid, settings, seed, progress)

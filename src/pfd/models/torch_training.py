@@ -123,8 +123,8 @@ def train_torch(
     threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
     their order.
 
-    With ``replay``, each step adds the loss of a batch of those frames, equally large; the learning curve and the choice
-    of the best weights are of the training and validation frames alone.
+    With ``replay``, each step adds the loss of a batch of those frames, equally large; the learning curve and the
+    choice of the best weights are of the training and validation frames alone.
 
     Raises:
         DataError: if a frame lacks a label that the loss needs, or the loss becomes infinite or NaN.
@@ -256,7 +256,7 @@ def _set_gradients(
     team: Team[Any, Any],
     added_with: float | None = None,
 ) -> StepErrors:
-    """Set the gradients of a batch's loss, or add them with a weight; on a CPU frame by frame, elsewhere all at once."""
+    """Set the gradients of a batch's loss, or add them with a weight; on a CPU frame by frame, elsewhere at once."""
     import torch
 
     batch = Batch.of(examples)
