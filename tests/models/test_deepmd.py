@@ -17,7 +17,7 @@ from pfd.errors import DataError, MissingError, ModelError, TaskFailed, Transien
 from pfd.frames import Labels, with_labels
 from pfd.lammps.md import run_lammps_md
 from pfd.lammps.session import open_lammps
-from pfd.models.deepmd import student as students
+from pfd.models.agreement import require_agreement_in_lammps
 from pfd.models.deepmd import teacher, training_run
 from pfd.models.deepmd.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
 from pfd.models.deepmd.family import DeePMD
@@ -448,11 +448,11 @@ def test_a_wrong_student_is_refused_with_both_numbers(student, tmp_path):
     folder, frames, _ = student
     known = frames(2, 9)
     found = FAMILY.predict(folder, known)
-    students.verify(known, found, FAMILY.lammps_potential(folder))
+    require_agreement_in_lammps(FAMILY.lammps_potential(folder), found, known, "")
     copy = shutil.copytree(folder, tmp_path / "model")
     FAMILY.add_energy_shift(copy, {"Cu": 0.004})
-    with pytest.raises(TaskFailed, match=r"off the trained network by [\d.]+e-03 eV/atom and [\d.]+e[+-]\d\d eV/Å"):
-        students.verify(known, found, FAMILY.lammps_potential(copy))
+    with pytest.raises(TaskFailed, match=r"LAMMPS is off the model by [\d.]+e-03 eV/atom and [\d.]+e[+-]\d\d eV/Å"):
+        require_agreement_in_lammps(FAMILY.lammps_potential(copy), found, known, "")
 
 
 def test_a_student_is_adopted_and_not_trained_further(student, tmp_path):

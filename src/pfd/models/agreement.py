@@ -9,6 +9,7 @@ import numpy as np
 
 from pfd.errors import TaskFailed
 from pfd.frames import Labels
+from pfd.lammps.session import LammpsPotential, LammpsSession
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -38,3 +39,20 @@ def require_agreement(
         if not (off_energy <= OFF_EV_PER_A and off_force <= OFF_EV_PER_A):
             what = f"{engine} is off the model by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å"
             raise TaskFailed(what, where=f"frame {frame.info.get('id', '')}", hint=hint)
+
+
+def require_agreement_in_lammps(
+    potential: LammpsPotential, model: Sequence[Labels], frames: Sequence[Atoms], hint: str
+) -> None:
+    """The same of LAMMPS with a pair style.
+
+    Raises:
+        TaskFailed: with both differences.
+    """
+    found = []
+    with LammpsSession(potential) as session:
+        for frame in frames:
+            session.place(frame)
+            energy, forces, _ = session.evaluate()
+            found.append(Labels(energy, forces))
+    require_agreement("LAMMPS", found, model, frames, hint)

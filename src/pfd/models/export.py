@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.errors import DataError, ModelError
-from pfd.frames import Labels
-from pfd.lammps.session import LammpsPotential, LammpsSession
-from pfd.models.agreement import require_agreement
+from pfd.lammps.session import LammpsPotential
+from pfd.models.agreement import require_agreement_in_lammps
 from pfd.models.environment import require_family
 from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import check_elements, make_family
@@ -47,7 +46,7 @@ def export_lammps(folder: Path, frames: Sequence[Atoms], target: Path) -> None:
             shutil.copyfile(path, target / path.name)
     potential = family.lammps_potential(target)
     assert potential is not None
-    _check(family.predict(folder, frames), potential, frames)
+    require_agreement_in_lammps(potential, family.predict(folder, frames), frames, DO_NOT_USE)
     _write_data(frames[0], potential, target / DATA_FILE)
     (target / INPUT_FILE).write_text(lammps_input(potential, target, frames[0]), encoding="utf-8")
     (target / README_FILE).write_text(_readme(name, potential, target), encoding="utf-8")
@@ -92,16 +91,6 @@ def _prepare(folder: Path, frames: Sequence[Atoms], target: Path, earlier: str |
     if target.exists() and not target.is_dir():
         raise DataError("that is a file", where=str(target), hint="name a folder")
     target.mkdir(parents=True, exist_ok=True)
-
-
-def _check(predicted: Sequence[Labels], potential: LammpsPotential, frames: Sequence[Atoms]) -> None:
-    found = []
-    with LammpsSession(potential) as session:
-        for frame in frames:
-            session.place(frame)
-            energy, forces, _ = session.evaluate()
-            found.append(Labels(energy, forces))
-    require_agreement("LAMMPS", found, predicted, frames, DO_NOT_USE)
 
 
 def _write_data(frame: Atoms, potential: LammpsPotential, path: Path) -> None:

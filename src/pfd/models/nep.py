@@ -35,6 +35,7 @@ class NEP(TorchFamily[NEPPotential]):
     packages: ClassVar[tuple[str, ...]] = ("torchnep==1.0.7", "calorine==4.1", "torch==2.13.0")
     modules: ClassVar[tuple[str, ...]] = ("torchnep", "calorine", "torch")
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
+    engine: ClassVar[str] = "calorine"
     exports: ClassVar[tuple[str, ...]] = ("gpumd",)
     FineTuneSettings: ClassVar[type[Settings] | None] = FineTuneSettings
     FitSettings: ClassVar[type[Settings] | None] = NEPFitSettings
@@ -57,12 +58,6 @@ class NEP(TorchFamily[NEPPotential]):
     def save(self, potential: NEPPotential, folder: Path) -> None:
         """See ``TorchFamily.save``."""
         write_network(potential.module, potential.constants_eV, potential.neighbours, folder / MODEL_FILE)
-
-    def verify(self, potential: NEPPotential, folder: Path, frames: Sequence[Atoms]) -> None:
-        """Hold the file as calorine reads it to torchnep's module."""
-        trained = predict_frames(potential, frames, str(folder))
-        hint = "please report it with the model folder"
-        require_agreement("calorine", self.predict(folder, frames), trained, frames, hint)
 
     def build(self, folder: Path, train: Sequence[Atoms], settings: Settings, seed: int) -> ModelCard:
         """A new network, its descriptors scaled to the range that they have in the training frames."""
@@ -109,7 +104,9 @@ class NEP(TorchFamily[NEPPotential]):
         """See ``Family.export``; the copy of ``nep.txt``, read by calorine, is held to torchnep's module."""
         self._require()
         shutil.copyfile(folder / MODEL_FILE, target / MODEL_FILE)
-        self.verify(self.load(folder), target, frames)
+        trained = predict_frames(self.load(folder), frames, str(folder))
+        hint = "please report it with the model folder"
+        require_agreement(self.engine, self.predict(target, frames), trained, frames, hint)
         write_gpumd(frames[0], target)
 
     def _require(self) -> None:

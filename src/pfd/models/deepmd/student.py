@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfd.errors import DataError, TaskFailed
+from pfd.errors import DataError
 from pfd.frames import Labels, labels_of, require_labels
-from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.lammps.session import LammpsPotential
 from pfd.lammps.silence import silent_libraries
+from pfd.models.agreement import require_agreement_in_lammps
 from pfd.models.deepmd.graph import GRAPH, facts_of, parameters_of, read_graph, write_graph
 from pfd.models.deepmd.package import PACKAGES, set_variables
 from pfd.models.deepmd.potential import EMPTY_A, periodic_cell
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 FROZEN, COMPRESSED = "frozen.pb", "compressed.pb"
 CHECKED_FRAMES = 5
 """Frames on which a student in LAMMPS is compared with the network that was trained."""
-OFF = 1e-4
-"""Largest difference of an energy per atom, eV, and of a force component, eV/Å, between the two."""
+WRONG_HINT = "compress: false leaves the step out that most often does this; please report it"
 SOURCE = "Zeng et al., J. Chem. Theory Comput. 21, 4375 (2025)"
 WITH_TYPES = {"se_atten", "dpa1", "se_atten_v2"}
 """Descriptors that embed the elements by a network, which has a seed of its own."""
@@ -76,7 +76,8 @@ def fit(
         parameters = parameters_of(read_graph(scratch / FROZEN))
         write_graph(read_graph(scratch / (COMPRESSED if settings.compress else FROZEN)), folder / GRAPH)
         known = train[:: max(1, len(train) // CHECKED_FRAMES)][:CHECKED_FRAMES]
-        verify(known, _evaluated(scratch / FROZEN, known, room_A), lammps_potential(folder))
+        trained = _evaluated(scratch / FROZEN, known, room_A)
+        require_agreement_in_lammps(lammps_potential(folder), trained, known, WRONG_HINT)
     progress(1.0, "trained, and checked in LAMMPS")
     levels = sorted({labels_of(frame).level_of_theory for frame in train} - {""})
     card = ModelCard(
@@ -153,27 +154,6 @@ def lammps_potential(folder: Path) -> LammpsPotential:
         elements=types,
         needs=f"the plugin of DeePMD-kit; `pip install {' '.join(PACKAGES[:1])}` brings an `lmp` that has it",
     )
-
-
-def verify(frames: Sequence[Atoms], expected: Sequence[Labels], potential: LammpsPotential) -> None:
-    """Refuse a student that is not, in LAMMPS, the network that was trained.
-
-    Raises:
-        TaskFailed: with the largest difference of an energy per atom and of a force component.
-    """
-    off_energy = off_force = 0.0
-    with LammpsSession(potential) as session:
-        for frame, labels in zip(frames, expected, strict=True):
-            session.place(frame)
-            found = session.evaluate()
-            off_energy = max(off_energy, abs(found.energy - float(labels.energy or 0.0)) / len(frame))
-            off_force = max(off_force, float(np.abs(found.forces - np.asarray(labels.forces)).max()))
-    if not (off_energy <= OFF and off_force <= OFF):
-        raise TaskFailed(
-            f"in LAMMPS the student is off the trained network by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å",
-            where="pair_style deepmd",
-            hint="compress: false leaves the step out that most often does this; please report it",
-        )
 
 
 def _evaluated(graph: Path, frames: Sequence[Atoms], room_A: float) -> list[Labels]:
