@@ -260,7 +260,7 @@ def test_fine_tuning_halves_both_errors_and_repeats_itself(high, tmp_path):
     told: list[tuple[float, str]] = []
 
     def train(folder):
-        settings = DeePMDFineTuneSettings(steps=120, validations=4, learning_rate=3e-3)
+        settings = DeePMDFineTuneSettings(steps=240, validations=4, learning_rate=3e-3)
         frames = copper(16, 3), copper(4, 4)
         return fine_tune_model(high, *frames, settings, 7, folder, lambda *progress: told.append(progress))
 
@@ -271,10 +271,10 @@ def test_fine_tuning_halves_both_errors_and_repeats_itself(high, tmp_path):
     assert stress_error(tmp_path / "first") < 0.5 * stress_error(high)
     assert reports[0] == reports[1]
     assert (tmp_path / "first" / CHECKPOINT).read_bytes() == (tmp_path / "second" / CHECKPOINT).read_bytes()
-    assert [row.step for row in reports[0].curve] == [1, 30, 60, 90, 120]
+    assert [row.step for row in reports[0].curve] == [1, 60, 120, 180, 240]
     assert reports[0].curve[-1].valid_force_rmse_eV_per_A < 0.5 * reports[0].curve[0].valid_force_rmse_eV_per_A
     assert told[-1][0] == 1.0
-    assert re.fullmatch(r"step 120 of 120: force RMSE \d+ meV/Å", told[-1][1])
+    assert re.fullmatch(r"step 240 of 240: force RMSE \d+ meV/Å", told[-1][1])
     model = read_model(tmp_path / "first")
     assert model.card.head == "high"
     assert model.energy_shift_eV["Cu"] == pytest.approx(-1.5, abs=1.0)

@@ -94,6 +94,9 @@ class DeePMDFineTuneSettings(DeePMDTrainingSettings):
     Of a settings file, ``model`` is not used: the network is that of the checkpoint.
     """
 
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Largest learning rate of Adam. 0.001 is what such models are pre-trained with; of a small DPA-1, in 200 steps on
+    16 frames of copper, 0.003 made force errors 11 % smaller. Larger ones were not measured."""
     epochs: int = Field(default=40, gt=0)
     """How often every training frame is seen."""
     steps: int | None = Field(default=None, gt=0)
@@ -126,8 +129,9 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     kind: Literal["se_e2_a", "se_atten_v2"] = "se_e2_a"
     """The descriptor: ``se_e2_a`` has one embedding net for each element (the fastest of few elements); ``se_atten_v2``
     (without attention layers) one for all, with the elements as its input, better for many."""
-    size: Literal["S", "M", "L"] = "M"
-    """How many neurons."""
+    size: Literal["S", "M", "L"] = "S"
+    """How many neurons. 190 frames of silicon, 20000 steps: S 171 meV/Å, 7 meV/atom and 35 µs per atom and step, M 193,
+    8 and 55: the larger network needs more frames than that."""
     embedding: Layers | None = None
     """Neurons of the embedding net, each layer's as many as the last one's or twice that; instead of the size's."""
     fitting: Layers | None = None
@@ -135,9 +139,10 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     cutoff_A: float = Field(default=6.0, gt=0.5)
     """Radius of the neighbourhood, Å; 6 is what such models are commonly made with. Time goes with its third power."""
     steps: int = Field(default=20000, gt=0)
-    """Optimiser steps; a small network from random weights needs many, and each takes some ms."""
+    """Optimiser steps; a small network from random weights needs many, and each takes some ms. Size S on 190 frames of
+    silicon: force RMSE 318 meV/Å after 2000, 171 after 20000, some 20 ms each."""
     learning_rate: float = Field(default=1e-2, gt=0)
-    """Largest learning rate of Adam. Size S on 190 frames of silicon, 2000 steps: force RMSE 320 meV/Å with 0.005, 275
+    """Largest learning rate of Adam. Size S on 190 frames of silicon, 2000 steps: force RMSE 375 meV/Å with 0.005, 318
     with 0.01."""
     final_learning_rate: float = Field(default=1e-4, gt=0, le=1)
     """Last learning rate as a fraction of the largest; in between it follows a cosine, which was better than the
