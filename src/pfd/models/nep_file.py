@@ -54,6 +54,16 @@ class NEPHeader(Settings):
         return len(self.elements) * (len(self.elements) + 1) // 2
 
     @property
+    def numbers(self) -> int:
+        """How many numbers follow the header: networks, bias, radial coefficients, scales, and the table if any."""
+        kinds, angular = len(self.elements), self.l_max[0] + sum(flag > 0 for flag in self.l_max[1:])
+        descriptors = self.n_max[0] + 1 + angular * (self.n_max[1] + 1)
+        radial = (self.n_max[0] + 1) * (self.basis_size[0] + 1)
+        radial += (self.n_max[1] + 1) * (self.basis_size[1] + 1) if self.l_max[0] else 0
+        whole = kinds * self.neurons * (descriptors + 2) + 1 + kinds**2 * radial + descriptors
+        return whole + (ZBL_NUMBERS * self.pairs if self.table else 0)
+
+    @property
     def network(self) -> dict[str, Any]:
         """What torchnep builds its module from."""
         apart = len(self.cutoffs_A) > 2
@@ -126,16 +136,13 @@ def read_network(path: Path) -> tuple[Any, np.ndarray, tuple[int, int]]:
         ModelError: see ``read_header``; or if there are too few numbers, or too many.
     """
     header, numbers = read_header(path)
-    table = numbers[len(numbers) - ZBL_NUMBERS * header.pairs :] if header.table else None
+    if len(numbers) != header.numbers or not np.isfinite(numbers).all():
+        what = f"the NEP model has {len(numbers)} numbers where its header asks for {header.numbers}"
+        raise ModelError(what, where=str(path), hint="the file is cut off or damaged")
     try:
-        module = new_network(header, table)
+        module = new_network(header, numbers[-ZBL_NUMBERS * header.pairs :] if header.table else None)
     except (ValueError, IndexError) as error:
         raise ModelError(f"torchnep refuses the NEP model ({error})", where=str(path)) from error
-    expected = sum(weight.numel() for weight in module.parameters()) + module.dim
-    expected += ZBL_NUMBERS * header.pairs if header.table else 0
-    if len(numbers) != expected or not np.isfinite(numbers).all():
-        what = f"the NEP model has {len(numbers)} numbers where its header asks for {expected}"
-        raise ModelError(what, where=str(path), hint="the file is cut off or damaged")
     module.load_weights_from_nep_txt(str(path))
     return module, _take_constants(module), header.neighbours
 

@@ -49,19 +49,22 @@ class NEPFitSettings(FineTuneSettings):
     """How a NEP student is made and trained."""
 
     size: Literal["S", "M"] = "M"
-    """How large the network is."""
+    """How large the network is. On silicon S was as good in forces, at 4.6 % of the RMS force, but its energy errors
+    were four times those of M; it takes half the time per step or less."""
     network: NEPNetwork | None = None
-    """Numbers of your own instead of a size."""
+    """Numbers of your own instead of a size. More neurons and functions than M's gained nothing on 50 frames."""
     epochs: int = Field(default=100, gt=0)
-    """How often every training frame is seen."""
+    """How often every training frame is seen: 100 epochs of 20 frames left 5.1 % of the RMS force, 300 left 4.4 %, and
+    so did 40 epochs of 100 frames; with 20 to 50 frames more epochs are worth their time."""
     learning_rate: float = Field(default=5e-3, gt=0)
     """Largest learning rate of Adam; 1e-3 was too slow on 50 silicon frames, 5e-3 and 1e-2 did alike, 3e-2 diverged."""
     cutoff_A: float = Field(default=6.0, gt=3.0, le=12.0)
-    """Radial cutoff, Å."""
+    """Radial cutoff, Å. On silicon 5, 6 and 7 Å came out alike in forces; energies were best with 6 and 5 Å."""
     angular_cutoff_A: float = Field(default=5.0, ge=3.0, le=12.0)
-    """Angular cutoff, Å, at most the radial one."""
-    repulsion: Literal["zbl", "none"] = "none"
-    """``zbl`` adds the screened nuclear repulsion at distances below all those in the training frames."""
+    """Angular cutoff, Å, at most the radial one; most of the time goes into the neighbours within it."""
+    repulsion: Literal["zbl", "none"] = "zbl"
+    """``zbl`` adds the screened nuclear repulsion of each pair of elements at distances below all those in the training
+    frames, where the network only extrapolates; it does not touch the fit. ``none`` leaves it out."""
 
     @model_validator(mode="after")
     def _fits(self) -> NEPFitSettings:
