@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 RUN ?= silicon
 # Families that are tested in environments of their own (`pfd env create`); they lie where PFD_ENVIRONMENTS says.
-FAMILIES ?= deepmd mace mattersim nep
+FAMILIES ?= deepmd mace mattersim nep ace
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-core test-families environments check kill demo-check bench-selection clean
