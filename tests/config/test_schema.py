@@ -85,7 +85,7 @@ MISTAKES = {
     "cutoff missing": {"finetune.label": {key: ESPRESSO[key] for key in ("method", "pseudo_dir", "pseudopotentials")}},
     "training of another family": {"finetune.train": {"steps": 50}},
     "teacher that cannot be tuned": {"teacher.family": "pod"},
-    "unknown family": {"teacher.family": "mace"},
+    "unknown family": {"teacher.family": "mase"},
     "student of another family": {"distill.student": {"family": "toy", "size": "S"}},
     "student that cannot be fitted": {"distill.student": {"family": "chgnet"}},
     "group without method": {f"{GROUP}.method": DROP},
