@@ -1,11 +1,12 @@
 """How fast every family is: µs per atom for energy and forces, beside SevenNet-0 and Stillinger-Weber, in one run.
 
-    python benchmarks/families.py [--families chgnet,pod] [--atoms 64 512] [--python nep=ENV/bin/python] [--out FILE]
+    python benchmarks/families.py [--families chgnet,pod] [--atoms 64 512] [--out FILE]
 
-Diamond silicon, one thread. Each family is measured in a process of its own, by the interpreter that ``--python`` names
-for it or by this one: velocity-Verlet steps, each one evaluation of energy and forces, in LAMMPS where the model has a
-pair style that the LAMMPS there knows, else in ASE. The clock counts CPU time; of ``--repeats`` measurements, each of
-about ``--seconds``, the table shows the fastest and the median. Ratios are those of the fastest, at the same size.
+Diamond silicon, one thread. Each family is measured in a process of its own, where its tasks run: in the environment
+that ``pfd env create`` built, or in this one: velocity-Verlet steps, each one evaluation of energy and forces, in
+LAMMPS where the model has a pair style that the LAMMPS there knows, else in ASE. The clock counts CPU time; of
+``--repeats`` measurements, each of about ``--seconds``, the table shows the fastest and the median. Ratios are those
+of the fastest, at the same size.
 
 A family is measured with the first of the weights that come with it, without these with an untrained model of its own
 making, which is small; and as a student, if it can be one, with its default settings, fitted in a few steps to 8-atom
@@ -34,11 +35,13 @@ from ase.build import bulk
 from rich.console import Console
 from rich.table import Table
 
+from pfd.environments.launch import HERE
 from pfd.errors import MissingError, PFDError
 from pfd.frames import Labels, with_labels
+from pfd.models.environment import launch_for
 from pfd.models.family import Family, Model, ModelCard, read_model, write_model
 from pfd.models.speed import STILLINGER_WEBER, calculator_speed_us, lammps_speed_us
-from pfd.models.training import adopt_model, make_family, require_family
+from pfd.models.training import adopt_model, make_family
 from pfd.plugins import FAMILIES, plugin_names
 from pfd.testing.toy_potential import ToyCalculator, morse
 
@@ -59,20 +62,18 @@ def main() -> int:
     parser.add_argument("--atoms", type=int, nargs="+", default=[64, 512])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
-    parser.add_argument("--python", action="append", default=[], metavar="FAMILY=PATH", help="interpreter of a family")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     parser.add_argument("--one", metavar="FAMILY", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(rows_of(options.one, options)))
         return 0
-    python = dict(each.split("=", 1) for each in options.python)
     families = options.families.split(",") if options.families else plugin_names(FAMILIES)
-    names = [*ANCHORS, *(name for name in [*families, *python] if name not in (*ANCHORS, "toy"))]
+    names = [*ANCHORS, *(name for name in families if name not in (*ANCHORS, "toy"))]
     rows = []
     for name in dict.fromkeys(names):
         print(f"measuring {name}", file=sys.stderr)
-        rows += measured_apart(name, python.get(name, sys.executable), options)
+        rows += measured_apart(name, options)
     show(rows, options)
     if options.out:
         machine = {"processor": processor(), "python": platform.python_version()}
@@ -81,11 +82,16 @@ def main() -> int:
     return 0
 
 
-def measured_apart(name: str, python: str, options: argparse.Namespace) -> list[dict]:
-    """The rows of one family, measured by an interpreter; a row with the reason if that failed."""
+def measured_apart(name: str, options: argparse.Namespace) -> list[dict]:
+    """The rows of one family, measured in its environment; a row with the reason if that failed."""
+    try:
+        launch = HERE if name == ANCHORS[0] else launch_for(make_family(name))
+    except MissingError as error:
+        return [failure(name, f"not installed ({error.hint})")]
     sizes = map(str, options.atoms)
-    command = [python, __file__, "--one", name, "--repeats", str(options.repeats), "--seconds", str(options.seconds)]
-    done = subprocess.run([*command, "--atoms", *sizes], capture_output=True, text=True, check=False)
+    command = [*launch.command, __file__, "--one", name, "--repeats", str(options.repeats)]
+    command += ["--seconds", str(options.seconds), "--atoms", *sizes]
+    done = subprocess.run(command, env=launch.environ(), capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     return [failure(name, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")]
@@ -108,10 +114,6 @@ def rows_of(name: str, options: argparse.Namespace) -> list[dict]:
             card = ModelCard(family=name, name="published", elements=("Si",), cutoff_A=3.77, parameters=7)
             return [row_of(card, "LAMMPS", in_lammps(potential), options)]
         family = make_family(name)
-        try:
-            require_family(family)
-        except MissingError as error:
-            return [failure(name, f"not installed here ({str(error).splitlines()[0]})")]
         return [
             measured(family, make, Path(scratch) / make.__name__, options)
             for make in (adopted, fitted)
