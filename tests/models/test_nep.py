@@ -112,10 +112,10 @@ def test_the_file_is_the_trained_model_for_another_engine(fitted):
 def test_a_file_with_another_model_is_refused_with_both_numbers(monkeypatch, tmp_path):
     honest = NEP.predict
 
-    def off(self, folder, some, *rest):
+    def off(self, folder, some, *rest, **options):
         return [
             dataclasses.replace(labels, energy=labels.energy + 0.8, forces=labels.forces + 0.002)
-            for labels in honest(self, folder, some, *rest)
+            for labels in honest(self, folder, some, *rest, **options)
         ]
 
     train = frames(2, 0)
@@ -254,7 +254,7 @@ def test_a_molecule_without_a_cell(fitted):
         (lambda text: text.replace("n_max", "n_min", 1), "not a NEP model"),
         (lambda text: "\x00\x01 no text", "not a NEP model"),
         (lambda text: "", "not a NEP model"),
-        (lambda text: text.replace("cutoff 5 4", "cutoff 5 2", 1), "torchnep refuses"),
+        (lambda text: text.replace("cutoff 5 4", "cutoff 5 2", 1), "numbers where its header asks for|torchnep refuses"),
     ],
 )
 def test_damaged_and_foreign_files_are_refused(fitted, damage, says, tmp_path):
