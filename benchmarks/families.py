@@ -89,7 +89,7 @@ def measured_apart(name: str, options: argparse.Namespace) -> list[dict]:
     except MissingError as error:
         return [failure(name, f"not installed ({error.hint})")]
     sizes = map(str, options.atoms)
-    command = [*launch.command, __file__, "--one", name, "--repeats", str(options.repeats)]
+    command = launch.command(__file__, "--one", name, "--repeats", str(options.repeats))
     command += ["--seconds", str(options.seconds), "--atoms", *sizes]
     done = subprocess.run(command, env=launch.environ(), capture_output=True, text=True, check=False)
     if done.returncode == 0:

@@ -81,14 +81,15 @@ def submit(
     """
     from pfd.config.check import check_input
     from pfd.config.reading import read_input
-    from pfd.workflow.run_folder import driver_lock, take_folder
+    from pfd.workflow.run_folder import NAME_FILE, driver_lock, take_folder
 
     if until not in {None, *UNTIL}:
         raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
     resolved = read_input(Path(input_file))
-    for brought in check_input(resolved):
-        brought.warn()
     path = Path(run) if run is not None else run_folder_of(Path(input_file), resolved.input.name)
+    new_file = not (path / NAME_FILE).exists() and resolved.input.teacher.model not in resolved.teacher.shipped
+    for brought in check_input(resolved, read_model=new_file or None):  # a file of the user's is read before all else
+        brought.warn()
     take_folder(path, resolved.input.name)
     path = path.resolve()
     with driver_lock(path):
@@ -211,6 +212,7 @@ def load(model: str | Path, device: str = "cpu") -> Calculator:
         ModelError: if the folder holds no model.
         MissingError: if the family's packages are nowhere.
     """
+    from pfd.config.environment import told_by_run
     from pfd.environments.launch import HERE
     from pfd.models.environment import launch_for
     from pfd.models.family import read_model
@@ -218,7 +220,7 @@ def load(model: str | Path, device: str = "cpu") -> Calculator:
 
     folder = Path(model)
     family = make_family(read_model(folder).card.family)
-    launch = launch_for(family)
+    launch = launch_for(family, told_by_run(folder.resolve().parent.parent))  # RUN/models/NAME
     if launch != HERE:
         from pfd.models.remote_calculator import RemoteCalculator
 

@@ -86,3 +86,24 @@ class TransientError(PFDError):
 
 class LabelRejected(PFDError):
     """One frame's label does not meet the acceptance rules; the frame is named, counted and skipped."""
+
+
+def error_content(error: PFDError) -> dict[str, str]:
+    """An error as text, for another process."""
+    content = {"kind": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
+    return content | {"exit_code": str(error.exit_code)}
+
+
+def error_of(content: dict[str, str]) -> PFDError:
+    """The error of another process; a class that is not of this module becomes the one of its exit code."""
+    known: dict[str, type[PFDError]] = {kind.__name__: kind for kind in _all_kinds(PFDError)}
+    of_code = InputError if content["exit_code"] == "2" else TaskFailed
+    kind = known.get(content["kind"], of_code)
+    return kind(content["what"], where=content["where"], hint=content["hint"])
+
+
+def _all_kinds(kind: type[PFDError]) -> list[type[PFDError]]:
+    return [
+        kind,
+        *(each for below in kind.__subclasses__() if below.__module__ == __name__ for each in _all_kinds(below)),
+    ]

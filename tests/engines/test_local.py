@@ -222,7 +222,7 @@ def test_a_process_that_cannot_begin_ends_the_run(labels, tmp_path, script, word
     broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o755)
     with pytest.raises(TaskFailed, match=words):
-        LocalEngine(cores=1, launch=lambda _: Launch((str(broken),))).run([folder], quiet)
+        LocalEngine(cores=1, launch=lambda _: Launch(str(broken))).run([folder], quiet)
 
 
 def test_the_stale_claim_of_a_waiting_task_is_no_time_spent(labels):

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from pfd.environments import environment as environment_module
-from pfd.environments.build import Source, create, remove
+from pfd.environments.build import Source, create, download, remove
 from pfd.environments.environment import LOG_FILE, RECORD_FILE, Environment, outdated
 from pfd.errors import MissingError, RunError, TaskFailed
 
@@ -120,6 +120,31 @@ def test_other_requirements_make_another_one_and_the_old_is_no_longer_used(wheel
     remove(old.path)
     assert old.state() == "absent"
     assert outdated([new]) == []
+
+
+def test_only_what_we_built_is_called_old(wheelhouse, tmp_path):
+    (tmp_path / "environments" / "my-conda-env" / "bin").mkdir(parents=True)
+    create(Environment(*TINY), ("tiny",), wheelhouse, silent)
+    assert outdated([]) == [Environment(*TINY).path]
+
+
+def test_anew_where_there_is_nothing_yet_and_where_there_is(wheelhouse):
+    environment = Environment(*TINY)
+    create(environment, ("tiny",), wheelhouse, silent, anew=True)
+    (environment.path / "left").touch()
+    create(environment, ("tiny",), wheelhouse, silent, anew=True)
+    assert environment.state() == "built"
+    assert not (environment.path / "left").exists()
+
+
+def test_wheels_for_a_machine_without_a_network(wheelhouse, tmp_path):
+    folder = tmp_path / "carried"
+    folder.mkdir()
+    download(Environment(*TINY), folder, wheelhouse, silent)
+    assert [path.name for path in folder.iterdir()] == ["tiny-1.0-py3-none-any.whl"]
+    assert Environment(*TINY).state() == "absent"
+    create(Environment(*TINY), ("tiny",), Source(folder), silent)
+    assert Environment(*TINY).state() == "built"
 
 
 def test_another_python_makes_another_one(monkeypatch):

@@ -60,21 +60,26 @@ def test_packages_that_are_nowhere():
 def test_an_environment_of_its_own_comes_before_what_is_here(interpreter):
     environment = built("x", ("x==1",), interpreter)
     launch = launch_of("x", ("x==1",), ("json",))
-    assert launch.command == (str(environment.python),)
+    assert (launch.python, launch.front) == (str(environment.python), ())
     assert dict(launch.variables)["PYTHONPATH"] == str(source_folder())
 
 
-def test_the_input_comes_before_both(interpreter, tmp_path):
+def test_the_input_comes_before_both(interpreter):
     built("x", ("x==1",), sys.executable)
-    launch = launch_of("x", ("x==1",), ("json",), EnvironmentSettings(python="bin/python").beside(tmp_path))
-    assert launch.command == (str(interpreter),)
+    assert launch_of("x", ("x==1",), ("json",), EnvironmentSettings(python=str(interpreter))).python == str(interpreter)
+
+
+def test_a_relative_interpreter_is_refused():
+    with pytest.raises(ValueError, match="write the whole path"):
+        EnvironmentSettings(python="envs/mace/bin/python")
 
 
 def test_a_module_line_and_a_container_stand_before_the_interpreter(tmp_path):
     told = EnvironmentSettings(before="export SEEN='a b'", container="env MORE=1", with_own_pfd=True)
     launch = launch_of("x", (), (), told)
+    code = "import os, sys; print(os.environ['SEEN'], os.environ['MORE'], sys.argv[1])"
     said = subprocess.run(
-        [*launch.command, "-c", "import os, sys; print(os.environ['SEEN'], os.environ['MORE'], sys.argv[1])", "c d"],
+        launch.command("-c", code, "c d"),
         capture_output=True,
         text=True,
         check=True,
@@ -113,9 +118,9 @@ def test_the_source_folder_follows_links_that_were_cut():
     assert (folder / "pfd" / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize("words", ["no/such/python", "/etc/passwd"])
-def test_an_interpreter_that_is_none_is_told(words, tmp_path):
-    launch = launch_of("x", (), (), EnvironmentSettings(python=words).beside(tmp_path))
+@pytest.mark.parametrize("words", ["/no/such/python", "/etc/passwd"])
+def test_an_interpreter_that_is_none_is_told(words):
+    launch = launch_of("x", (), (), EnvironmentSettings(python=words))
     with pytest.raises(MissingError, match="no program"):
         probe(launch, ())
 
@@ -166,6 +171,26 @@ def test_a_whole_run_with_another_interpreter(interpreter, tmp_path):
     assert pfd.submit(path, tmp_path / "run").status == "converged"
     again = (tmp_path / "started").read_text().splitlines()[len(starts) :]
     assert {line.split()[1] for line in again} == {"pfd.environments.probe"}  # nothing is run again
+
+
+def test_a_whole_run_behind_what_drops_all_variables(tmp_path):
+    """As some containers do: who works on a task, and which pfd runs, is said again in front of the interpreter."""
+    container = f"env -i PATH={os.environ['PATH']} HOME={tmp_path}"
+    path = edited(tmp_path, environments={"toy": {"container": container, "python": sys.executable}})
+    assert pfd.submit(path, tmp_path / "run").status == "converged"
+    claims = [json.loads(claim.read_text()) for claim in (tmp_path / "run").glob("*/*/*/*/attempts/*/claim.json")]
+    assert all(claim["worker"] for claim in claims if claim["pid"] != os.getpid())
+
+
+def test_a_container_with_a_host_name_of_its_own_is_refused(tmp_path):
+    fake = tmp_path / "elsewhere.py"
+    fake.write_text("import json; print(json.dumps({'missing': [], 'python': '3', 'host': 'box', 'argv': 0}))")
+    wrapper = tmp_path / "container"
+    wrapper.write_text(f"#!/bin/sh\nexec {sys.executable} {fake}\n")
+    wrapper.chmod(0o755)
+    launch = launch_of("x", (), (), EnvironmentSettings(container=str(wrapper)))
+    with pytest.raises(MissingError, match="a host name of its own, 'box'"):
+        probe(launch, ())
 
 
 def test_an_environment_that_nothing_runs_in_is_refused(interpreter, tmp_path):

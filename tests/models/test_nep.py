@@ -254,7 +254,10 @@ def test_a_molecule_without_a_cell(fitted):
         (lambda text: text.replace("n_max", "n_min", 1), "not a NEP model"),
         (lambda text: "\x00\x01 no text", "not a NEP model"),
         (lambda text: "", "not a NEP model"),
-        (lambda text: text.replace("cutoff 5 4", "cutoff 5 2", 1), "numbers where its header asks for|torchnep refuses"),
+        (
+            lambda text: text.replace("cutoff 5 4", "cutoff 5 2", 1),
+            "numbers where its header asks for|torchnep refuses",
+        ),
     ],
 )
 def test_damaged_and_foreign_files_are_refused(fitted, damage, says, tmp_path):

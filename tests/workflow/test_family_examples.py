@@ -36,7 +36,7 @@ def untrained(name, folder):
     folder.mkdir()
     launch = launch_for(make_family(name))
     done = subprocess.run(
-        [*launch.command, "-P", "-c", CHECKPOINT, name, str(folder)],
+        launch.command("-P", "-c", CHECKPOINT, name, str(folder)),
         env=launch.environ(),
         capture_output=True,
         text=True,

@@ -93,6 +93,8 @@ def _family(family: Family) -> dict[str, Any]:
     answer = _self_test(launch, family.name)
     if "error" in answer:
         return row | {"state": "BROKEN", "what": answer["error"], "mend": _repair(family, environment, launch)}
+    if "untested" in answer:
+        return row | {"state": "UNTESTED", "what": answer["untested"]}
     what = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in answer["seconds"].items())
     return row | {"state": "PASS", "what": what}
 
@@ -107,7 +109,7 @@ def _repair(family: Family, environment: Environment, launch: Launch) -> str:
 
 
 def _self_test(launch: Launch, name: str) -> dict[str, Any]:
-    command = [*launch.command, "-P", "-m", "pfd.testing.self_test", name]
+    command = launch.command("-P", "-m", "pfd.testing.self_test", name)
     try:
         done = subprocess.run(
             command, env=launch.environ(), capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False

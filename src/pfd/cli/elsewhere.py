@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pfd.environments.launch import HERE, EnvironmentSettings
+from pfd.config.environment import told_by_run
+from pfd.environments.launch import HERE
 from pfd.models.environment import launch_for
 from pfd.models.family import read_model
 from pfd.models.training import make_family
@@ -31,18 +32,10 @@ def run_where_it_lives(folder: Path, run: Path | None = None) -> None:
     family = make_family(read_model(folder).card.family)
     if os.environ.get(THERE_VARIABLE) == family.name:
         return
-    launch = launch_for(family, _told(run) if run is not None else {})
+    launch = launch_for(family, told_by_run(run) if run is not None else {})
     if launch == HERE:
         return
-    command = [*launch.command, "-P", "-m", "pfd.cli.main", *sys.argv[1:]]
-    done = subprocess.run(command, env=launch.environ() | {THERE_VARIABLE: family.name}, check=False)
+    there = {THERE_VARIABLE: family.name}
+    command = launch.command("-P", "-m", "pfd.cli.main", *sys.argv[1:], **there)
+    done = subprocess.run(command, env=launch.environ(**there), check=False)
     sys.exit(done.returncode)
-
-
-def _told(run: Path) -> dict[str, EnvironmentSettings]:
-    """The section ``environments`` of a run's last input."""
-    import yaml
-
-    inputs = sorted(run.glob("resolved-*.yaml"))
-    content = yaml.safe_load(inputs[-1].read_text(encoding="utf-8")) if inputs else {}
-    return {name: EnvironmentSettings.model_validate(each) for name, each in content.get("environments", {}).items()}

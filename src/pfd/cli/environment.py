@@ -34,7 +34,7 @@ def show_environments(as_json: bool) -> None:
         table.add_row(*(str(row[key]).replace("[", "\\[") for key in ("family", "state", "here", "packages")))
     Console().print(table)
     for path in old:
-        print(f"no longer used: {path}  (pfd env remove {Path(path).name})")
+        print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
 
 
 def _row(family: Family) -> dict[str, str]:
@@ -59,10 +59,8 @@ def create_environment(name: str, wheelhouse: Path | None, index_url: str | None
     if environment.state() == "built" and not anew:
         print(f"{environment.path} is there already; pfd doctor {name} tests it, --anew builds it again")
         return
-    if anew:
-        remove(environment.path)
     with _told(f"environment of {name}") as say:
-        create(environment, family.modules, Source(wheelhouse, index_url), say)
+        create(environment, family.modules, Source(wheelhouse, index_url), say, anew=anew)
     print(f"{environment.path}: built, {_size(environment.path)}; tasks of {name} run there from now on")
 
 
@@ -76,7 +74,7 @@ def fill_wheelhouse(name: str, folder: Path, index_url: str | None) -> None:
 
 
 def remove_environment(name: str) -> None:
-    """Remove a family's environment, or a folder that ``pfd env list`` calls no longer used.
+    """Remove a family's environment, or a folder that ``pfd env list`` says is of another pfd.
 
     Raises:
         MissingError: if there is none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,11 +76,13 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
-    there = launch[resolved.teacher.name]
-    reading = read_model or (read_model is None and _cheap(resolved.teacher, there))
-    check_teacher(resolved, by_key, there if reading else None)
+
+    def reads(family: Family) -> bool:
+        return bool(read_model) or (read_model is None and _cheap(family, launch[family.name]))
+
+    check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
     if resolved.labeler is not None:
-        _check_labeler(resolved, [*frames, *pooled], launch)
+        _check_labeler(resolved, [*frames, *pooled], launch, reads)
         check_levels(resolved, data)
     _check_student(resolved, frames, explored, pooled, test)
     return brought
@@ -240,7 +242,9 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
     return pool
 
 
-def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch]) -> None:
+def _check_labeler(
+    resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], reads: Callable[[Family], bool]
+) -> None:
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
     with at(resolved, "finetune.label.method"):
@@ -250,11 +254,15 @@ def _check_labeler(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Map
             refuse_unhonoured(frames, labeler)
     check_ranks(resolved, labeler)
     if isinstance(resolved.labeler, FamilyLabelerSettings):
-        _check_label_model(resolved, resolved.labeler, frames, launch)
+        _check_label_model(resolved, resolved.labeler, frames, launch, reads)
 
 
 def _check_label_model(
-    resolved: ResolvedInput, settings: FamilyLabelerSettings, frames: Sequence[Atoms], launch: Mapping[str, Launch]
+    resolved: ResolvedInput,
+    settings: FamilyLabelerSettings,
+    frames: Sequence[Atoms],
+    launch: Mapping[str, Launch],
+    reads: Callable[[Family], bool],
 ) -> None:
     """The model that labels in the place of first principles: named, installed, there, and of these elements.
 
@@ -278,6 +286,6 @@ def _check_label_model(
             if card.family != family.name:
                 raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
             check_elements(card, frames)
-        elif _cheap(family, launch[family.name]):
+        elif reads(family):
             card = read_card(family, source, settings.head, settings.trust_file, launch[family.name])
             check_elements(card, frames)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 from pfd.config.reading import ResolvedInput, at
-from pfd.environments.launch import HERE, Launch
+from pfd.environments.launch import HERE, EnvironmentSettings, Launch
 from pfd.errors import MissingError, SettingError
 from pfd.label.family import FamilyLabelerSettings
 from pfd.models.device import cuda_is_there
@@ -101,3 +102,12 @@ def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     for key, family in families_of(resolved):
         if key == "finetune.label.family":
             yield "label", family
+
+
+def told_by_run(run: Path) -> dict[str, EnvironmentSettings]:
+    """The section ``environments`` of a run's last input; empty if the folder is no run."""
+    import yaml
+
+    inputs = sorted(run.glob("resolved-*.yaml"))
+    content = yaml.safe_load(inputs[-1].read_text(encoding="utf-8")) if inputs else {}
+    return {name: EnvironmentSettings.model_validate(each) for name, each in content.get("environments", {}).items()}

@@ -114,9 +114,6 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
         raise setting_error([as_written(line, depth) for line in lines], where)
     assert tree is not None
     assert teacher is not None
-    tree = tree.model_copy(
-        update={"environments": {name: each.beside(folder) for name, each in tree.environments.items()}}
-    )
     return ResolvedInput(
         tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth, native
     )

@@ -54,7 +54,8 @@ class Group:
     done: set[str] = field(default_factory=set)
     barren: int = 0
     """Processes in a row that were killed before they had begun a task."""
-    told_to_stop: bool = False
+    told_to_stop: set[int] = field(default_factory=set)
+    """Processes that were asked to begin no further task."""
     looked: float = 0.0
 
     def adopt(self, folder: TaskFolder, holder: ProcessName) -> None:
@@ -102,7 +103,7 @@ class LocalEngine:
             while group.workers or group.adopted or (group.queue and not group.fatal):
                 if not group.fatal:
                     self._start(group)
-                elif not group.told_to_stop:
+                else:
                     _tell_to_stop(group)
                 if time.monotonic() - group.looked > OBSERVE_SECONDS:
                     _enforce_limits(group)
@@ -150,12 +151,12 @@ class LocalEngine:
             variables = {**dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
             with _startup(batch[0]).open("wb") as stream:
                 process = subprocess.Popen(
-                    [*launch.command, "-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch)],
+                    launch.command("-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch), **variables),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
                     start_new_session=True,
-                    env={**launch.environ(), **variables},
+                    env=launch.environ(**variables),
                 )
             group.workers.append(Worker(process, batch, resources, _count_attempts(batch), name))
 
@@ -178,6 +179,8 @@ class LocalEngine:
         unfinished = [folder for folder in worker.folders if not folder.done()]
         for folder in unfinished:
             attempts = folder.attempts()
+            if folder.claimed_by() is not None:  # what stood before it has ended, it has not: it is waited for
+                continue
             if attempts and not (attempts[-1] / "ended.json").is_file():
                 claim = read_json(attempts[-1] / "claim.json") or {}
                 if claim.get("worker") == worker.name:
@@ -213,18 +216,25 @@ class LocalEngine:
 
     def _stop(self, group: Group) -> None:
         """Ask what runs to end, wait a little, end it; nothing of it counts as a failure."""
-        leaders = [worker.process.pid for worker in group.workers]
-        leaders += [holder.pid for holder, _ in group.strangers if holder.alive()]
-        for pid in leaders:
-            _signal_group(pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline and (
-            any(worker.process.poll() is None for worker in group.workers)
-            or any(holder.alive() for holder, _ in group.strangers)
-        ):
-            time.sleep(POLL_SECONDS)
-        for pid in leaders:
-            _signal_group(pid, signal.SIGKILL)
+        strangers = [holder for holder, _ in group.strangers]
+        strangers += [
+            holder
+            for worker in group.workers
+            for holder in (folder.claimed_by() for folder in worker.folders)
+            if holder is not None and holder.pid != worker.process.pid
+        ]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for worker in group.workers:
+                _signal_group(worker.process.pid, number)
+            for holder in strangers:
+                if holder.alive():
+                    _signal_group_of(holder.pid, number)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while time.monotonic() < deadline and (
+                any(worker.process.poll() is None for worker in group.workers)
+                or any(holder.alive() for holder in strangers)
+            ):
+                time.sleep(POLL_SECONDS)
         for worker in group.workers:
             worker.process.wait()
 
@@ -247,12 +257,12 @@ def _count_attempts(folders: Sequence[TaskFolder]) -> int:
 
 def _tell_to_stop(group: Group) -> None:
     """Ask the running processes to begin no further task of theirs."""
-    group.told_to_stop = True
-    for pid in {holder.pid for holder, _ in group.strangers if holder.alive()}:
+    working = {holder.pid for holder, _ in group.strangers if holder.alive()}
+    for worker in group.workers:  # who holds a claim, not what stands before it: a container's command would end by it
+        working |= {holder.pid for holder in (folder.claimed_by() for folder in worker.folders) if holder is not None}
+    for pid in working - group.told_to_stop:
         _signal(pid, signal.SIGUSR1)
-    for worker in group.workers:
-        for holder in filter(None, (folder.claimed_by() for folder in worker.folders)):
-            _signal(holder.pid, signal.SIGUSR1)  # not what stands before it: a container's command would end by it
+    group.told_to_stop |= working
 
 
 def _open_folders(group: Group, batch: list[TaskFolder]) -> list[TaskFolder]:
@@ -284,8 +294,11 @@ def _enforce_limits(group: Group) -> None:
             continue
         problem = _time_problem(attempts[-1], resources) or memory_problem(pid, resources, folder.task()["step"])
         if problem:
+            holder = folder.claimed_by()
             folder.end_attempt(attempts[-1], problem, counted=True)
-            _signal_group(pid, signal.SIGKILL)
+            _signal_group_of(pid, signal.SIGKILL)
+            if holder is not None and holder.pid != pid:
+                _signal_group_of(holder.pid, signal.SIGKILL)
 
 
 def _time_problem(attempt: Path, resources: Resources) -> str | None:
@@ -300,9 +313,15 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    """Signal a process and all of its group, which it leads unless a container stands before it."""
+    """Signal the group of a process that we started as its leader, also after the leader itself has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        group = os.getpgid(leader)
+        os.killpg(leader, number)
+
+
+def _signal_group_of(pid: int, number: signal.Signals) -> None:
+    """Signal a process that we did not start and all of its group, which it need not lead."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        group = os.getpgid(pid)
         if group != os.getpgrp():
             os.killpg(group, number)
 

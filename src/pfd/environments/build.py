@@ -44,7 +44,7 @@ class Source:
         return options
 
 
-def create(environment: Environment, modules: Sequence[str], source: Source, say: Say) -> None:
+def create(environment: Environment, modules: Sequence[str], source: Source, say: Say, *, anew: bool = False) -> None:
     """Build an environment; what an interrupted build has downloaded and installed is used again.
 
     Args:
@@ -52,6 +52,7 @@ def create(environment: Environment, modules: Sequence[str], source: Source, say
         modules: importable names that must be there afterwards.
         source: where pip takes packages from.
         say: told what the build is at.
+        anew: whether what is there is removed first.
 
     Raises:
         MissingError: if the wheelhouse is not there.
@@ -63,14 +64,18 @@ def create(environment: Environment, modules: Sequence[str], source: Source, say
         raise MissingError("there is no such folder of wheels", where=str(source.wheelhouse), hint=hint)
     with _lock(environment):
         (environment.path / RECORD_FILE).unlink(missing_ok=True)  # until the end it counts as unfinished
+        if anew:
+            shutil.rmtree(environment.path)
+            environment.path.mkdir()
         _make_venv(environment, say)
-        _pip(environment, ["install", *source.options(), *environment.requirements], say)
+        here = (environment.python, environment.path / LOG_FILE, environment.name)
+        _pip(*here, ["install", *source.options(), *environment.requirements], say)
         say("looking whether all is there")
         missing = probe(launch_in(environment), modules)["missing"]
         if missing:
             what = f"{', '.join(missing)} cannot be found in it although all was installed"
             raise TaskFailed(what, where=str(environment.path), hint=f"read {environment.path / LOG_FILE}")
-        installed = _pip(environment, ["freeze"], lambda _: None)
+        installed = _pip(*here, ["freeze"], lambda _: None)
         record = {"format": 1, "name": environment.name, "requirements": environment.requirements}
         write_json(environment.path / RECORD_FILE, record | {"installed": installed})
 
@@ -81,13 +86,9 @@ def download(environment: Environment, folder: Path, source: Source, say: Say) -
     Raises:
         TaskFailed: if pip fails.
     """
-    with _lock(environment):
-        _make_venv(environment, say)
-        _pip(
-            environment,
-            ["download", "--dest", str(folder.resolve()), *source.options(), *environment.requirements],
-            say,
-        )
+    wanted = ["download", "--dest", str(folder.resolve()), *source.options(), *environment.requirements]
+    _pip(Path(sys.executable), folder / LOG_FILE, environment.name, wanted, say)
+    (folder / LOG_FILE).unlink()
 
 
 def remove(folder: Path) -> None:
@@ -98,7 +99,7 @@ def remove(folder: Path) -> None:
     """
     with _held(folder.with_name(f".{folder.name}.lock"), folder.name):
         (folder / RECORD_FILE).unlink(missing_ok=True)  # what is left by an interruption must not pass for built
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -111,6 +112,7 @@ def _lock(environment: Environment) -> Iterator[None]:
 @contextmanager
 def _held(path: Path, name: str) -> Iterator[None]:
     """Hold a lock that the kernel frees when this process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,17 +134,17 @@ def _make_venv(environment: Environment, say: Say) -> None:
         raise TaskFailed(f"python -m venv failed: {said}", where=str(environment.path), hint="install python3-venv")
 
 
-def _pip(environment: Environment, arguments: Sequence[str], say: Say) -> list[str]:
+def _pip(python: Path, log_file: Path, name: str, arguments: Sequence[str], say: Say) -> list[str]:
     """Run pip in a process group of its own, line by line into the build's log; return what it printed.
 
     Raises:
         TaskFailed: with its last error.
     """
-    command = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     variables = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PIP_REQUIRE_VIRTUALENV"}}
     lines: list[str] = []
     with (
-        (environment.path / LOG_FILE).open("a", encoding="utf-8") as log,
+        log_file.open("a", encoding="utf-8") as log,
         subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -168,7 +170,7 @@ def _pip(environment: Environment, arguments: Sequence[str], say: Say) -> list[s
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["it said nothing"]
         raise TaskFailed(
             f"pip failed: {errors[-1].removeprefix('ERROR: ')}",
-            where=f"environment {environment.name}",
-            hint=f"read {environment.path / LOG_FILE}; the same command goes on where it was",
+            where=f"environment {name}",
+            hint=f"read {log_file}; the same command goes on where it was",
         )
     return lines

@@ -79,11 +79,14 @@ def core_requirements() -> tuple[str, ...]:
 
 
 def outdated(current: Sequence[Environment]) -> list[Path]:
-    """Folders of environments that are none of these: of another Python, other requirements, or a family now gone."""
+    """Folders that we built, or began to, and that are none of these.
+
+    They are of another Python, of a pfd that wants other packages, or of a family that is not installed here.
+    """
     home = environments_home()
     wanted = {environment.path for environment in current}
-    there = (path for path in home.glob("*-*") if path.is_dir() and not path.name.startswith(SOURCE_PREFIX))
-    return sorted(path for path in there if path not in wanted)
+    ours = {log.parent for name in (LOG_FILE, RECORD_FILE) for log in home.glob(f"*-*/{name}")}
+    return sorted(ours - wanted)
 
 
 SOURCE_PREFIX = "source-"

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from pfd.environments.environment import Environment
 from pfd.environments.source import source_folder
@@ -40,39 +41,53 @@ class EnvironmentSettings(Settings):
     """Use the pfd that is installed there. Default no: this same pfd is put on the interpreter's path, which then needs
     only pfd's dependencies."""
 
+    @field_validator("python")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and "/" in value and not Path(value).expanduser().is_absolute():
+            raise ValueError(f"{value!r} is relative, and a run goes on from elsewhere too; write the whole path")
+        return value
+
     @model_validator(mode="after")
     def _something(self) -> EnvironmentSettings:
         if not (self.python or self.before or self.container):
             raise ValueError("name python, before or container: how the tasks of this family are started")
         return self
 
-    def beside(self, folder: Path) -> EnvironmentSettings:
-        """The same with a relative path of the interpreter made absolute."""
-        if self.python is None or ("/" not in self.python and not self.python.startswith("~")):
-            return self
-        return self.model_copy(update={"python": str((folder / Path(self.python).expanduser()).absolute())})
-
 
 @dataclass(frozen=True)
 class Launch:
-    """A command line that ``-m pfd.tasks ...`` can follow.
+    """How an interpreter is started.
 
     Attributes:
-        command: interpreter, with what comes before it.
-        variables: environment variables to set.
+        python: the interpreter.
+        front: what stands before it on the command line: a shell that loads modules, a container.
+        variables: environment variables to set for it.
         what: how messages name it.
     """
 
-    command: tuple[str, ...]
+    python: str
+    front: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     what: str = "this environment"
 
-    def environ(self) -> dict[str, str]:
-        """This process's environment variables with those of the launch laid over them."""
-        return {**os.environ, **dict(self.variables)}
+    def command(self, *arguments: str, **variables: str) -> list[str]:
+        """A command line; behind what may drop or overwrite variables, they are set once more.
+
+        Args:
+            arguments: of the interpreter.
+            variables: besides those of the launch.
+        """
+        told = {**dict(self.variables), **variables}
+        again = ["env", *(f"{name}={value}" for name, value in told.items())] if self.front and told else []
+        return [*self.front, *again, self.python, *arguments]
+
+    def environ(self, **variables: str) -> dict[str, str]:
+        """This process's environment variables with those of the launch, and these, laid over them."""
+        return {**os.environ, **dict(self.variables), **variables}
 
 
-HERE = Launch((sys.executable,))
+HERE = Launch(sys.executable)
 """This interpreter."""
 
 
@@ -102,15 +117,16 @@ def launch_of(
 
 def launch_in(environment: Environment) -> Launch:
     """How tasks are started in an environment that ``pfd env create`` built."""
-    return Launch((str(environment.python),), _own_path(), str(environment.path))
+    return Launch(str(environment.python), (), _own_path(), str(environment.path))
 
 
 def _as_told(settings: EnvironmentSettings) -> Launch:
     python = settings.python or "python3"
+    python = str(Path(python).expanduser()) if python.startswith("~") else python
     container = tuple(shlex.split(settings.container or ""))
     before = ("bash", "-lc", f'{settings.before} && exec "$0" "$@"') if settings.before else ()
     what = settings.container or settings.before or python
-    return Launch((*before, *container, python), () if settings.with_own_pfd else _own_path(), what)
+    return Launch(python, (*before, *container), () if settings.with_own_pfd else _own_path(), what)
 
 
 def _own_path() -> tuple[tuple[str, str], ...]:
@@ -123,7 +139,7 @@ def probe(launch: Launch, modules: Sequence[str], where: str = "", *, cuda: bool
     Raises:
         MissingError: if it cannot be started, or has no pfd that works.
     """
-    command = [*launch.command, "-P", "-m", "pfd.environments.probe", *modules, *(["--cuda"] if cuda else [])]
+    command = launch.command("-P", "-m", "pfd.environments.probe", *modules, *(["--cuda"] if cuda else []))
     if shutil.which(command[0]) is None:
         raise MissingError(f"there is no program {command[0]!r}", where=where, hint="correct the path, or install it")
     try:
@@ -136,4 +152,9 @@ def probe(launch: Launch, modules: Sequence[str], where: str = "", *, cuda: bool
     if not isinstance(found, dict):
         last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
         raise MissingError(f"{launch.what} does not start pfd: {last}", where=where, hint=f"try: {shlex.join(command)}")
+    if found["host"] != socket.gethostname():
+        what = f"{launch.what} has a host name of its own, {found['host']!r}: who is running could not be told"
+        raise MissingError(
+            what, where=where, hint="share the host's, as apptainer does; docker run --uts=host --pid=host"
+        )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform
+import socket
 import sys
 
 
@@ -14,6 +15,7 @@ def main(arguments: list[str]) -> int:
     found: dict[str, object] = {
         "missing": [name for name in modules if importlib.util.find_spec(name) is None],
         "python": platform.python_version(),
+        "host": socket.gethostname(),
     }
     if "--cuda" in arguments and not found["missing"]:
         import torch

@@ -34,7 +34,11 @@ def require_agreement(
         TaskFailed: with both differences, of the first frame where one is above 1e-4 eV per atom or eV/Å.
     """
     for one, other, frame in zip(found, model, frames, strict=True):
-        off_energy = abs(float(one.energy or 0.0) - float(other.energy or 0.0)) / len(frame)
+        if one.energy is None or other.energy is None:
+            raise TaskFailed(
+                f"{engine} or the model tells no energy", where=f"frame {frame.info.get('id', '')}", hint=hint
+            )
+        off_energy = abs(one.energy - other.energy) / len(frame)
         off_force = float(np.abs(np.asarray(one.forces) - np.asarray(other.forces)).max())
         if not (off_energy <= OFF_EV_PER_A and off_force <= OFF_EV_PER_A):
             what = f"{engine} is off the model by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å"

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from pfd.errors import PFDError
+from pfd.errors import ModelError, PFDError, error_content
 from pfd.models.environment import read_card
 from pfd.models.training import make_family
 
@@ -19,7 +19,10 @@ def main(argument: str) -> int:
         card = read_card(make_family(asked["family"]), asked["source"], asked["head"], asked["trust_file"])
         answer = {"card": card.model_dump(mode="json")}
     except PFDError as error:
-        answer = {"kind": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
+        answer = {"error": error_content(error)}
+    except Exception as error:
+        what = f"cannot be read ({type(error).__name__}: {error})"
+        answer = {"error": error_content(ModelError(what, where=asked["source"], hint="is it a model of this family?"))}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
     return 0
 

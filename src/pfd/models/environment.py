@@ -9,10 +9,12 @@ from pathlib import Path
 
 from pfd.environments.environment import Environment
 from pfd.environments.launch import HERE, EnvironmentSettings, Launch, launch_of, probe
-from pfd.errors import MissingError, ModelError, PFDError, TaskFailed
+from pfd.errors import MissingError, TaskFailed, error_of
 from pfd.models.family import Family, ModelCard
 from pfd.plugins import install_command, missing_modules, require_modules
 
+CARD_SECONDS = 600.0
+"""Longest time that reading a card may take."""
 NONE_TOLD: Mapping[str, EnvironmentSettings] = {}
 
 
@@ -81,21 +83,27 @@ def card_elsewhere(launch: Launch, family: Family, source: str, head: str | None
     """What a model says of itself, read by another interpreter.
 
     Raises:
-        ModelError: if it cannot be adopted.
+        PFDError: what the other interpreter raised: ModelError if it cannot be adopted.
         TaskFailed: if the interpreter fails.
     """
     asked = json.dumps({"family": family.name, "source": source, "head": head, "trust_file": trust_file})
-    command = [*launch.command, "-P", "-m", "pfd.models.card", asked]
-    done = subprocess.run(command, env=launch.environ(), capture_output=True, text=True, check=False)
+    command = launch.command("-P", "-m", "pfd.models.card", asked)
     try:
+        done = subprocess.run(
+            command, env=launch.environ(), capture_output=True, text=True, timeout=CARD_SECONDS, check=False
+        )
         answer = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        what = f"the model is not read after {CARD_SECONDS:g} s"
+        raise TaskFailed(what, where=launch.what, hint=f"pfd doctor {family.name}") from None
     except (IndexError, json.JSONDecodeError):
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise TaskFailed(f"cannot read the model: {last}", where=launch.what, hint="pfd doctor") from None
-    if "card" in answer:
-        return ModelCard.model_validate(answer["card"])
-    kind: type[PFDError] = ModelError if answer["kind"] == "ModelError" else TaskFailed
-    raise kind(answer["what"], where=answer["where"], hint=answer["hint"])
+        raise TaskFailed(
+            f"cannot read the model: {last}", where=launch.what, hint=f"pfd doctor {family.name}"
+        ) from None
+    if "error" in answer:
+        raise error_of(answer["error"])
+    return ModelCard.model_validate(answer["card"])
 
 
 def read_card(

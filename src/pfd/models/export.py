@@ -40,7 +40,9 @@ def export_lammps(folder: Path, frames: Sequence[Atoms], target: Path) -> None:
     if family.lammps_potential(folder) is None:
         hint = _other_programs(family) or "export the student"
         raise ModelError(f"models of {family.name!r} have no pair style in LAMMPS", where=str(folder), hint=hint)
-    _prepare(folder, frames, target, earlier=INPUT_FILE)
+    _prepare(folder, frames, target, earlier=(INPUT_FILE, README_FILE))
+    for name_of_export in (INPUT_FILE, README_FILE):  # what an earlier export promised does not hold for these files
+        (target / name_of_export).unlink(missing_ok=True)
     for path in folder.iterdir():
         if path.name != MODEL_FILE:
             shutil.copyfile(path, target / path.name)
@@ -80,12 +82,12 @@ def _other_programs(family: Family) -> str:
     return " or ".join(f"--to {program}" for program in family.exports)
 
 
-def _prepare(folder: Path, frames: Sequence[Atoms], target: Path, earlier: str | None = None) -> None:
-    """Make the target; refuse what cannot be checked, and a target in use unless it has this file of an export."""
+def _prepare(folder: Path, frames: Sequence[Atoms], target: Path, earlier: Sequence[str] = ()) -> None:
+    """Make the target; refuse what cannot be checked, and a target in use unless it has these files of an export."""
     if not frames:
         raise DataError("no frame to check the export with", where=str(folder))
     check_elements(read_model(folder).card, frames)
-    replaced = earlier is not None and (target / earlier).is_file()
+    replaced = bool(earlier) and all((target / name).is_file() for name in earlier)
     if target.is_dir() and any(target.iterdir()) and not replaced:
         raise DataError("the folder is not empty", where=str(target), hint="name a new one")
     if target.exists() and not target.is_dir():

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
-from pfd import errors
 from pfd.environments.launch import Launch
-from pfd.errors import TaskFailed
+from pfd.errors import TaskFailed, error_of
 from pfd.models.serve import receive, send
 
 
@@ -30,7 +29,7 @@ class RemoteCalculator(Calculator):  # type: ignore[misc]
 
     def __init__(self, launch: Launch, folder: Path, device: str = "cpu") -> None:
         super().__init__()
-        command = [*launch.command, "-P", "-m", "pfd.models.serve", str(folder.resolve()), device]
+        command = launch.command("-P", "-m", "pfd.models.serve", str(folder.resolve()), device)
         self._process = subprocess.Popen(
             command, env=launch.environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
@@ -51,15 +50,13 @@ class RemoteCalculator(Calculator):  # type: ignore[misc]
         try:
             send(process.stdin, asked)  # type: ignore[arg-type]
             answer = receive(process.stdout)  # type: ignore[arg-type]
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # it has ended, or was ended
             answer = None
         if answer is None:
             what = f"the interpreter of the model has ended (exit code {process.wait()})"
             raise TaskFailed(what, where=str(process.args), hint="read what it printed above; pfd doctor tests it")
-        if "kind" in answer:
-            raise getattr(errors, str(answer["kind"]))(
-                str(answer["what"]), where=str(answer["where"]), hint=str(answer["hint"])
-            )
+        if "error_kind" in answer:
+            raise error_of({key.removeprefix("error_"): str(text) for key, text in answer.items()})
         energy = float(answer["energy"])
         self.results = {"energy": energy, "free_energy": energy, "forces": answer["forces"]}
         if "stress" in answer:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pfd.errors import PFDError
+from pfd.errors import PFDError, error_content
 from pfd.models.family import read_model
 from pfd.models.training import make_family
 
@@ -31,11 +31,13 @@ def send(stream: BinaryIO, content: dict[str, Any]) -> None:
 
 
 def receive(stream: BinaryIO) -> dict[str, Any] | None:
-    """Read one message; None if the other side has closed."""
+    """Read one message; None if the other side has closed, be it in the middle of one."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
     body = stream.read(LENGTH.unpack(head)[0])
+    if len(body) < LENGTH.unpack(head)[0]:
+        return None
     with np.load(io.BytesIO(body), allow_pickle=False) as content:
         return {name: content[name] for name in content.files}
 
@@ -51,7 +53,7 @@ def main(folder: Path, device: str) -> int:
             calculator = calculator or family.calculator(folder, device)
             answer = _answer(calculator, asked)
         except PFDError as error:
-            answer = {"kind": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
+            answer = {f"error_{key}": text for key, text in error_content(error).items()}
         send(answers, answer)
     return 0
 

@@ -44,6 +44,7 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     Raises:
         MissingError: if its packages are not in this environment.
         TaskFailed: if a prediction is no number.
+        NotImplementedError: if there is nothing to test it with.
     """
     began = time.perf_counter()
     seconds = {}
@@ -59,7 +60,7 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     done("import")
     frames = _labelled_frames()
     model = scratch / "model"
-    if family.FineTuneSettings is not None:
+    if family.FineTuneSettings is not None and (family.shipped or makes_untrained(family)):
         source, head = family.shipped[0] if family.shipped else str(_untrained(family, scratch)), family.untrained_head
         model.mkdir()
         adopt_model(family, source, head, model, trust_file=family.pickles and not family.shipped)
@@ -70,14 +71,20 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
         fine_tune_model(model, frames[:2], [], settings, 0, scratch / "trained")
         done("train")
         _predict(scratch / "trained", frames[:1])
-    else:
-        assert family.FitSettings is not None
+    elif family.FitSettings is not None:
         model.mkdir()
         fit_model(family, frames, [], family.FitSettings.model_validate(family.quick), 0, model)
         done("train")
         _predict(model, frames[:1])
         done("predict")
+    else:
+        raise NotImplementedError("it ships no weights, makes no untrained model, and is no student")
     return seconds
+
+
+def makes_untrained(family: Family) -> bool:
+    """Whether a family can write a model of random weights."""
+    return type(family).untrained is not Family.untrained
 
 
 def _untrained(family: Family, scratch: Path) -> Path:
@@ -113,6 +120,8 @@ def main(name: str) -> int:
     try:
         with TemporaryDirectory(prefix="pfd-") as scratch:
             answer = {"seconds": self_test(make_family(name), Path(scratch))}
+    except NotImplementedError as error:
+        answer = {"untested": str(error)}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}", "details": traceback.format_exc()}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")

@@ -12,6 +12,7 @@ import numpy as np
 from pfd.frames import labels_of, with_labels
 from pfd.frames.labels import Labels
 from pfd.models.family import Family, model_digest, read_model
+from pfd.models.torch_family import TorchFamily
 from pfd.models.training import fine_tune_model, fit_model
 from pfd.settings import Settings
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Train = Callable[[Sequence["Atoms"], Path], None]
 """Trains on the frames into a new folder."""
 OFFSET_EV = 7.5
-"""What is added to the energy per atom of all labels."""
+"""What is added to the energy of each atom in the labels: this much, and more by each element's atomic number."""
 
 
 def check_fine_tuning(
@@ -61,6 +62,10 @@ def check_fine_tuning(
     card = read_model(after).card
     kept = [(name, getattr(before, name), getattr(card, name)) for name in ("cutoff_A", "elements", "heads", "head")]
     wrong += [f"{name} was {was} and is {became}" for name, was, became in kept if was != became]
+    if isinstance(family, TorchFamily):
+        saved = shutil.copytree(after, scratch / "saved")
+        family.save(family.load(saved), saved)
+        wrong += ["saving what was loaded gives other bytes"] if model_digest(saved) != model_digest(after) else []
     worse, better = (_force_rmse(family, folder, train) for folder in (start, after))
     if not better < worse:
         wrong.append(f"the force RMSE of its training frames was {worse:.4f} and is {better:.4f} eV/Å")
@@ -121,8 +126,8 @@ def _training(
     for frame, one, other, same in zip(some, here, there, again, strict=True):
         if one.energy != same.energy or not np.array_equal(np.asarray(one.forces), np.asarray(same.forces)):
             yield "a copy of the model predicts something else"
-        gained = (float(other.energy or 0) - float(one.energy or 0)) / len(frame)
-        off_energy = max(off_energy, abs(gained - OFFSET_EV))
+        gained = (float(other.energy or 0) - float(one.energy or 0) - _offset_eV(frame)) / len(frame)
+        off_energy = max(off_energy, abs(gained))
         off_force = max(off_force, float(np.abs(np.asarray(other.forces) - np.asarray(one.forces)).max()))
     if off_energy > energy_eV or off_force > force_eV_per_A:
         off = f"{off_energy:.1e} eV/atom and {off_force:.1e} eV/Å"
@@ -131,8 +136,12 @@ def _training(
 
 def _with_offset(frame: Atoms) -> Atoms:
     labels = labels_of(frame)
-    energy = float(labels.energy or 0) + OFFSET_EV * len(frame)
+    energy = float(labels.energy or 0) + _offset_eV(frame)
     return with_labels(frame, Labels(energy, labels.forces, labels.stress, labels.level_of_theory))
+
+
+def _offset_eV(frame: Atoms) -> float:
+    return float((OFFSET_EV + frame.numbers / 10).sum())
 
 
 def _force_rmse(family: Family, folder: Path, frames: Sequence[Atoms]) -> float:
