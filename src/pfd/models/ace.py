@@ -63,9 +63,9 @@ class ACE(Family):
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """ace-jax's calculator in double precision; it compiles itself anew for each number of atoms."""
         self._require()
-        from pfd.models.ace_calculator import ACEInASE
+        from pfd.models.ace_calculator import ACECalculator
 
-        return ACEInASE(folder / MODEL_FILE, elements_of(read_arrays(folder / MODEL_FILE)))
+        return ACECalculator(folder / MODEL_FILE, elements_of(read_arrays(folder / MODEL_FILE)))
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the energies of the free atoms."""
@@ -188,6 +188,7 @@ def _fitted(
         stress_key="stress",
         predict_stats="auto",
         predict_train=False,
+        map_polish="off",  # its last digits cost more than the whole rest of a small fit
         seed=seed,
     )
     data = load_fit_data(config, train=_with_labels(train), test=_with_labels(checked), log=silent)

@@ -1,35 +1,48 @@
-"""A linear ACE in ASE: ace-jax's calculator, without stress where there is none, and with our refusals."""
+"""A linear ACE in ASE, evaluated by ace-jax; compiled once per process for each size, whatever the coefficients."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
+from pfd.frames.neighbours import pairs_within
 from pfd.models.family import require_elements
+from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+NEIGHBOURS_PER_STEP = 8
+"""Room for neighbours grows by this many, and room for atoms by doubling: what fits needs no new compilation."""
 
-class ACEInASE(Calculator):  # type: ignore[misc]
+
+class ACECalculator(Calculator):  # type: ignore[misc]
     """Energy (eV), forces (eV/Å) and, where periodic in all directions, stress (eV/Å^3) of a file of ace-jax.
 
     Args:
         path: the file.
-        elements: chemical symbols that it knows.
+        elements: chemical symbols that it knows, in its order.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(self, path: Path, elements: Sequence[str]) -> None:
         super().__init__()
-        from ace_jax import ACECalculator
+        import equinox
+        import jax.numpy as jnp
+        from ace_jax import load
+        from ace_jax.eval.model import lean
 
-        self._path, self._elements = path, tuple(elements)
-        self._engine = ACECalculator(str(path))
+        model, content, _ = load(path)
+        self._energies_eV = np.asarray(model.E0, dtype=float)
+        # Without the free atoms' energies, room for atoms that are not there costs nothing.
+        self._model = lean(equinox.tree_at(lambda tree: tree.E0, model, jnp.zeros_like(model.E0)))
+        self._path, self._elements, self._cutoff_A = path, tuple(elements), float(content["rcut"])
 
     def calculate(
         self,
@@ -44,13 +57,41 @@ class ACEInASE(Calculator):  # type: ignore[misc]
         """
         super().calculate(atoms, properties, system_changes)
         require_elements([self.atoms], self._elements, str(self._path))
-        frame = self.atoms.copy()
-        if not frame.pbc.all():
-            frame.set_cell(frame.cell.complete())  # it asks the volume even where it needs none
-        self._engine.calculate(frame, ["energy", "forces"])
-        found = self._engine.results
-        self.results = {key: found[key] for key in ("energy", "free_energy", "forces")}
+        kinds = np.array([self._elements.index(symbol) for symbol in self.atoms.get_chemical_symbols()], dtype=np.int32)
+        energy, forces, virial = _compiled()(self._model, *self._neighbourhoods(kinds))
+        total = float(energy) + float(self._energies_eV[kinds].sum())
+        self.results = {"energy": total, "free_energy": total, "forces": np.asarray(forces)[: len(kinds)]}
         if self.atoms.pbc.all():
-            self.results["stress"] = found["stress"]
+            self.results["stress"] = to_voigt(-np.asarray(virial) / self.atoms.get_volume())
         elif "stress" in properties:
             raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
+
+    def _neighbourhoods(self, kinds: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Vectors, both kinds, neighbours' indices, which are there, each (atoms, neighbours); kinds, (atoms,)."""
+        pairs = pairs_within(self.atoms, self._cutoff_A)
+        counts = np.bincount(pairs.first, minlength=len(kinds))
+        rows = 1 << max(len(kinds) - 1, 0).bit_length()
+        width = NEIGHBOURS_PER_STEP * max(1, -(-int(counts.max(initial=0)) // NEIGHBOURS_PER_STEP))
+        place = np.arange(len(pairs.first)) - np.repeat(np.cumsum(counts) - counts, counts)
+        vectors = np.zeros((rows, width, 3))
+        vectors[..., 0] = float(self._model.pad_cutoff())
+        neighbours, there = np.zeros((rows, width), dtype=np.int32), np.zeros((rows, width), dtype=bool)
+        vectors[pairs.first, place], neighbours[pairs.first, place] = pairs.vector, pairs.second
+        there[pairs.first, place] = True
+        padded = np.zeros(rows, dtype=np.int32)
+        padded[: len(kinds)] = kinds
+        own = np.broadcast_to(padded[:, None], neighbours.shape)
+        return vectors, own, padded[neighbours], neighbours, there, padded
+
+
+@cache
+def _compiled() -> Callable[..., tuple[Any, Any, Any]]:
+    """Energy, eV, forces, eV/Å, and minus the derivative by strain, eV; compiled at the first call of each size."""
+    import equinox
+
+    def evaluate(model: Any, *neighbourhoods: Any) -> tuple[Any, Any, Any]:
+        found: tuple[Any, Any, Any] = model.energy_forces_virial_dense(*neighbourhoods)
+        return found
+
+    compiled: Callable[..., tuple[Any, Any, Any]] = equinox.filter_jit(evaluate)
+    return compiled
