@@ -23,7 +23,7 @@ from pfd.testing.training_contract import check_fit
 pytest.importorskip("torch")
 pytestmark = pytest.mark.sevennet
 FAMILY = SevenNet()
-SETTINGS = SevenNetFitSettings(steps=200, channels=8)
+SETTINGS = SevenNetFitSettings(steps=200, size="S", channels=8)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_elements_that_only_validation_has_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "name"), [({}, "S"), ({"size": "M"}, "M"), ({"size": "M", "lmax": 2}, "M"), ({"lmax": 3}, "custom")]
+    ("given", "name"), [({}, "M"), ({"size": "S"}, "S"), ({"size": "M", "lmax": 2}, "M"), ({"lmax": 3}, "custom")]
 )
 def test_numbers_of_ones_own_take_the_place_of_the_preset_s(given, name):
     settings = SevenNetFitSettings.model_validate(given)

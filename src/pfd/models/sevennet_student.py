@@ -33,8 +33,9 @@ PRESETS = {"S": Shape(channels=16, lmax=1, interactions=2), "M": Shape(channels=
 class SevenNetFitSettings(FineTuneSettings):
     """How a SevenNet student is trained."""
 
-    size: Literal["S", "M"] = "S"
-    """Which preset of ``channels``, ``lmax`` and ``interactions``."""
+    size: Literal["S", "M"] = "M"
+    """Which preset of ``channels``, ``lmax`` and ``interactions``: S is 16, 1, 2 and M is 32, 2, 2. On 40 frames of
+    silicon M left a force error a seventh smaller than S, and took twice its time per step."""
     channels: int | None = Field(default=None, gt=0, le=256)
     """Features of each degree that an atom carries, in the place of the preset's."""
     lmax: int | None = Field(default=None, ge=0, le=3)
