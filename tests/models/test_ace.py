@@ -78,6 +78,17 @@ def test_refusals(fitted, tmp_path):
         (tmp_path / "bad.npz").write_bytes(content)
         with pytest.raises(ModelError, match="not a linear ACE model"):
             ACE().adopt(str(tmp_path / "bad.npz"), None, tmp_path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ModelError, match="not a linear ACE model"):
+        ACE().adopt(str(tmp_path / "array.npy"), None, tmp_path)
+    with np.load(fitted[0] / "ace.npz") as content:
+        arrays = {key: content[key] for key in content.files}
+    np.savez(tmp_path / "short.npz", **arrays | {"E0": np.zeros(3)})
+    with pytest.raises(ModelError, match="do not fit together"):
+        ACE().adopt(str(tmp_path / "short.npz"), None, tmp_path)
+    np.savez(tmp_path / "lacking.npz", **{key: arrays[key] for key in ("E0", "WB", "Wpair", "rcuts", "elements")})
+    with pytest.raises(ModelError, match="ace-jax cannot read"):
+        ACE().adopt(str(tmp_path / "lacking.npz"), None, tmp_path)
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
     with pytest.raises(ModelError, match="not a linear ACE model"):
         ACE().adopt(str(tmp_path / "other.npz"), None, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -28,6 +29,8 @@ PRESETS = {"S": (2, 10), "M": (3, 10), "L": (3, 14)}
 """Correlation order and total degree."""
 STAGES = {"data": 0.2, "map": 0.6, "rungs": 0.65}
 """How far a fit is when ace-jax says that a stage is done."""
+UNREADABLE = (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
+"""What numpy says of files that hold no arrays, or objects."""
 CHECKED = 5
 """Training frames with which the written file is held to the fit."""
 
@@ -56,7 +59,10 @@ class ACE(Family):
             raise ModelError(f"ACE models have no heads, {head!r} was asked for", where=source, hint="leave head out")
         self._require()
         path = Path(source) / MODEL_FILE if Path(source).is_dir() else Path(source)
+        from pfd.models.ace_calculator import load_model
+
         card = card_of(path, path.name, licence="of the weights: their authors'")
+        load_model(path)
         shutil.copyfile(path, folder / MODEL_FILE)
         return card
 
@@ -151,12 +157,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise ModelError("no such file", where=str(path), hint="name a model.npz as ace-jax writes it")
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         count = len(elements_of(arrays))
         fits = arrays["E0"].shape == (count,) and arrays["WB"].shape[1] == arrays["Wpair"].shape[1] == count
-    except (OSError, ValueError, KeyError, IndexError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"not a linear ACE model of ace-jax ({error})", where=str(path)) from error
+    except (*UNREADABLE, KeyError, IndexError) as error:
+        raise ModelError("not a linear ACE model of ace-jax", where=str(path)) from error
     if not fits or "rcuts" not in arrays:
         raise ModelError("the arrays of the ACE model do not fit together", where=str(path))
     return arrays

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
+from pfd.errors import ModelError
 from pfd.frames.neighbours import pairs_within
 from pfd.models.family import require_elements
 from pfd.voigt import to_voigt
@@ -35,10 +36,9 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         super().__init__()
         import equinox
         import jax.numpy as jnp
-        from ace_jax import load
         from ace_jax.eval.model import lean
 
-        model, content, _ = load(path)
+        model, content = load_model(path)
         self._energies_eV = np.asarray(model.E0, dtype=float)
         # Without the free atoms' energies, room for atoms that are not there costs nothing.
         self._model = lean(equinox.tree_at(lambda tree: tree.E0, model, jnp.zeros_like(model.E0)))
@@ -82,6 +82,21 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         padded[: len(kinds)] = kinds
         own = np.broadcast_to(padded[:, None], neighbours.shape)
         return vectors, own, padded[neighbours], neighbours, there, padded
+
+
+def load_model(path: Path) -> tuple[Any, dict[str, Any]]:
+    """ace-jax's model of a file, and what it says of itself.
+
+    Raises:
+        ModelError: if ace-jax cannot make a model of the file.
+    """
+    from ace_jax import load
+
+    try:
+        model, content, _ = load(path)
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+        raise ModelError(f"ace-jax cannot read the model ({error})", where=str(path)) from error
+    return model, content
 
 
 @cache
