@@ -28,3 +28,10 @@ def test_the_labeler_labels(tmp_path):
     labels = label_frame(labeler, with_origin(atoms), tmp_path)
     assert labels.forces.shape == (32, 3)
     assert labels.level_of_theory == "EMT asap_cutoff=False"
+
+
+def test_links_of_the_docs_lead_somewhere():
+    root = Path(__file__).parents[1]
+    for page in (*root.glob("docs/*.md"), root / "README.md", root / "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
