@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -406,16 +407,18 @@ def test_the_same_seed_gives_the_same_weights(adopted, tmp_path):
 
 
 def test_low_rank_updates_are_safe_among_threads(adopted, tmp_path):
+    before = torch.get_num_threads(), sys.getswitchinterval()
     files = []
-    for threads in (1, 2):
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            sys.setswitchinterval(1e-6)  # threads meet within a layer, as they do sooner or later
             place = shutil.copytree(adopted, tmp_path / str(threads))
             FAMILY.fine_tune(place, TRAIN, [], tuning(steps=3, batch_size=4, lora_rank=2), 0)
-        finally:
-            torch.set_num_threads(before)
-        files.append((place / CHECKPOINT).read_bytes())
+            files.append((place / CHECKPOINT).read_bytes())
+    finally:
+        torch.set_num_threads(before[0])
+        sys.setswitchinterval(before[1])
     assert files[0] == files[1]
 
 

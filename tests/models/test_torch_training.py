@@ -13,7 +13,7 @@ from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
 from pfd.models.torch_loss import Batch, loss_of, prepare
 from pfd.models.torch_potential import Prediction, batches_by_size, predict_frames, torch_calculator
-from pfd.models.torch_training import FineTuneSettings, Score, learning_rate_factor, train_torch
+from pfd.models.torch_training import FineTuneSettings, Replay, Score, learning_rate_factor, train_torch
 
 torch = pytest.importorskip("torch")
 
@@ -124,6 +124,21 @@ def test_averaged_weights_lag_behind():
     settings = SETTINGS.model_copy(update={"steps": 20, "average": 0.9})
     plain, averaged = train(settings.model_copy(update={"average": 0.0}), valid=0)[0], train(settings, valid=0)[0]
     assert 1.0 < averaged[0] < plain[0]
+
+
+@pytest.mark.parametrize(("weight", "stiffness"), [(0.01, 2.0), (1.0, 2.5), (100.0, 3.0)])
+def test_replayed_frames_pull_by_their_weight(weight, stiffness):
+    frames = trimers(8)
+    old = [
+        with_labels(frame, label)
+        for frame, label in zip(frames, predict_frames(Springs(3.0, 1.5), frames, "old"), strict=True)
+    ]
+    potential = Springs(1.0, 1.0)
+    settings = SETTINGS.model_copy(update={"loss": "squared", "batch_size": 8})
+    replay = Replay(prepare(potential, old, settings, "old"), weight)
+    report = train_torch(potential, labelled(frames), [], settings, seed=0, replay=replay)
+    assert [parameter.item() for parameter in potential.module] == pytest.approx([stiffness, 1.5], abs=0.1)
+    assert (report.curve[-1].train_force_rmse_eV_per_A > 0.1) == (weight >= 1.0)  # of the new labels alone
 
 
 @pytest.mark.parametrize("lacking", ["energy", "forces"])
