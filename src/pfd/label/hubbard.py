@@ -12,7 +12,7 @@ from pfd.settings import Settings
 class Hubbard(Settings):
     """DFT+U on one shell of one element."""
 
-    orbital: Literal["p", "d", "f"]
+    orbital: Literal["s", "p", "d", "f"]
     """The shell that is corrected."""
     U_eV: float
     """On-site Coulomb interaction, eV."""
@@ -21,8 +21,8 @@ class Hubbard(Settings):
 
     @property
     def angular_momentum(self) -> int:
-        """1, 2 or 3 for p, d or f."""
-        return {"p": 1, "d": 2, "f": 3}[self.orbital]
+        """0, 1, 2 or 3 for s, p, d or f."""
+        return "spdf".index(self.orbital)
 
     def __str__(self) -> str:
         exchange = f" J {self.J_eV:g}" if self.J_eV else ""
