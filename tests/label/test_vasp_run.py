@@ -1,11 +1,11 @@
 """Runs of VASP with a stand-in that insists on its input: good ones are labels, and of the bad ones none is."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk, fcc111, molecule
+from tests.label.vasp_files import force
 
 from pfd.errors import InputError, LabelRejected, MissingError, TransientError
 from pfd.label.judge import label_frame, record_label
@@ -42,12 +42,10 @@ def vasp(potcar_dir, stand_in):
 
 def expected_forces(frame):
     """What the stand-in says of these atoms, in their order."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    try:
-        from vasp_files import force
-    finally:
-        sys.path.pop(0)
-    raw = [force(a, list(b)) for a, b in zip(frame.get_chemical_symbols(), frame.get_scaled_positions(wrap=False), strict=True)]
+    raw = [
+        force(a, list(b))
+        for a, b in zip(frame.get_chemical_symbols(), frame.get_scaled_positions(wrap=False), strict=True)
+    ]
     return np.array(raw) - np.mean(raw, axis=0)
 
 
@@ -232,7 +230,11 @@ LADDER_KEYS = {"ALGO", "NELM", "AMIX", "BMIX", "AMIX_MAG", "BMIX_MAG", "TIME"}
     ("incar", "second", "third"),
     [
         ({}, {"ALGO": "Normal", "AMIX": "0.2", "BMIX": "0.0001", "NELM": "200"}, {"ALGO": "All", "NELM": "400"}),
-        ({"ALGO": "All", "NELM": 60}, {"ALGO": "Normal", "NELM": "120"}, {"ALGO": "Damped", "TIME": "0.2", "NELM": "240"}),
+        (
+            {"ALGO": "All", "NELM": 60},
+            {"ALGO": "Normal", "NELM": "120"},
+            {"ALGO": "Damped", "TIME": "0.2", "NELM": "240"},
+        ),
         ({"ISMEAR": -5}, {"ALGO": "Normal", "AMIX": "0.2"}, {"ALGO": "Normal", "AMIX": "0.05", "NELM": "400"}),
         ({"ISPIN": 2}, {"AMIX_MAG": "0.8", "BMIX_MAG": "0.0001"}, {"ALGO": "All"}),
     ],

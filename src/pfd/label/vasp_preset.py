@@ -56,7 +56,7 @@ def preset_of(name: PresetName, atoms: Atoms) -> Preset:
 
     Args:
         name: the preset.
-        atoms: atoms of one element stand together.
+        atoms: their order plays no part.
 
     Raises:
         MissingError: if pymatgen is not installed.
@@ -78,11 +78,12 @@ def preset_of(name: PresetName, atoms: Atoms) -> Preset:
         except KeyError as error:
             what = f"the preset {name} does not know {error.args[0]}"
             raise InputError(what, where="label.preset", hint="write the keys of INCAR out") from error
-    elements = list(dict.fromkeys(atoms.get_chemical_symbols()))
+    symbols = [site.specie.symbol for site in chosen.structure]  # the set has sorted the atoms
+    elements = list(dict.fromkeys(symbols))
     shells = zip(elements, *(incar.get(key, [0] * len(elements)) for key in _BY_SPECIES), strict=True)
     return Preset(
         incar=_plain(incar),
-        magmoms=dict(zip(atoms.get_chemical_symbols(), map(float, incar.get("MAGMOM", ())), strict=False)),
+        magmoms=dict(zip(symbols, map(float, incar.get("MAGMOM", ())), strict=False)),
         hubbard={element: (int(shell), float(u), float(j)) for element, shell, u, j in shells if u or j},
         kspacing_per_A=None if "KSPACING" not in incar else float(incar["KSPACING"]),
         mesh=None if kpoints is None else _mesh(kpoints),

@@ -154,7 +154,7 @@ class VaspRecipe:
         return KPoints(spacing_per_A=float(chosen))
 
     def preset(self, atoms: Atoms) -> Preset:
-        """What the preset says of these atoms; those of one element stand together.
+        """What the preset says of these atoms.
 
         Raises:
             InputError, MissingError: as ``preset_of``.
@@ -225,7 +225,7 @@ class VaspRecipe:
         magmoms = {element: magmoms[element] for element in self.settings.elements() if magmoms.get(element)}
         functional = functional_of(physics, list(self.potcars.values()), bool(hubbard))
         content = {
-            "incar": {key: list(value) if isinstance(value, tuple) else value for key, value in physics.items()},
+            "incar": {key: value.upper() if isinstance(value, str) else value for key, value in physics.items()},
             "k_points": [self.k_points.spacing_per_A, self.k_points.text, self.k_points.preset],
             "magmoms": magmoms,
             "hubbard": {element: list(each) for element, each in hubbard.items()},
