@@ -56,3 +56,28 @@ def stand_in(tmp_path):
         return str(program)
 
     return make
+
+
+UPF = """<UPF version="2.0.1">
+<PP_HEADER element="{element}" pseudo_type="NC" is_ultrasoft="false" is_paw="false"
+functional="{functional}" z_valence="{valence}" />
+"""
+ORBITAL = """---------------------------------------------------------------------------
+Element                     {element}
+Energy Cutoff(Ry)           100
+Radius Cutoff(a.u.)         7
+Lmax                        2
+---------------------------------------------------------------------------
+"""
+
+
+@pytest.fixture
+def pseudo_dir(tmp_path):
+    """A folder of pseudopotentials and orbitals, headers without content."""
+    folder = tmp_path / "pseudos"
+    folder.mkdir()
+    for element, valence in (("Fe", 16.0), ("O", 6.0), ("Al", 3.0), ("C", 4.0), ("H", 1.0), ("Si", 4.0)):
+        (folder / f"{element}.upf").write_text(UPF.format(element=element, functional="PBE", valence=valence))
+        (folder / f"{element}.orb").write_text(ORBITAL.format(element=element))
+    (folder / "Al_lda.upf").write_text(UPF.format(element="Al", functional="PZ", valence=3.0))
+    return folder

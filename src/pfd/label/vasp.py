@@ -12,6 +12,7 @@ from pfd.errors import LabelRejected
 from pfd.frames import frame_id
 from pfd.label.engine_program import ranks, require_program, run_engine
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.species_order import frame_order
 from pfd.label.vasp_failure import failed_in_cycle, failure_of
 from pfd.label.vasp_incar import AIDS, ENFORCED, Value, differing, physics_of
 from pfd.label.vasp_input import VaspInput, vasp_input
@@ -167,9 +168,11 @@ def _outcome(
         raise LabelRejected(f"VASP: {other}", where=where, hint=hint)
     forces = labels.forces
     return Outcome(
-        labels=replace(labels, forces=None if forces is None or len(forces) != len(frame) else given.back(forces)),
+        labels=replace(
+            labels, forces=None if forces is None or len(forces) != len(frame) else frame_order(forces, given.order)
+        ),
         converged=True,
-        echoed=echoed[given.order.argsort()],
+        echoed=frame_order(echoed, given.order),
         scf_steps=output.scf_steps,
         max_scf_steps=output.max_scf_steps,
         needs_stress=bool(frame.pbc.all()),
@@ -182,4 +185,4 @@ def _extra(given: VaspInput, output: VaspOutput) -> dict[str, float | list[float
     numbers = {"energy_sigma0_eV": output.energy_sigma0_eV, "total_magmom": output.total_magmom}
     finite = {key: value for key, value in numbers.items() if value is not None and math.isfinite(value)}
     local = output.local_magmoms
-    return finite | ({} if local is None else {"local_magmoms": given.back(local).tolist()})
+    return finite | ({} if local is None else {"local_magmoms": frame_order(local, given.order).tolist()})

@@ -1,4 +1,4 @@
-"""VASP's input of one frame: INCAR, KPOINTS, POSCAR, POTCAR, and the way back from POSCAR's order of atoms."""
+"""VASP's input of one frame: INCAR, KPOINTS, POSCAR, POTCAR, and the order of atoms in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pfd.errors import InputError
 from pfd.frames import frame_id
 from pfd.frames.state import ElectronicState, electronic_state
 from pfd.label.k_mesh import k_divisions
+from pfd.label.species_order import species_order
 from pfd.label.vasp_incar import Value, incar_text
 from pfd.label.vasp_potcar import Potcar, potcar_text
 from pfd.label.vasp_preset import Preset
@@ -52,10 +53,6 @@ class VaspInput:
         potcar = "".join(potcar_text(each.path).rstrip("\n") + "\n" for each in self.potcars)
         (folder / "POTCAR").write_text(potcar, encoding="latin-1")
 
-    def back(self, rows: np.ndarray) -> np.ndarray:
-        """Rows in POSCAR's order, in the frame's order."""
-        return rows[np.argsort(self.order)]
-
 
 def vasp_input(recipe: VaspRecipe, frame: Atoms) -> VaspInput:
     """The input of one frame; constraints and velocities do not enter: labels are raw forces of a static calculation.
@@ -69,7 +66,7 @@ def vasp_input(recipe: VaspRecipe, frame: Atoms) -> VaspInput:
     if lacking:
         hint = f"add it to label.potcars ({', '.join(sorted(recipe.potcars))})"
         raise InputError(f"no POTCAR for {', '.join(lacking)}", where=where, hint=hint)
-    order = _order(frame)
+    order = species_order(frame)
     atoms = _plain(frame, order)
     preset = None
     if recipe.settings.preset is not None:
@@ -95,14 +92,6 @@ def _check_cell(frame: Atoms, where: str) -> None:
     if frame.cell.handedness < 0:
         what = "VASP takes right-handed cells only"
         raise InputError(what, where=where, hint="exchange two cell vectors of the structure, and the coordinates")
-
-
-def _order(frame: Atoms) -> np.ndarray:
-    """The frame's atoms element by element."""
-    symbols = frame.get_chemical_symbols()
-    rank = {element: index for index, element in enumerate(dict.fromkeys(symbols))}
-    order: np.ndarray = np.argsort([rank[symbol] for symbol in symbols], kind="stable")
-    return order
 
 
 def _plain(frame: Atoms, order: np.ndarray) -> Atoms:
