@@ -45,10 +45,8 @@ def toy(dialect, keys, unit, vectors, symbols, rows, steps):
     }[dialect]
     text += tables(dialect, labels, forces, keys.get("cal_stress") == "1")
     text += f"\n{RULE} !FINAL_ETOT_IS {energy:.16f} eV\n{RULE}\n"
-    return (
-        text
-        + " Start  Time  : Fri May  7 16:18:50 2021\n Finish Time  : Fri May  7 16:19:08 2021\n Total  Time  : 18 secs\n"
-    )
+    times = {"Start  Time": "Fri May  7 16:18:50 2021", "Finish Time": "Fri May  7 16:19:08 2021"}
+    return text + "".join(f" {what}  : {when}\n" for what, when in times.items()) + " Total  Time  : 18 secs\n"
 
 
 def positions(dialect, unit, vectors, symbols, labels, rows):

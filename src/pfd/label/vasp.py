@@ -65,7 +65,8 @@ class Vasp(Labeler):
 
     def aids(self) -> dict[str, Any]:
         """Keys of INCAR that only say how to get to the ground state, wherever they were given, and the ladder."""
-        aids = {key: value for key, value in self._recipe.user_keys.items() if key in AIDS}
+        given = {key: value for key, value in self._recipe.user_keys.items() if key in AIDS}
+        aids = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         return {"incar": aids, "ladder": self._settings.ladder}
 
     def cores(self) -> tuple[int, str] | None:
