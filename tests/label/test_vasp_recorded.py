@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import ase
 import ase.io
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from pfd.label.vasp_output import read_vasp_output
 from pfd.voigt import from_voigt
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "vasp"
-pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded outputs of VASP are not on this machine")
+recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded outputs of VASP are not on this machine")
+ASES = Path(ase.__file__).parent / "test" / "testdata" / "vasp" / "OUTCAR_example_1"
 
 
 def one_geometry(folder: Path, index: int) -> Path:
@@ -44,6 +46,7 @@ def run(request, tmp_path):
     return RECORDED / "titania-vasp6" if name == "titania" else one_geometry(tmp_path, int(index))
 
 
+@recorded
 def test_as_ase_reads_it(run):
     output = read_vasp_output(run)
     assert output.problem == ""
@@ -58,6 +61,7 @@ def test_as_ase_reads_it(run):
     assert output.echoed.get_chemical_symbols() == ase.io.read(run / "vasprun.xml").get_chemical_symbols()
 
 
+@recorded
 @pytest.mark.filterwarnings("ignore")
 def test_as_pymatgen_reads_it(run):
     outputs = pytest.importorskip("pymatgen.io.vasp.outputs", reason="the extra `structures` is not installed")
@@ -73,6 +77,7 @@ def test_as_pymatgen_reads_it(run):
         assert output.settings[key] == pytest.approx(theirs.incar[key])
 
 
+@recorded
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("run", WATER, indirect=True)  # of titania's two groups dpdata makes one, in another order
 @pytest.mark.parametrize(("kind", "name"), [("vasp/xml", "vasprun.xml"), ("vasp/outcar", "OUTCAR")])
@@ -84,24 +89,28 @@ def test_as_dpdata_reads_it(run, kind, name):
     same_labels(output, data["energies"][-1], data["forces"][-1], -data["virials"][-1] / volume)
 
 
+@recorded
 def test_the_sign_of_the_stress_is_ases():
     output = read_vasp_output(RECORDED / "titania-vasp6")
     kbar = np.array([-199.00014, -181.85530, -374.19175])  # "in kB": VASP counts compression as positive
     np.testing.assert_allclose(output.labels.stress[:3], -kbar / 1602.1766208, atol=1e-6)
 
 
+@recorded
 def test_the_energy_is_the_free_one_and_the_other_stands_apart():
     output = read_vasp_output(RECORDED / "titania-vasp6")
     assert output.labels.energy == pytest.approx(-57.48343729, abs=1e-9)
     assert output.energy_sigma0_eV == pytest.approx(-57.47495449, abs=1e-9)
 
 
+@recorded
 def test_a_run_of_several_geometries_is_no_label():
     output = read_vasp_output(RECORDED / "water-md-10")
     assert output.done
     assert "10 geometries" in output.problem
 
 
+@recorded
 def test_an_outcar_alone_is_no_run():
     assert not read_vasp_output(RECORDED / "methane").done
     text = (RECORDED / "methane" / "OUTCAR").read_text()
@@ -112,6 +121,7 @@ def test_an_outcar_alone_is_no_run():
     np.testing.assert_allclose(ours.stress, theirs.get_stress(), atol=1e-9)
 
 
+@recorded
 @pytest.mark.parametrize(
     ("old", "new", "lost"),
     [
@@ -125,3 +135,14 @@ def test_garbled_numbers_are_missing_and_not_guessed(old, new, lost):
     assert old in text
     assert getattr(read_outcar(text, 8), lost) is not None
     assert getattr(read_outcar(text.replace(old, new), 8), lost) is None
+
+
+@pytest.mark.skipif(not ASES.is_file(), reason="this ASE came without its test data")
+def test_a_spin_polarised_outcar_that_ase_ships():
+    theirs = ase.io.read(ASES, format="vasp-out")
+    ours = read_outcar(ASES.read_text(), len(theirs))
+    assert ours.free_energy == pytest.approx(theirs.calc.results["free_energy"], abs=1e-9)
+    assert ours.total_magmom == pytest.approx(theirs.calc.results["magmom"], abs=1e-9)
+    assert ours.local_magmoms is None
+    np.testing.assert_allclose(ours.forces, theirs.get_forces(), atol=1e-9)
+    np.testing.assert_allclose(ours.stress, theirs.get_stress(), atol=1e-9)

@@ -117,7 +117,7 @@ class VaspRecipe:
         """
         named = self.settings.potcars
         if isinstance(named, list):
-            chosen = self.preset(self._probe()).potcars
+            chosen = self._usual.potcars
             named = {element: chosen[element] for element in self.settings.elements()}
         folder = self.settings.potcar_dir.expanduser()
         found = {element: read_potcar(folder, name, element) for element, name in sorted(named.items())}
@@ -144,7 +144,7 @@ class VaspRecipe:
         if settings.kpoints_file is not None:
             return KPoints(text=_read(settings.kpoints_file))
         if not named and settings.preset is not None:
-            theirs = self.preset(self._probe())
+            theirs = self._usual
             return KPoints(preset=True) if theirs.mesh else KPoints(spacing_per_A=theirs.kspacing_per_A)
         chosen = settings.kspacing_per_A if spacing is None else spacing
         if not isinstance(chosen, int | float) or isinstance(chosen, bool) or chosen <= 0:
@@ -197,7 +197,7 @@ class VaspRecipe:
         Raises:
             InputError: such as for a metal without the +U that the preset gives to oxides.
         """
-        usual = self.preset(self._probe())
+        usual = self._usual
         keys = set(preset.incar) | set(usual.incar)
         mine, theirs = (self.plain_keys(each) for each in (preset, usual))
         differing = [key for key in physics_of(dict.fromkeys(keys, 0)) if mine.get(key) != theirs.get(key)]
@@ -219,7 +219,7 @@ class VaspRecipe:
         Raises:
             InputError, MissingError: if a file is missing, or something does not fit.
         """
-        preset = None if self.settings.preset is None else self.preset(self._probe())
+        preset = None if self.settings.preset is None else self._usual
         physics = physics_of(self.plain_keys(preset))
         magmoms, hubbard = self.magmoms(preset), self.hubbard(preset)
         magmoms = {element: magmoms[element] for element in self.settings.elements() if magmoms.get(element)}
@@ -251,13 +251,15 @@ class VaspRecipe:
         spacing = self.k_points.spacing_per_A
         return f"k-points of {self.settings.preset}" if spacing is None else f"kspacing {spacing:g}/Å"
 
-    def _probe(self) -> Atoms:
-        """One atom of each element in a box: what a preset says of it goes by element only."""
+    @cached_property
+    def _usual(self) -> Preset:
+        """What the preset says of one atom of each element in a box, which goes by element only."""
         from ase import Atoms
 
         elements = self.settings.elements()
         places = [[index / len(elements), 0.0, 0.0] for index in range(len(elements))]
-        return Atoms(elements, scaled_positions=places, cell=[3.0 * len(elements), 4.0, 4.0], pbc=True)
+        cell = [3.0 * len(elements), 4.0, 4.0]
+        return self.preset(Atoms(elements, scaled_positions=places, cell=cell, pbc=True))
 
 
 def functional_of(physics: Mapping[str, Value], potcars: Sequence[Potcar], corrected: bool) -> str:
