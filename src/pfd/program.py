@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pfd.errors import MissingError
 
+OBSERVE_S = 1.0
+"""Seconds between two looks at a running program."""
 GRACE_S = 5.0
 """Seconds between asking a program to end and killing it."""
 
@@ -85,6 +87,7 @@ def run_program(
     wall_time_s: float,
     environment: Mapping[str, str] | None = None,
     install: str = "",
+    observe: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Run a program without a shell until it ends; whatever interrupts this call ends its whole process group first.
 
@@ -95,6 +98,7 @@ def run_program(
         wall_time_s: seconds after which it is killed.
         environment: variables to add to this process's own.
         install: the command that installs the program, for the error message.
+        observe: called every second while it runs, and once at its end.
 
     Raises:
         MissingError: if there is no such program.
@@ -116,13 +120,24 @@ def run_program(
             process_group=0,
         )
         try:
-            process.wait(timeout=wall_time_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
+            timed_out = not _ends_within(process, began + wall_time_s, observe)
         finally:
             _end_group(process)
+    observe()
     output = log.read_text(encoding="utf-8", errors="replace")
     return Finished(process.returncode, timed_out, output, time.monotonic() - began)
+
+
+def _ends_within(process: subprocess.Popen[bytes], deadline: float, observe: Callable[[], None]) -> bool:
+    """Wait for the end of a process until a time of ``time.monotonic``; whether it came."""
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            process.wait(timeout=min(left, OBSERVE_S))
+        except subprocess.TimeoutExpired:
+            observe()
+            continue
+        return True
+    return process.poll() is not None
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -92,7 +92,7 @@ MISTAKES = {
     "unknown shell": {"finetune.label": VASP | {"hubbard": {"Cu": {"orbital": "g", "U_eV": 1}}, "potcars": ["Cu"]}},
     "training of another family": {"finetune.train": {"steps": 50}},
     "teacher that cannot be tuned": {"teacher.family": "pod"},
-    "unknown family": {"teacher.family": "mace"},
+    "unknown family": {"teacher.family": "mase"},
     "student of another family": {"distill.student": {"family": "toy", "size": "S"}},
     "student that cannot be fitted": {"distill.student": {"family": "chgnet"}},
     "group without method": {f"{GROUP}.method": DROP},

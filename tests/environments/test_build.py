@@ -143,7 +143,8 @@ def test_doctor_finds_an_environment_that_was_broken(wheelhouse, monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.environment(name)) for name in ("deepmd", "mace", "mattersim", "nep")]
+    "name",
+    [pytest.param(name, marks=pytest.mark.environment(name)) for name in ("deepmd", "mace", "mattersim", "nep", "ace")],
 )
 def test_the_families_own_environments_pass(name, capsys):
     from pfd.cli.doctor import examine

@@ -179,6 +179,17 @@ def test_an_environment_that_nothing_runs_in_is_refused(interpreter, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_family_that_is_nowhere_stops_a_run_before_it_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(ToyFamily, "modules", ("no_such_module",))
+    monkeypatch.setattr(ToyFamily, "packages", ("no-such==1",))
+    path = edited(tmp_path)
+    with pytest.raises(MissingError, match="the family 'toy' needs no_such_module") as raised:
+        pfd.submit(path, tmp_path / "run")
+    assert (raised.value.exit_code, raised.value.where) == (2, f"{path}: teacher.family")
+    assert raised.value.hint == "pfd env create toy"
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_core_requirement_is_an_extra():
     needs = environment_module.core_requirements()
     assert any(line.startswith("numpy") for line in needs)

@@ -224,15 +224,21 @@ def test_fine_tuning_refuses_unlabelled_frames_and_unknown_elements(folder):
         FAMILY.predict(folder, [strange])
 
 
-def test_bad_sources_are_refused(tmp_path):
+def test_bad_sources_are_refused(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("sources")
+    target = place / "model"
+    target.mkdir()
     with pytest.raises(ModelError, match=r"0\.3\.0, 0\.2\.0, r2scan"):
-        FAMILY.adopt("0.4.0", None, tmp_path)
+        FAMILY.adopt("0.4.0", None, target)
     with pytest.raises(ModelError, match="no heads"):
-        FAMILY.adopt("0.3.0", "PBE", tmp_path)
-    (tmp_path / "text.pt").write_text("no checkpoint")
-    with pytest.raises(ModelError, match="not a CHGNet checkpoint"):
-        FAMILY.adopt(str(tmp_path / "text.pt"), None, tmp_path)
-    assert not (tmp_path / CHECKPOINT).exists()
+        FAMILY.adopt("0.3.0", "PBE", target)
+    whole = (folder / CHECKPOINT).read_bytes()
+    (place / "truncated.pt").write_bytes(whole[: len(whole) // 2])
+    (place / "text.pt").write_text("no checkpoint")
+    for name in ("text.pt", "truncated.pt"):
+        with pytest.raises(ModelError, match="not a CHGNet checkpoint"):
+            FAMILY.adopt(str(place / name), None, target)
+    assert not list(target.iterdir())
 
 
 def test_code_inside_a_checkpoint_is_not_run(tmp_path):

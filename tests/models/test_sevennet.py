@@ -12,7 +12,9 @@ from ase.build import bulk, molecule
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, with_labels, without_labels
+from pfd.models.family import read_model
 from pfd.models.sevennet import CHECKPOINT, SevenNet, SevenNetFineTuneSettings
+from pfd.models.training import adopt_model, fine_tune_model
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.sevennet
@@ -173,12 +175,39 @@ def test_fine_tuning_learns_keeps_the_shift_and_repeats_itself(folder, tmp_path)
         FAMILY.fine_tune(folder, [without_labels(frames[0])], [], settings, 0)
 
 
+def test_fine_tuning_one_head_leaves_the_energies_of_the_other_alone(tmp_path):
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    start.mkdir()
+    adopt_model(FAMILY, "7net-mf-0", "PBE", start)
+    frames = [rattled(bulk("Si", "diamond", a=5.43), seed, 0.01) for seed in range(2)]
+    frames = [with_labels(frame, Labels(-200.0, np.zeros((2, 3)), np.zeros(6))) for frame in frames]
+    fine_tune_model(start, frames, [], SevenNetFineTuneSettings(steps=1), 0, tuned)
+    module = FAMILY.load(tuned).module
+    before, after = (np.array(shift_of(place)) for place in (start, tuned))
+    other, silicon = module.modal_map["R2SCAN"], module.type_map[14]
+    np.testing.assert_array_equal(after[other], before[other])
+    changed = after[module.modal_map["PBE"]] - before[module.modal_map["PBE"]]
+    assert changed[silicon] == pytest.approx(-94.6, abs=0.5)  # silicon has -5.4 eV per atom there
+    assert np.count_nonzero(changed) == 1
+    card = read_model(tuned).card
+    assert (card.head, card.heads) == ("PBE", ("R2SCAN", "PBE"))
+
+
+def test_the_larger_model_is_fine_tuned_too(tmp_path):
+    FAMILY.adopt("7net-l3i5", None, tmp_path)
+    frame = rattled(bulk("Si", "diamond", a=5.43))
+    label = FAMILY.predict(tmp_path, [frame])[0]
+    frame = with_labels(frame, Labels(label.energy, 1.3 * label.forces, 1.3 * label.stress))
+    report = FAMILY.fine_tune(tmp_path, [frame], [], SevenNetFineTuneSettings(steps=3), 0)
+    assert report.curve[-1].train_force_rmse_eV_per_A < report.curve[0].train_force_rmse_eV_per_A
+
+
 def test_unknown_elements_are_named(folder):
     with pytest.raises(ModelError, match="does not know Po"):
         FAMILY.predict(folder, [Atoms("Po", cell=[3, 3, 3], pbc=True)])
 
 
-def test_bad_sources_are_refused_and_their_code_is_not_run(tmp_path):
+def test_bad_sources_are_refused_and_their_code_is_not_run(folder, tmp_path):
     class Trap:
         def __reduce__(self):
             return print, ("sprung",)
@@ -187,6 +216,8 @@ def test_bad_sources_are_refused_and_their_code_is_not_run(tmp_path):
         FAMILY.adopt("7net-1", None, tmp_path)
     torch.save({"model_state_dict": Trap()}, tmp_path / "trap.pth")
     (tmp_path / "text.pth").write_text("no checkpoint")
-    for name in ("trap.pth", "text.pth"):
+    whole = (folder / CHECKPOINT).read_bytes()
+    (tmp_path / "truncated.pth").write_bytes(whole[: len(whole) // 2])
+    for name in ("trap.pth", "text.pth", "truncated.pth"):
         with pytest.raises(ModelError, match="not a SevenNet checkpoint"):
             FAMILY.adopt(str(tmp_path / name), None, tmp_path)

@@ -60,7 +60,8 @@ def small(name, tmp_path, train, student):
     if "distill" in content:
         content["distill"] |= {"explore": SHORT, "select": {"max_frames": 12}, "own_md_factor": 1, **LOOSE}
         content["distill"]["student"] |= student
-    content["evaluate"] = {"test_frames": 2, "speed_atoms": 32}
+    content["evaluate"] = {"test_frames": 2, "speed_atoms": 32, "scratch_student": False}
+    content["resources"] = {"cores": 1}  # one process a step: starting a family costs more than its work here
     path = tmp_path / "input.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path, content

@@ -53,7 +53,7 @@ def examine(names: Sequence[str], as_json: bool) -> int:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table(title="Families do a self-test (load, predict, one training step); labelers are looked for")
+    table = Table(title="What works here")
     for column in ("kind", "name", "state", "where", "what"):
         table.add_column(column, overflow="fold")
     for row in rows:

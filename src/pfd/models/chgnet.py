@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pfd.errors import ModelError
+from pfd.models.checkpoint import reading_checkpoint
 from pfd.models.family import ModelCard
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
@@ -66,19 +67,14 @@ class CHGNetPotential:
 
     def predict(self, graphs: Sequence[Graph], *, differentiable: bool) -> Prediction:
         """Energies, forces and stresses of a batch; the element references are added in float64."""
-        import torch
-
         from pfd.models.chgnet_network import batch_of, energies
+        from pfd.models.pair_graph import predict_by_slopes
 
         graph = batch_of(graphs)
-        positions = graph.positions.clone().requires_grad_()
-        strain = torch.zeros_like(graph.cells).requires_grad_()
-        energy = energies(self.module, graph, positions, strain)
-        slopes = torch.autograd.grad(energy.sum(), [positions, strain], create_graph=differentiable)
-        volumes = torch.linalg.det(graph.cells).abs().clamp_min(1e-6)
-        reference = self.module.composition_model.fc.weight.detach().double()[0, graph.numbers - 1]
-        references = reference.new_zeros(graph.frames).index_add(0, graph.owner, reference)
-        return Prediction(energy.double() + references, -slopes[0], slopes[1] / volumes[:, None, None])
+        references = self.module.composition_model.fc.weight.detach().double()[0, graph.numbers - 1]
+        return predict_by_slopes(
+            graph, lambda vectors: energies(self.module, graph, vectors), references, differentiable=differentiable
+        )
 
 
 class CHGNet(TorchFamily[CHGNetPotential]):
@@ -164,21 +160,14 @@ def load_module(path: Path, *, shipped: str | None = None) -> Any:
     Raises:
         ModelError: if the file is missing or no CHGNet checkpoint.
     """
-    import pickle
-
     import torch
 
     from pfd.models.chgnet_network import check_architecture
 
-    if not path.is_file():
-        raise ModelError("no such checkpoint", where=str(path), hint=f"or use one of: {', '.join(SHIPPED_FILES)}")
-    try:
+    with reading_checkpoint("CHGNet", path, hint=f"or use one of: {', '.join(SHIPPED_FILES)}"):
         state = torch.load(path, map_location="cpu", weights_only=shipped is None)
         state = state.get("model", state)
         arguments, weights = dict(state["model_args"]), state["state_dict"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"not a CHGNet checkpoint ({reason})", where=str(path)) from error
     if shipped is not None:  # what the package's own loader adds: these files do not say it
         arguments |= {"version": shipped, "mlp_out_bias": shipped == "0.2.0"}
     check_architecture(arguments, str(path))

@@ -9,12 +9,13 @@ gathered onto directed bonds (a linear map of a concatenation is the sum of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pfd.errors import ModelError
+from pfd.models.pair_graph import PairGraph, pair_graph_of, pair_graphs_together
 
 if TYPE_CHECKING:
     import torch
@@ -32,36 +33,16 @@ NEEDED_ARCHITECTURE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Graph:
-    """The pairs and angles of one frame, or of a batch of frames; pairs shorter than the angle cutoff come first.
+class Graph(PairGraph):
+    """Every pair of a frame (or a batch of frames) once, and the angles between pairs shorter than the angle cutoff.
 
     Attributes:
-        numbers: atomic number of each atom.
-        positions: Å, (atoms, 3).
-        cells: cell vectors as rows, Å, (frames, 3, 3).
-        owner: frame of each atom.
-        pairs: the two atoms of each pair, (2, pairs); every pair is listed once.
-        images: whole cells from the second atom to the image that the pair means, (pairs, 3).
-        short: how many pairs, at the front, are shorter than the angle cutoff.
         angles: (3, angles): the atom in the middle, the first pair and the second pair.
         mirrored: (angles,): -1 where one of the two pairs points towards the middle atom and the other away, else 1.
-        frames: number of frames.
     """
 
-    numbers: torch.Tensor
-    positions: torch.Tensor
-    cells: torch.Tensor
-    owner: torch.Tensor
-    pairs: torch.Tensor
-    images: torch.Tensor
-    short: int
     angles: torch.Tensor
     mirrored: torch.Tensor
-    frames: int
-
-    def on(self, device: str) -> Graph:
-        """The same graph with its tensors on a device."""
-        return replace(self, **{key: value.to(device) for key, value in vars(self).items() if hasattr(value, "to")})
 
 
 def check_architecture(arguments: dict[str, Any], where: str) -> None:
@@ -81,28 +62,11 @@ def check_architecture(arguments: dict[str, Any], where: str) -> None:
 def graph_of(frame: Atoms, cutoff_A: float, angle_cutoff_A: float) -> Graph:
     """The graph of one frame: pairs within ``cutoff_A``, angles between pairs within ``angle_cutoff_A``."""
     import torch
-    from vesin import NeighborList
 
-    neighbours = NeighborList(cutoff=cutoff_A, full_list=False)
-    first, second, images, lengths = neighbours.compute(
-        points=frame.positions, box=frame.cell.array, periodic=frame.pbc, quantities="ijSd"
-    )
-    order = np.argsort(lengths > angle_cutoff_A, kind="stable")
-    first, second, images = (array[order].astype(np.int64) for array in (first, second, images))
-    short = int((lengths <= angle_cutoff_A).sum())
-    angles, mirrored = _angles(first[:short], second[:short])
-    return Graph(
-        numbers=torch.tensor(frame.numbers, dtype=torch.int64),
-        positions=torch.tensor(frame.positions, dtype=torch.float32),
-        cells=torch.tensor(frame.cell.array[None], dtype=torch.float32),
-        owner=torch.zeros(len(frame), dtype=torch.int64),
-        pairs=torch.from_numpy(np.stack([first, second])),
-        images=torch.tensor(images, dtype=torch.float32),
-        short=short,
-        angles=torch.from_numpy(angles),
-        mirrored=torch.from_numpy(mirrored),
-        frames=1,
-    )
+    graph = pair_graph_of(frame, cutoff_A, angle_cutoff_A, both_ways=False)
+    first, second = graph.pairs[:, : graph.short].numpy()
+    angles, mirrored = _angles(first, second)
+    return Graph(**vars(graph), angles=torch.from_numpy(angles), mirrored=torch.from_numpy(mirrored))
 
 
 def _angles(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,46 +97,25 @@ def batch_of(graphs: Sequence[Graph]) -> Graph:
         return graphs[0]
     atoms_before = np.cumsum([0] + [len(graph.numbers) for graph in graphs[:-1]]).tolist()
     short_before = np.cumsum([0] + [graph.short for graph in graphs[:-1]]).tolist()
-    pairs = [graph.pairs + offset for graph, offset in zip(graphs, atoms_before, strict=True)]
     angles = [
         graph.angles + torch.tensor([[atoms], [short], [short]], device=graph.angles.device)
         for graph, atoms, short in zip(graphs, atoms_before, short_before, strict=True)
     ]
-    shorts = [graph.short for graph in graphs]
-    return Graph(
-        numbers=torch.cat([graph.numbers for graph in graphs]),
-        positions=torch.cat([graph.positions for graph in graphs]),
-        cells=torch.cat([graph.cells for graph in graphs]),
-        owner=torch.cat([graph.owner + index for index, graph in enumerate(graphs)]),
-        pairs=torch.cat(
-            [rows[:, :n] for rows, n in zip(pairs, shorts, strict=True)]
-            + [rows[:, n:] for rows, n in zip(pairs, shorts, strict=True)],
-            dim=1,
-        ),
-        images=torch.cat([graph.images[: graph.short] for graph in graphs] + [g.images[g.short :] for g in graphs]),
-        short=sum(shorts),
-        angles=torch.cat(angles, dim=1),
-        mirrored=torch.cat([graph.mirrored for graph in graphs]),
-        frames=len(graphs),
-    )
+    together = pair_graphs_together(graphs)
+    mirrored = torch.cat([graph.mirrored for graph in graphs])
+    return Graph(**vars(together), angles=torch.cat(angles, dim=1), mirrored=mirrored)
 
 
-def energies(model: Any, graph: Graph, positions: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
-    """Energy of each frame, eV, without the element references, differentiable in positions and strain.
+def energies(model: Any, graph: Graph, vectors: torch.Tensor) -> torch.Tensor:
+    """Energy of each frame, eV, without the element references.
 
     Args:
         model: the package's ``CHGNet`` module.
         graph: one frame or a batch.
-        positions: Å, (atoms, 3).
-        strain: (frames, 3, 3), zeros; positions and cells are deformed by 1 + strain.
+        vectors: from the second atom of each pair to the first, Å, (pairs, 3).
     """
     import torch
 
-    first, second = graph.pairs
-    frame_of_pair = graph.owner[first]
-    positions = positions + torch.einsum("ai,aij->aj", positions, strain[graph.owner])
-    cells = graph.cells + graph.cells @ strain
-    vectors = positions[first] - positions[second] - torch.einsum("pi,pij->pj", graph.images, cells[frame_of_pair])
     lengths = vectors.norm(dim=1)
     basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
     short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[: graph.short])

@@ -7,21 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pfd.errors import DataError, ModelError, TaskFailed
-from pfd.frames import Labels
-from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.errors import DataError, ModelError
+from pfd.lammps.session import LammpsPotential
+from pfd.models.agreement import require_agreement_in_lammps
 from pfd.models.environment import require_family
-from pfd.models.family import MODEL_FILE, read_model
+from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import check_elements, make_family
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 INPUT_FILE, DATA_FILE, README_FILE = "in.lammps", "structure.data", "README.md"
-OFF_EV_PER_A = 1e-4
-"""Largest difference of a force component, eV/Å, and of an energy per atom, eV, between the model and its export."""
+DO_NOT_USE = "do not use these files; please report it with the model folder"
 
 
 def export_lammps(folder: Path, frames: Sequence[Atoms], target: Path) -> None:
@@ -39,50 +36,61 @@ def export_lammps(folder: Path, frames: Sequence[Atoms], target: Path) -> None:
         DataError: if there is no frame, or the target holds something else already.
         TaskFailed: if LAMMPS gives other energies or forces than the model.
     """
-    model = read_model(folder)
-    family = make_family(model.card.family)
-    require_family(family)
+    name, family = _model_of(folder)
     if family.lammps_potential(folder) is None:
-        raise ModelError(
-            f"models of {family.name!r} have no pair style in LAMMPS", where=str(folder), hint="export the student"
-        )
-    if not frames:
-        raise DataError("no frame to check the export with", where=str(folder))
-    check_elements(model.card, frames)
-    _require_free(target)
-    target.mkdir(parents=True, exist_ok=True)
+        hint = _other_programs(family) or "export the student"
+        raise ModelError(f"models of {family.name!r} have no pair style in LAMMPS", where=str(folder), hint=hint)
+    _prepare(folder, frames, target, earlier=INPUT_FILE)
     for path in folder.iterdir():
         if path.name != MODEL_FILE:
             shutil.copyfile(path, target / path.name)
     potential = family.lammps_potential(target)
     assert potential is not None
-    _check(family.predict(folder, frames), potential, frames)
+    require_agreement_in_lammps(potential, family.predict(folder, frames), frames, DO_NOT_USE)
     _write_data(frames[0], potential, target / DATA_FILE)
     (target / INPUT_FILE).write_text(lammps_input(potential, target, frames[0]), encoding="utf-8")
-    (target / README_FILE).write_text(_readme(model.card.name, potential, target), encoding="utf-8")
+    (target / README_FILE).write_text(_readme(name, potential, target), encoding="utf-8")
 
 
-def _require_free(target: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export."""
-    if target.is_dir() and any(target.iterdir()) and not (target / INPUT_FILE).is_file():
+def export_program(folder: Path, frames: Sequence[Atoms], target: Path, program: str) -> None:
+    """Write a model for a program other than LAMMPS (see ``Family.export``); arguments as in ``export_lammps``.
+
+    Raises:
+        ModelError: if the family writes nothing for that program.
+        DataError: if there is no frame, or the target is not empty.
+        TaskFailed: if the files give other energies or forces than the model.
+    """
+    _, family = _model_of(folder)
+    if program not in family.exports:
+        what = f"models of {family.name!r} cannot be exported for {program}"
+        raise ModelError(what, where=str(folder), hint=_other_programs(family) or "--to lammps or ase")
+    _prepare(folder, frames, target)
+    family.export(folder, program, frames, target)
+
+
+def _model_of(folder: Path) -> tuple[str, Family]:
+    """The name of a model and its family, which is installed."""
+    card = read_model(folder).card
+    family = make_family(card.family)
+    require_family(family)
+    return card.name, family
+
+
+def _other_programs(family: Family) -> str:
+    return " or ".join(f"--to {program}" for program in family.exports)
+
+
+def _prepare(folder: Path, frames: Sequence[Atoms], target: Path, earlier: str | None = None) -> None:
+    """Make the target; refuse what cannot be checked, and a target in use unless it has this file of an export."""
+    if not frames:
+        raise DataError("no frame to check the export with", where=str(folder))
+    check_elements(read_model(folder).card, frames)
+    replaced = earlier is not None and (target / earlier).is_file()
+    if target.is_dir() and any(target.iterdir()) and not replaced:
         raise DataError("the folder is not empty", where=str(target), hint="name a new one")
     if target.exists() and not target.is_dir():
         raise DataError("that is a file", where=str(target), hint="name a folder")
-
-
-def _check(predicted: Sequence[Labels], potential: LammpsPotential, frames: Sequence[Atoms]) -> None:
-    with LammpsSession(potential) as session:
-        for labels, frame in zip(predicted, frames, strict=True):
-            session.place(frame)
-            found = session.evaluate()
-            off_energy = abs(found.energy - float(labels.energy or 0.0)) / len(frame)
-            off_force = float(np.abs(found.forces - np.asarray(labels.forces)).max())
-            if not (off_energy <= OFF_EV_PER_A and off_force <= OFF_EV_PER_A):
-                raise TaskFailed(
-                    f"LAMMPS is off the model by {off_energy:.1e} eV/atom and {off_force:.1e} eV/Å",
-                    where=f"frame {frame.info.get('id', '')}",
-                    hint="do not use these files; please report it with the model folder",
-                )
+    target.mkdir(parents=True, exist_ok=True)
 
 
 def _write_data(frame: Atoms, potential: LammpsPotential, path: Path) -> None:
@@ -96,8 +104,8 @@ def _write_data(frame: Atoms, potential: LammpsPotential, path: Path) -> None:
 def pair_lines(potential: LammpsPotential, folder: Path) -> list[str]:
     """The commands of the pair style, files by their names alone."""
     here = f"{folder.resolve()}/"
-    lines = [f"pair_coeff {arguments}" for arguments in potential.pair_coeff]
-    return [f"pair_style {potential.pair_style}", *(line.replace(here, "").replace('"', "") for line in lines)]
+    lines = [f"pair_style {potential.pair_style}", *(f"pair_coeff {arguments}" for arguments in potential.pair_coeff)]
+    return [line.replace(here, "").replace('"', "") for line in lines]
 
 
 def lammps_input(potential: LammpsPotential, folder: Path, frame: Atoms) -> str:
@@ -127,7 +135,7 @@ def lammps_input(potential: LammpsPotential, folder: Path, frame: Atoms) -> str:
 def _readme(name: str, potential: LammpsPotential, folder: Path) -> str:
     lines = pair_lines(potential, folder)
     package = {"pod": "ML-POD", "snap": "ML-SNAP"}.get(next(w for w in ("pod", "snap", "") if w in lines[0]), "")
-    needs = f" with the package {package}" if package else ""
+    needs = f" with the package {package}" if package else f" with {potential.needs}" if potential.needs else ""
     return (
         f"# {name}, for LAMMPS\n"
         f"Run `lmp -in {INPUT_FILE}` here: NVT of {DATA_FILE} at 300 K. Needs LAMMPS{needs}; units metal (eV, Å, ps).\n"

@@ -114,6 +114,8 @@ class Family(ABC):
     """The extra of pfd-kit that installs the packages."""
     shipped: ClassVar[tuple[str, ...]] = ()
     """Names of weights that come inside the package."""
+    downloads: ClassVar[Mapping[str, str]] = {}
+    """Names of published weights that have to be downloaded, and where from: hints tell them."""
     honours: ClassVar[frozenset[str]] = frozenset({"initial_magmoms", "partial_pbc"})
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it can live with; a frame that asks for
     another is refused. Initial moments are a starting guess for the labeler: a model of the ground state needs none."""
@@ -123,8 +125,12 @@ class Family(ABC):
     pickles: ClassVar[bool] = False
     """Whether checkpoints come as whole pickled modules, which can run code when they are read: then ``adopt`` takes
     files of digests that it knows, and others only with ``trust_file``. What it leaves in the model folder is safe."""
+    untrained_head: ClassVar[str | None] = None
+    """Head to adopt of what ``untrained`` writes, if it has several."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
+    exports: ClassVar[tuple[str, ...]] = ()
+    """Programs other than LAMMPS for which ``export`` writes files."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None
     """Typed settings of ``fine_tune``; None if the family cannot be fine-tuned."""
     FitSettings: ClassVar[type[Settings] | None] = None
@@ -230,6 +236,20 @@ class Family(ABC):
     def lammps_potential(self, folder: Path) -> LammpsPotential | None:
         """The LAMMPS pair style of the model in the folder, or None if it has none there."""
         return None
+
+    def export(self, folder: Path, program: str, frames: Sequence[Atoms], target: Path) -> None:
+        """Write what a program in ``exports`` needs to run the model, check it, and say in README.md how to use it.
+
+        Args:
+            folder: the model.
+            program: which program.
+            frames: known frames to check the files with, of elements that the model knows; the first is what is run.
+            target: an existing folder that may be written into.
+
+        Raises:
+            TaskFailed: if the files give other energies or forces than the model.
+        """
+        raise ModelError(f"models of {self.name!r} cannot be exported for {program}", where=str(folder))
 
 
 def knows_batches(family: Family) -> bool:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +11,15 @@ from pydantic import Field
 
 from pfd.errors import ModelError
 from pfd.models.family import ModelCard
+from pfd.models.sevennet_checkpoint import (
+    CHECKPOINT,
+    HEAD_KEY,
+    SHIPPED_FILES,
+    load_checkpoint,
+    save_checkpoint,
+    shipped_path,
+)
+from pfd.models.sevennet_student import SevenNetFitSettings, new_network
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
 from pfd.models.torch_training import FineTuneSettings
@@ -26,16 +30,6 @@ if TYPE_CHECKING:
     import torch
     from ase import Atoms
 
-CHECKPOINT = "sevennet.pth"
-HEAD_KEY = "pfd_head"
-"""Where our checkpoint says which modal is used; the package ignores keys that it does not know."""
-SHIPPED_FILES = {
-    "7net-0": "SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",
-    "7net-0_22May2024": "SevenNet_0__22May2024/checkpoint_sevennet_0.pth",
-    "7net-mf-0": "SevenNet_MF_0/checkpoint_sevennet_mf_0.pth",
-    "7net-l3i5": "SevenNet_l3i5/checkpoint_l3i5.pth",
-}
-"""Weights inside the wheel, below ``sevenn/pretrained_potentials``."""
 SHIPPED_ELEMENTS = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
 Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi
@@ -43,8 +37,6 @@ Ac Th Pa U Np Pu
 """
 """The elements of MPtrj, on which all of them were trained."""
 LEVELS = {None: "PBE/PBE+U (MPtrj, uncorrected)", "PBE": "PBE/PBE+U (MPtrj, uncorrected)", "R2SCAN": "r2SCAN (MP)"}
-RUN_KEYS = ("continue", "csv_log", "device", "error_record", "load_dataset_path", "load_validset_path", "local_rank")
-"""What a checkpoint's config tells of the run that made it: paths and devices of another machine."""
 STRESS_ROWS = ((0, 3, 5), (3, 1, 4), (5, 4, 2))
 """Where xx yy zz xy yz zx, the package's order, stand in a 3 x 3 matrix."""
 
@@ -135,11 +127,12 @@ class SevenNet(TorchFamily[SevenNetPotential]):
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = SevenNetFineTuneSettings
+    FitSettings: ClassVar[type[Settings] | None] = SevenNetFitSettings
 
     def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Copy shipped or own weights into the folder as one self-contained checkpoint."""
         self._require()
-        module, config = load_checkpoint(_path_of(source), trusted=source in SHIPPED_FILES)
+        module, config = load_checkpoint(shipped_path(source), trusted=source in SHIPPED_FILES)
         heads = tuple(module.modal_map or ())
         if heads and head is None:
             raise ModelError("the model has several heads", where=source, hint=f"name one of: {', '.join(heads)}")
@@ -153,6 +146,15 @@ class SevenNet(TorchFamily[SevenNetPotential]):
     def shipped_elements(self, name: str) -> tuple[str, ...]:
         """All weights in the wheel know the same elements."""
         return tuple(SHIPPED_ELEMENTS.split())
+
+    def build(self, folder: Path, train: Sequence[Atoms], settings: Settings, seed: int) -> ModelCard:
+        """A small SevenNet for the elements of the frames (see ``sevennet_student``)."""
+        assert isinstance(settings, SevenNetFitSettings)
+        self._require()
+        module, config = new_network(train, settings, seed)
+        save_checkpoint(module, config, folder)
+        card = card_of(SevenNetPotential(module, config), (), settings.name())
+        return card.model_copy(update={"licence": "the user's own: fitted from the user's frames"})
 
     def load(self, folder: Path, device: str = "cpu") -> SevenNetPotential:
         """See ``TorchFamily.load``."""
@@ -198,77 +200,3 @@ def card_of(potential: SevenNetPotential, heads: tuple[str, ...], source: str) -
         licence="MIT",
         source="Park et al., J. Chem. Theory Comput. 20, 4857 (2024)",
     )
-
-
-def load_checkpoint(path: Path, *, trusted: bool = False) -> tuple[Any, dict[str, Any]]:
-    """The package's module and the config of a checkpoint; no code in the file is run unless it came with the package.
-
-    Raises:
-        ModelError: if the file is missing, unsafe, or no SevenNet checkpoint.
-    """
-    import pickle
-
-    import torch
-
-    if not path.is_file():
-        raise ModelError("no such checkpoint", where=str(path), hint=f"or use one of: {', '.join(SHIPPED_FILES)}")
-    try:
-        if not trusted:
-            with torch.serialization.safe_globals(_numpy_globals()):
-                torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"]
-        with _silence():
-            from sevenn.checkpoint import SevenNetCheckpoint
-
-            checkpoint = SevenNetCheckpoint(path)
-            module, config = checkpoint.build_model(), checkpoint.config
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, AssertionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"not a SevenNet checkpoint ({reason})", where=str(path)) from error
-    return module, config
-
-
-def save_checkpoint(module: Any, config: dict[str, Any], folder: Path) -> None:
-    """Write the checkpoint into a model folder, in the package's own format, with plain values only."""
-    import torch
-
-    kept = {key: _plain(value) for key, value in config.items() if key not in RUN_KEYS}
-    kept["version"] = version(
-        "sevenn"
-    )  # of the layout of the weights: older layouts were converted when they were read
-    kept["shift"] = module.rescale_atomic_energy.shift.tolist()
-    content = {"config": kept, "model_state_dict": module.state_dict(), "epoch": 0}
-    torch.save(content | {"optimizer_state_dict": {}, "scheduler_state_dict": {}}, folder / CHECKPOINT)
-
-
-def _plain(value: Any) -> Any:
-    """Lists, dictionaries and numbers instead of arrays and tensors, so that ``weights_only`` can read them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _numpy_globals() -> list[Any]:
-    """What checkpoints of older releases hold besides tensors: plain arrays of numbers."""
-    reconstruct: Any = np.zeros(0).__reduce__()[0]
-    dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")]
-    return [(reconstruct, "numpy.core.multiarray._reconstruct"), reconstruct, np.ndarray, np.dtype, *dtypes]
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the package's advice on accelerators and its prints off the user's screen."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _path_of(source: str) -> Path:
-    """The file of shipped weights, or the path given."""
-    if source not in SHIPPED_FILES:
-        return Path(source)
-    package = find_spec("sevenn")
-    if package is None or package.origin is None:
-        raise ModelError("the package sevenn has no place on disk", where=source)
-    return Path(package.origin).parent / "pretrained_potentials" / SHIPPED_FILES[source]

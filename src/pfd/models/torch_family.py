@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pfd.frames import Labels, fit_energy_shift
+from pfd.models.agreement import require_agreement
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
 from pfd.models.torch_batch import torch_batch_model
 from pfd.models.torch_potential import TorchPotential, predict_frames, torch_calculator
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 
 P = TypeVar("P", bound=TorchPotential)
+KNOWN_FRAMES = 4
+"""Training frames that are predicted again with the saved model."""
 
 
 class TorchFamily(Family, Generic[P]):
     """A family whose models are torch modules; a subclass reads and writes them, and says what a prediction is."""
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    engine: ClassVar[str] = "the saved model"
+    """What predicts from the files in a folder, as messages name it."""
     FineTuneSettings: ClassVar[type[Settings] | None] = FineTuneSettings
 
     @abstractmethod
@@ -44,6 +49,21 @@ class TorchFamily(Family, Generic[P]):
 
     def freeze(self, potential: P, settings: Settings) -> None:
         """Turn off ``requires_grad`` of what is not to be trained; nothing by default."""
+
+    def train(
+        self,
+        potential: P,
+        train: Sequence[Atoms],
+        valid: Sequence[Atoms],
+        settings: Settings,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingReport:
+        """Train the model in memory; a family that needs more than the shared loop overrides this."""
+        if not isinstance(settings, FineTuneSettings):
+            raise TypeError(f"{self.name} is not trained with {type(settings).__name__}")
+        self.freeze(potential, settings)
+        return train_torch(potential, train, valid, settings, seed=seed, progress=progress)
 
     def build(self, folder: Path, train: Sequence[Atoms], settings: Settings, seed: int) -> ModelCard:
         """Write a new model of random weights into an empty folder, for the elements of the training frames.
@@ -76,15 +96,20 @@ class TorchFamily(Family, Generic[P]):
         progress: Progress = no_progress,
         device: str = "cpu",
     ) -> TrainingReport:
-        """Train all weights that ``freeze`` leaves free further."""
-        if not isinstance(settings, FineTuneSettings):
-            raise TypeError(f"{self.name} is not trained with {type(settings).__name__}")
+        """Train further, save, load what was saved, and hold it to the model that was trained.
+
+        Raises:
+            TaskFailed: if the saved model is off the trained one by more than 1e-4 eV/atom or 1e-4 eV/Å.
+        """
         potential = self.load(folder, device)
         require_elements([*train, *valid], potential.elements, str(folder))
-        self.freeze(potential, settings)
-        report = train_torch(potential, train, valid, settings, seed=seed, progress=progress)
+        report = self.train(potential, train, valid, settings, seed, progress)
+        known = [*train[:: max(1, len(train) // KNOWN_FRAMES)]][:KNOWN_FRAMES]
+        trained = predict_frames(potential, known, str(folder))
         potential.module.cpu()
         self.save(potential, folder)
+        hint = "do not use it; please report it with the settings of the training"
+        require_agreement(self.engine, self.predict(folder, known, device=device), trained, known, hint)
         return report
 
     def fit(

@@ -83,6 +83,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """What a model shall not forget while it learns something else: frames that enter the loss of every step.
+
+    Attributes:
+        examples: prepared by ``prepare``, perhaps for another head of the model than the one that is trained.
+        weight: of their loss beside that of the training frames.
+    """
+
+    examples: Sequence[Example]
+    weight: float
+
+
+@dataclass(frozen=True)
 class StepErrors:
     """Loss of one step's batch, its squared force error (eV^2/Å^2) and the number of force components."""
 
@@ -99,6 +112,7 @@ def train_torch(
     *,
     seed: int,
     progress: Progress = no_progress,
+    replay: Replay | None = None,
 ) -> TrainingReport:
     """Train a potential's module in place and leave in it the weights that were best on the validation frames.
 
@@ -108,6 +122,9 @@ def train_torch(
     The same seed, frames, and number of threads give the same weights; with a ``batch_size`` above 1 the number of
     threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
     their order.
+
+    With ``replay``, each step adds the loss of a batch of those frames, equally large; the learning curve and the
+    choice of the best weights are of the training and validation frames alone.
 
     Raises:
         DataError: if a frame lacks a label that the loss needs, or the loss becomes infinite or NaN.
@@ -120,7 +137,8 @@ def train_torch(
     steps = settings.steps or settings.epochs * math.ceil(len(examples) / settings.batch_size)
     every = max(1, math.ceil(steps / settings.validations))
     optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
-    order = _endless_batches(len(examples), settings.batch_size, seed)
+    batches = _endless_batches(examples, settings.batch_size, seed)
+    old_batches = _endless_batches(replay.examples, settings.batch_size, seed) if replay else None
     keeper = _BestWeights(parameters, settings)
     curve: list[EpochRecord] = []
     seen: list[StepErrors] = []
@@ -128,8 +146,9 @@ def train_torch(
         for step in range(1, steps + 1):
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * learning_rate_factor(step, steps, settings)
-            batch = [examples[index] for index in next(order)]
-            seen.append(_set_gradients(potential, batch, settings, parameters, team))
+            seen.append(_set_gradients(potential, next(batches), settings, parameters, team))
+            if replay is not None and old_batches is not None:
+                _set_gradients(potential, next(old_batches), settings, parameters, team, added_with=replay.weight)
             if not math.isfinite(seen[-1].loss):
                 hint = "lower learning_rate, or check the labels"
                 raise DataError(f"the loss is {seen[-1].loss} at step {step}", where="training", hint=hint)
@@ -235,8 +254,9 @@ def _set_gradients(
     settings: LossSettings,
     parameters: Sequence[torch.Tensor],
     team: Team[Any, Any],
+    added_with: float | None = None,
 ) -> StepErrors:
-    """Set the gradients of a batch's loss; on a CPU frame by frame, elsewhere all at once."""
+    """Set the gradients of a batch's loss, or add them with a weight; on a CPU frame by frame, elsewhere at once."""
     import torch
 
     batch = Batch.of(examples)
@@ -249,7 +269,8 @@ def _set_gradients(
     shares = [[example] for example in examples] if _on_cpu(parameters) else [list(examples)]
     answers = list(team(slopes_of, shares))
     for parameter, *slopes in zip(parameters, *(slopes for _, slopes in answers), strict=True):
-        parameter.grad = torch.stack(slopes).sum(dim=0)
+        slope = torch.stack(slopes).sum(dim=0)
+        parameter.grad = slope if added_with is None else parameter.grad + added_with * slope
     return StepErrors(
         loss=sum(float(part.loss.detach()) for part, _ in answers),
         squared_force_error=sum(part.squared_force_error for part, _ in answers),
@@ -266,12 +287,12 @@ def learning_rate_factor(step: int, steps: int, settings: FineTuneSettings) -> f
     return settings.final_learning_rate + (1 - settings.final_learning_rate) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _endless_batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
+def _endless_batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[Example]]:
     generator = np.random.default_rng(seed)
     while True:
-        order = generator.permutation(count).tolist()
-        for start in range(0, count, size):
-            yield order[start : start + size]
+        order = generator.permutation(len(examples)).tolist()
+        for start in range(0, len(order), size):
+            yield [examples[index] for index in order[start : start + size]]
 
 
 def _record(step: int, seen: Sequence[StepErrors], score: Score | None) -> EpochRecord:

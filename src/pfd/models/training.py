@@ -116,7 +116,8 @@ def fine_tune_model(
     for shift in (before, after):
         for symbol, value in shift.per_element_eV.items():
             total[symbol] = total.get(symbol, 0.0) + value
-    _record(folder, family, model.card, len(train) + len(valid), total, after.undetermined, train)
+    card = read_model(folder).card  # a training may add a head to the model
+    _record(folder, family, card, len(train) + len(valid), total, after.undetermined, train)
     return report
 
 

@@ -60,9 +60,9 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     frames = _labelled_frames()
     model = scratch / "model"
     if family.FineTuneSettings is not None:
-        source = family.shipped[0] if family.shipped else str(_untrained(family, scratch))
+        source, head = family.shipped[0] if family.shipped else str(_untrained(family, scratch)), family.untrained_head
         model.mkdir()
-        adopt_model(family, source, None, model, trust_file=not family.shipped)
+        adopt_model(family, source, head, model, trust_file=family.pickles and not family.shipped)
         done("load")
         _predict(model, frames[:1])
         done("predict")
