@@ -112,6 +112,8 @@ WORDS = {
     "symmetry": " VERY BAD NEWS! internal error in subroutine SGRCON:\n Found some non-integer element\n",
     "disk": " forrtl: severe (38): error during write, unit 12, file ./WAVECAR\n No space left on device\n",
     "segfault": " forrtl: severe (174): SIGSEGV, segmentation fault occurred\n",
+    "crash-in-cycle": " forrtl: severe (174): SIGSEGV, segmentation fault occurred\n",
+    "stop-in-cycle": " ERROR FEXCP: supplied Exchange-correlation table is too small\n",
     "mpi-killed": " =   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n KILLED BY SIGNAL: 9 (Killed)\n",
 }
 
@@ -141,7 +143,8 @@ def main(modes, state, recorded=None):
     for mode in modes:
         if mode in EDITS:
             vasprun, outcar = EDITS[mode](vasprun, outcar)
-    if set(modes) & {"zhegv", "disk"}:
+    stopped = {"zhegv", "disk", "crash-in-cycle", "stop-in-cycle"} & set(modes)
+    if stopped:
         vasprun, outcar = EDITS["cut-in-cycle"](vasprun, outcar)
     Path("vasprun.xml").write_text(vasprun)
     Path("OUTCAR").write_text(outcar)
@@ -149,7 +152,7 @@ def main(modes, state, recorded=None):
         time.sleep(600)
     if "killed" in modes:
         os.kill(os.getpid(), 9)
-    return 1 if set(modes) & {"code1", "zhegv", "disk"} else 0
+    return 1 if stopped or "code1" in modes else 0
 
 
 if __name__ == "__main__":

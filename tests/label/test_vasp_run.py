@@ -94,6 +94,8 @@ BAD_ENDS = {
     "mpi-killed": (TransientError, "killed (code 1)"),
     "disk": (TransientError, "disk is full"),
     "segfault": (TransientError, "SIGSEGV"),
+    "crash-in-cycle": (TransientError, "SIGSEGV"),
+    "stop-in-cycle": (LabelRejected, "VASP: ERROR FEXCP: supplied Exchange-correlation table is too small"),
     "zhegv": (LabelRejected, "failed in the SCF cycle (EDDDAV), nor in 2 gentler tries"),
     "brmix": (LabelRejected, "failed in the SCF cycle (BRMIX)"),
     "few-bands": (LabelRejected, "too few bands"),
@@ -257,6 +259,19 @@ def test_a_cycle_that_fails_climbs_too_and_without_the_ladder_there_is_one_try(v
     with pytest.raises(LabelRejected, match=r"did not converge in 100 SCF steps\n.*NELM \(100\)"):
         vasp("unconverged", ladder=False).run(iron_oxide(), tmp_path / "once")
     assert [path.name for path in (tmp_path / "once").iterdir()] == ["try-1"]
+
+
+def test_a_mixer_that_starts_from_neutral_atoms_says_so_of_every_ion(vasp, tmp_path):
+    ion = iron_oxide()
+    ion.info["charge"] = 1
+    assert vasp("brmix").run(ion, tmp_path / "ion").notes == {}
+
+
+def test_settings_survive_the_way_into_a_task(vasp):
+    labeler = vasp(magmoms={"Fe": 5}, hubbard={"Fe": {"orbital": "d", "U_eV": 4}}, incar={"ENCUT": 520, "ROPT": [1, 2]})
+    again = Vasp(Vasp.Settings.model_validate_json(labeler.settings.model_dump_json()))
+    assert again.level_of_theory() == labeler.level_of_theory()
+    assert again.aids() == labeler.aids()
 
 
 def test_slabs_molecules_charge_and_spin_run(vasp, tmp_path):

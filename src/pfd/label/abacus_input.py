@@ -96,13 +96,18 @@ def abacus_input(
     keys |= _spin(settings, frame, moments, where) | _charge(frame, symbols, pseudopotentials)
     keys |= _hubbard(settings, elements) | _dipole(settings, frame, where)
     keys |= {key: value for key, value in settings.input.items() if key not in keys}
-    folders = {"pseudo": settings.pseudo_dir, "orbital": settings.orbital_dir or settings.pseudo_dir}
-    files = {element: settings.pseudopotentials[element] for element in elements}
-    orbitals = {element: settings.orbitals[element] for element in elements} if settings.basis == "lcao" else {}
-    links = {Path(name).name: folders["pseudo"].expanduser().absolute() / name for name in files.values()}
-    links |= {Path(name).name: folders["orbital"].expanduser().absolute() / name for name in orbitals.values()}
-    stru = _stru(frame, symbols, order, moments, files, orbitals)
-    return AbacusInput(keys, stru, _kpt(settings, frame, kpt_text, where), links, order)
+    stru = _stru(frame, symbols, order, moments, orbitals=settings.basis == "lcao")
+    return AbacusInput(keys, stru, _kpt(settings, frame, kpt_text, where), _links(settings, elements), order)
+
+
+def _links(settings: AbacusSettings, elements: list[str]) -> dict[str, Path]:
+    """``Si.upf`` and ``Si.orb`` -> the files of silicon, whatever they are called."""
+    folder = settings.pseudo_dir.expanduser().absolute()
+    links = {f"{element}.upf": folder / settings.pseudopotentials[element] for element in elements}
+    if settings.basis == "lcao":
+        folder = (settings.orbital_dir or settings.pseudo_dir).expanduser().absolute()
+        links |= {f"{element}.orb": folder / settings.orbitals[element] for element in elements}
+    return links
 
 
 def _plain_keys(settings: AbacusSettings, frame: Atoms, species: int) -> dict[str, Any]:
@@ -200,8 +205,8 @@ def _stru(
     symbols: list[str],
     order: np.ndarray,
     moments: np.ndarray | None,
-    files: Mapping[str, str],
-    orbitals: Mapping[str, str],
+    *,
+    orbitals: bool,
 ) -> str:
     """The text of STRU, in units that its echo keeps: a whole number of Bohr, no shorter than the longest cell vector.
 
@@ -212,15 +217,14 @@ def _stru(
     unit = math.ceil(frame.cell.lengths().max() / A_PER_BOHR - 1e-9)
     vectors = frame.cell.array / (unit * A_PER_BOHR)
     fractional = frame.get_scaled_positions(wrap=False)[order]
-    species = [
-        f"{element} {atomic_masses[atomic_numbers[element]]:.4f} {Path(files[element]).name}" for element in files
-    ]
+    elements = list(dict.fromkeys(symbols))
+    species = [f"{element} {atomic_masses[atomic_numbers[element]]:.4f} {element}.upf" for element in elements]
     lines = ["ATOMIC_SPECIES", *species, ""]
     if orbitals:
-        lines += ["NUMERICAL_ORBITAL", *(Path(orbitals[element]).name for element in files), ""]
+        lines += ["NUMERICAL_ORBITAL", *(f"{element}.orb" for element in elements), ""]
     lines += ["LATTICE_CONSTANT", str(unit), "", "LATTICE_VECTORS", *(_row(vector) for vector in vectors), ""]
     lines += ["ATOMIC_POSITIONS", "Direct"]
-    for element in files:
+    for element in elements:
         mine = [index for index, symbol in enumerate(symbols) if symbol == element]
         lines += ["", element, "0.0", str(len(mine))]
         for index in mine:

@@ -100,7 +100,7 @@ class Vasp(Labeler):
             folder = scratch / f"try-{attempt}"
             finished = self._run_once(given, folder, tuned)
             output = read_vasp_output(folder)
-            if routine := failed_in_cycle(finished, output):
+            if routine := failed_in_cycle(finished, output, charged="NELECT" in given.incar):
                 reason = reason or f"VASP failed in the SCF cycle ({routine})"
                 continue
             if failure := failure_of(finished, output, where):

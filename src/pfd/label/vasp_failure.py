@@ -22,24 +22,20 @@ CYCLE = {
     "BRMIX: very serious problems": "BRMIX",
 }
 """What VASP says when the SCF cycle fails numerically -> the routine: another algorithm or mixing may succeed."""
-FRAME = (
-    *(
-        "rotation matrix was not found",
-        "internal error in subroutine SGRCON",
-        "Found some non-integer element in rotation",
-    ),
+SYMMETRY = (
+    *("rotation matrix was not found", "subroutine SGRCON", "Found some non-integer element in rotation"),
     *("internal error in subroutine PRICEL", "internal error in subroutine IBZKPT", "PRICELV:", "POSMAP", "RHOSYG"),
     *("group operation missing", "Inconsistent Bravais lattice", "not all point group operations", "HNFORM:"),
-    *("supplied exchange-correlation table", "supplied Exchange-correlation table", "Could not get correct shifts"),
+    "Could not get correct shifts",
 )
-"""What VASP says before the SCF cycle of this one geometry; another frame may well run."""
+"""What VASP says where its search for symmetry fails, at this one geometry; another frame may well run."""
 TOO_FEW_BANDS = "TOO FEW BANDS"
 """What VASP says in a run that ends as usual, and whose highest band is occupied: its energy is too high."""
 _BANNER = re.compile(r"\|\s+EEEEEEE  RRRRRR.*?\n(.*?)^ -{20,}", re.DOTALL | re.MULTILINE)
 _PLAIN = (
     re.compile(r"Error reading item[^\n]*(?:\n\s*Error code[^\n]*)?"),
     re.compile(r"VERY BAD NEWS![^\n]*\n[^\n]*"),
-    re.compile(r"^\s*(?:ERROR|Error)\b(?! IN SUBSPACE)[^\n]*", re.MULTILINE),
+    re.compile(r"^\s*(?:ERROR|Error)\b[^\n]*", re.MULTILINE),
     re.compile(r"^\s*forrtl: severe[^\n]*", re.MULTILINE),
 )
 
@@ -57,15 +53,16 @@ def own_message(text: str) -> str:
     return ""
 
 
-def failed_in_cycle(finished: Finished, output: VaspOutput) -> str:
+def failed_in_cycle(finished: Finished, output: VaspOutput, *, charged: bool) -> str:
     """The routine in which the SCF cycle failed numerically, or nothing: the run is worth another algorithm.
 
-    A mixer that lost charge is one such sign even where the run ends as usual.
+    A mixer that lost charge is one such sign even where the run ends as usual; of a charged frame it says so in the
+    first step, whose density is that of neutral atoms, and nothing is wrong.
     """
     if _ended_from_outside(finished, ""):
         return ""
     for words, routine in CYCLE.items():
-        if words in finished.output and (routine == "BRMIX" or not output.done):
+        if words in finished.output and (not output.done or (routine == "BRMIX" and not charged)):
             return routine
     return ""
 
@@ -100,23 +97,23 @@ def _ended_from_outside(finished: Finished, where: str) -> PFDError | None:
 
 
 def _own_error(finished: Finished, output: VaspOutput, where: str) -> PFDError | None:
-    """An error before the SCF cycle is one of the input, except those of the geometry; inside it, one of the frame."""
+    """An error before the SCF cycle is one of the input, except those of the geometry; inside it, one of the frame.
+
+    What the Fortran run time says (``forrtl``) is a crash, which less memory in use may spare the next attempt.
+    """
     if TOO_FEW_BANDS in finished.output:
         return LabelRejected("VASP: too few bands", where=where, hint="raise NBANDS in label.incar")
     message = "" if output.done else own_message(finished.output)
     if not message:
         return None
     told = f"VASP: {message}"
-    if any(words in finished.output for words in FRAME):
-        return LabelRejected(
-            told, where=where, hint="label.incar: {ISYM: 0} does without symmetry; it changes no label"
-        )
-    if output.iterating:
-        return LabelRejected(told, where=where, hint="look at the frame: is it sane?")
+    if any(words in finished.output for words in SYMMETRY):
+        hint = "label.incar: {ISYM: 0} does without symmetry; it changes no label"
+        return LabelRejected(told, where=where, hint=hint)
     if "forrtl: severe" in message:
-        return TransientError(
-            told, where=where, hint="look into vasp.out: is there enough memory and stack (ulimit -s)?"
-        )
+        return TransientError(told, where=where, hint="is there enough memory and stack (ulimit -s unlimited)?")
+    if output.iterating or "xchange-correlation table" in message:
+        return LabelRejected(told, where=where, hint="look at the frame: are atoms too close?")
     return InputError(told, where=where, hint="mend the label section of the input")
 
 

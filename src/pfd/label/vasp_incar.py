@@ -193,7 +193,11 @@ def unknown_key(key: str, also: Collection[str]) -> str:
     from ase.calculators.vasp import create_input
 
     lists = [name for name in vars(create_input) if name.endswith("_keys")]
-    known = {str(name).upper() for each in lists for name in getattr(create_input, each)} | {*AIDS, *DEFAULTS, *also}
+    known = {str(name).upper() for each in lists for name in getattr(create_input, each)} | {
+        *AIDS,
+        *DEFAULTS,
+        *map(str.upper, also),
+    }
     if key in known or key.startswith("ML_"):
         return ""
     near = difflib.get_close_matches(key, known, n=1)

@@ -161,7 +161,7 @@ def _settings(vasprun: Path) -> dict[str, Value]:
                 name, text = each.get("name", ""), (each.text or "").strip()
                 if each.tag in {"i", "v"} and name and re.fullmatch(r"[-+.\dEe\sTF]+", text):
                     found.setdefault(name.upper(), incar_value(name.upper(), text))
-        if element.tag == "calculation":
+        if element.tag == "parameters":
             break
     if "ENMAX" in found:
         found.setdefault("ENCUT", found["ENMAX"])
