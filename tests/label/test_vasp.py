@@ -134,6 +134,7 @@ MISTAKES = {
     "moments by hand": ({"MAGMOM": "8*5"}, "label.magmoms"),
     "U by hand": ({"LDAUU": "5.3 0"}, "label.hubbard"),
     "electrons by hand": ({"NELECT": 100}, "the charge is that of the frame"),
+    "no number": ({"NELM": "many"}, "write a whole number of electronic steps"),
     "a force field": ({"ML_LMLFF": True}, "those of a force field"),
     "pressure": ({"PSTRESS": 10}, "labels hold none"),
     "twice": ({"ENCUT": 1, "encut": 2}, "a key stands twice"),

@@ -225,7 +225,7 @@ def keys_of(folder):
     return {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
 
 
-LADDER_KEYS = {"ALGO", "NELM", "AMIX", "BMIX", "AMIX_MAG", "BMIX_MAG", "TIME"}
+LADDER_KEYS = {"ALGO", "IALGO", "NELM", "AMIX", "BMIX", "AMIX_MAG", "BMIX_MAG", "TIME"}
 
 
 @pytest.mark.parametrize(
@@ -238,15 +238,17 @@ LADDER_KEYS = {"ALGO", "NELM", "AMIX", "BMIX", "AMIX_MAG", "BMIX_MAG", "TIME"}
             {"ALGO": "Damped", "TIME": "0.2", "NELM": "240"},
         ),
         ({"ISMEAR": -5}, {"ALGO": "Normal", "AMIX": "0.2"}, {"ALGO": "Normal", "AMIX": "0.05", "NELM": "400"}),
+        ({"IALGO": 48}, {"ALGO": "Normal"}, {"ALGO": "All"}),
         ({"ISPIN": 2}, {"AMIX_MAG": "0.8", "BMIX_MAG": "0.0001"}, {"ALGO": "All"}),
     ],
-    ids=["plain", "direct", "tetrahedra", "spin"],
+    ids=["plain", "direct", "tetrahedra", "old name", "spin"],
 )
 def test_the_ladder_climbs_changes_no_physics_and_is_recorded(vasp, tmp_path, incar, second, third):
     outcome = vasp("unconverged@2", incar={"ENCUT": 520} | incar).run(iron_oxide(), tmp_path / "scratch")
     tries = [keys_of(tmp_path / "scratch" / f"try-{number}") for number in (1, 2, 3)]
     for keys, expected in zip(tries[1:], (second, third), strict=True):
         assert {key: keys[key] for key in expected} == expected
+    assert not any("IALGO" in keys for keys in tries[1:])
     physics = [{key: value for key, value in keys.items() if key not in LADDER_KEYS} for keys in tries]
     assert physics[0] == physics[1] == physics[2]
     changed = {key: value for key, value in tries[2].items() if key in LADDER_KEYS and value != tries[0].get(key)}

@@ -178,6 +178,8 @@ def mistake_in(key: str, value: Value) -> str:
         return f"labels are static calculations, with {key} = {ENFORCED[key]}: remove it"
     if key == "ISIF" and not (isinstance(value, int) and value >= 2):
         return "VASP computes no stress below ISIF = 2: remove it"
+    if key == "NELM" and not (isinstance(value, int) and value >= 1):
+        return "write a whole number of electronic steps"
     if key in REFUSED and (key not in OWN or value != OWN[key]):
         return REFUSED[key]
     return ""

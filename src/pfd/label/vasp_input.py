@@ -46,8 +46,9 @@ class VaspInput:
     order: np.ndarray
 
     def write(self, folder: Path, tuned: Mapping[str, Value]) -> None:
-        """Write the files, with some keys of INCAR replaced."""
-        (folder / "INCAR").write_text(incar_text({**self.incar, **tuned}), encoding="utf-8")
+        """Write the files, with some keys of INCAR replaced; an ALGO among them also replaces its older form IALGO."""
+        keys = {key: value for key, value in self.incar.items() if not (key == "IALGO" and "ALGO" in tuned)}
+        (folder / "INCAR").write_text(incar_text({**keys, **tuned}), encoding="utf-8")
         (folder / "KPOINTS").write_text(self.kpoints, encoding="utf-8")
         (folder / "POSCAR").write_text(self.poscar, encoding="utf-8")
         potcar = "".join(potcar_text(each.path).rstrip("\n") + "\n" for each in self.potcars)
