@@ -371,7 +371,7 @@ MISTAKES = {
         {"finetune.converge": {"force_rmse": 0.1}},
         ["did you mean 'force_rmse_eV_per_A' or 'force_rmse_relative'?"],
     ),
-    "labeler of another version": ({"finetune.label.method": "vasp"}, ["there are: espresso", "has no others"]),
+    "labeler of another version": ({"finetune.label.method": "siesta"}, ["there are: abacus", "has no others"]),
     "family of another version": ({"teacher.family": "orb"}, ["there are: ace, chgnet", "this version has no others"]),
     "supercell without a cell": ({"structures.0.file": "cluster.extxyz"}, ["does not fit: the file has no cell"]),
     "per cent for a fraction": (

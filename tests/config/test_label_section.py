@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
@@ -83,6 +84,38 @@ def test_ranks_that_the_engine_does_not_count_are_refused(check, monkeypatch):
     check(espresso("pw.x"), cores=3)
     with pytest.raises(InputError, match="starts 4 processes"):
         check(espresso("mpirun -np 4 pw.x"), cores=6)
+
+
+@pytest.mark.parametrize(
+    ("label", "paths"),
+    [
+        (espresso("pw.x"), ["pseudo_dir"]),
+        (
+            {
+                "method": "vasp",
+                "potcar_dir": ".",
+                "potcars": {"Cu": "Cu_pv"},
+                "incar_file": "INCAR",
+                "kpoints_file": "~/KPOINTS",
+            },
+            ["potcar_dir", "incar_file", "kpoints_file"],
+        ),
+        (
+            {"method": "abacus", "pseudo_dir": ".", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 60},
+            ["pseudo_dir"],
+        ),
+    ],
+)
+def test_paths_of_a_labeler_start_at_the_input(tmp_path, label, paths):
+    content = copy.deepcopy(GOOD)
+    content["finetune"]["label"] = label
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(content))
+    settings = read_input(path).labeler
+    for name in paths:
+        given = Path(label[name]).expanduser()
+        assert getattr(settings, name) == (given if given.is_absolute() else tmp_path / given)
+    assert {name for name in settings.paths if getattr(settings, name) is not None} == set(paths)
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,17 @@ GROUPS = {
     "pool": {"method": "pool", "file": "pool.extxyz", "labels": {"energy": "E"}},
 }
 ESPRESSO = {"method": "espresso", "pseudo_dir": "p", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 40}
+VASP = {"method": "vasp", "potcar_dir": "p", "hubbard": {"Cu": {"orbital": "d", "U_eV": 4}}}
+ABACUS = {"method": "abacus", "pseudo_dir": "p", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 80}
 ALIKE = {
     "as it is": {},
     "one group": {"finetune.explore": MD},
     "one list of groups": {"finetune.explore": [MD, MD]},
     "keys of the campaign": {"finetune.label": {"method": "tblite", "max_total": 30, "max_core_hours": 2.5}},
     "espresso": {"finetune.label": ESPRESSO | {"namelists": {"system": {"vdw_corr": "dft-d3"}}}},
+    "vasp": {"finetune.label": VASP | {"potcars": {"Cu": "Cu_pv"}, "incar": {"ENCUT": 520, "DIPOL": [0, 0, 0.5]}}},
+    "vasp with a preset": {"finetune.label": VASP | {"preset": "MatPES-PBE", "potcars": ["Cu"], "max_total": 5}},
+    "abacus": {"finetune.label": ABACUS | {"magmoms": {"Cu": 1}, "input": {"vdw_method": "d3_bj"}}},
     "a model labels": {"finetune.label": {"method": "family", "family": "toy", "model": "soft-copper"}},
     "acceptance": {"finetune.label": {"method": "toy", "accept": {"max_force_eV_per_A": 30}}},
     "training": {"finetune.train": {"ridge": 1e-3, "continue": True, "valid_fraction": 0}},
@@ -81,8 +86,10 @@ MISTAKES = {
     "key of another labeler": {"finetune.label": {"method": "toy", "hamiltonian": "GFN1-xTB"}},
     "misspelt key of the campaign": {"finetune.label": {"method": "toy", "max_totl": 3}},
     "no labeler": {"finetune.label": {}},
-    "unknown labeler": {"finetune.label": {"method": "vasp"}},
+    "unknown labeler": {"finetune.label": {"method": "siesta"}},
     "cutoff missing": {"finetune.label": {key: ESPRESSO[key] for key in ("method", "pseudo_dir", "pseudopotentials")}},
+    "unknown preset": {"finetune.label": VASP | {"preset": "MatPES-LDA", "potcars": ["Cu"]}},
+    "unknown shell": {"finetune.label": VASP | {"hubbard": {"Cu": {"orbital": "g", "U_eV": 1}}, "potcars": ["Cu"]}},
     "training of another family": {"finetune.train": {"steps": 50}},
     "teacher that cannot be tuned": {"teacher.family": "pod"},
     "unknown family": {"teacher.family": "mase"},

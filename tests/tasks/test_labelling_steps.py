@@ -89,3 +89,23 @@ def test_overlap_counts_what_was_trained_on(perform):
     assert ids(out / "apart.extxyz") == {frames[1].info["id"], frames[2].info["id"]}
     content = json.loads((out / "overlap.json").read_text(encoding="utf-8"))
     assert content == {"frames": 3, "in_training": [frames[0].info["id"]]}
+
+
+def test_what_the_engine_said_beside_the_labels_stays_with_the_frame(perform, tmp_path):
+    frame = labelled(1)
+    record = {"id": frame.info["id"], "level": "toy", "sound": True}
+    measures = {"largest_force_eV_per_A": 0.0, "net_force_eV_per_A": 0.0}
+    extra = {"energy_sigma0_eV": -1.5, "local_magmoms": [1.0, 2.0, 3.0, 4.0]}
+    kept = tmp_path / "label0"
+    kept.mkdir()
+    (kept / "label.json").write_text(json.dumps(record | {"measures": measures, "extra": extra}))
+    out = perform("accept", {"accept": {}}, label0=[frame]) / "label"
+    (accepted,) = read_frames(out / "labelled.extxyz")
+    again = with_labels(frame, Labels(-1.0, np.zeros((4, 3)), np.zeros(6), "toy"))
+    (trained,) = read_frames(
+        perform("collect", {"valid_fraction": 0.0}, selected=[again], label0=[accepted]) / "train.extxyz"
+    )
+    for one in (accepted, trained):
+        assert one.info["label_energy_sigma0_eV"] == -1.5
+        np.testing.assert_array_equal(one.arrays["label_local_magmoms"], [1.0, 2.0, 3.0, 4.0])
+        assert one.get_potential_energy() == -1.0

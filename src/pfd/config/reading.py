@@ -190,10 +190,9 @@ def _labeling(
     if both is None:
         return None, None
     settings: LabelerSettings = both[0]
-    folder_of_pseudopotentials = getattr(settings, "pseudo_dir", None)
-    if folder_of_pseudopotentials is not None:  # as every path of the input: relative to its folder
-        settings = settings.model_copy(update={"pseudo_dir": folder / Path(folder_of_pseudopotentials).expanduser()})
-    return settings, both[1]
+    named = {name: getattr(settings, name) for name in settings.paths}  # as every path: relative to the input's folder
+    absolute = {name: folder / Path(path).expanduser() for name, path in named.items() if path is not None}
+    return settings.model_copy(update=absolute), both[1]
 
 
 def _divided(

@@ -15,7 +15,9 @@ _FORCES = "TOTAL-FORCE (eV/Angst)"
 
 
 @dataclass
-class _IonicStep:
+class IonicStep:
+    """Electronic steps of one geometry, and whether VASP itself said that they did not suffice."""
+
     scf_steps: int = 0
     said_unconverged: bool = False
 
@@ -33,7 +35,7 @@ def unconverged_steps(path: Path, frames: int) -> dict[int, str]:
     Raises:
         DataError: if NELM, or the electronic steps of a frame, are not in the file.
     """
-    limit, steps = _scan(path)
+    limit, steps = scan_steps(path)
     if limit is None:
         raise DataError("no NELM in this file, so convergence cannot be told", where=str(path), hint="is it complete?")
     if len(steps) < frames:
@@ -51,10 +53,15 @@ def unconverged_steps(path: Path, frames: int) -> dict[int, str]:
     return reasons
 
 
-def _scan(path: Path) -> tuple[int | None, list[_IonicStep]]:
+def scan_steps(path: Path) -> tuple[int | None, list[IonicStep]]:
+    """NELM, and every ionic step that came to its end, of an OUTCAR or vasprun.xml.
+
+    Args:
+        path: OUTCAR or vasprun.xml (by its content), complete or not.
+    """
     limit: int | None = None
-    steps: list[_IonicStep] = []
-    current = _IonicStep()
+    steps: list[IonicStep] = []
+    current = IonicStep()
     for line in _lines(path):
         if limit is None and "NELM" in line and (found := _LIMIT.search(line)):
             limit = int(found[1] or found[2])
@@ -65,10 +72,10 @@ def _scan(path: Path) -> tuple[int | None, list[_IonicStep]]:
         elif "EDIFF was not reached" in line:
             current.said_unconverged = True
         elif "<calculation>" in line:
-            current = _IonicStep()
+            current = IonicStep()
         elif _FORCES in line or "</calculation>" in line:
             steps.append(current)
-            current = _IonicStep()
+            current = IonicStep()
     return limit, steps
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shlex
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,16 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pfd.digests import json_digest
-from pfd.errors import InputError, LabelRejected, MissingError
+from pfd.errors import InputError, LabelRejected
 from pfd.frames import frame_id
 from pfd.frames.state import electronic_state
+from pfd.label.engine_program import ranks, require_program, run_engine
 from pfd.label.espresso_failure import failure_of
 from pfd.label.espresso_output import read_pw_output
 from pfd.label.espresso_settings import EspressoSettings
+from pfd.label.k_mesh import k_divisions
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
-from pfd.program import Finished, ranks_of, run_program
-from pfd.units import seconds
+from pfd.program import Finished
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -83,8 +81,7 @@ class Espresso(Labeler):
 
     def cores(self) -> tuple[int, str] | None:
         """The ranks that ``command`` starts."""
-        ranks = ranks_of(shlex.split(self._settings.command))
-        return None if ranks is None else (ranks, "command")
+        return ranks(self._settings)
 
     def check(self, frames: Sequence[Atoms]) -> None:
         """Refuse what no run could mend: a missing program or pseudopotential, an element without one, a missing box.
@@ -92,9 +89,7 @@ class Espresso(Labeler):
         Raises:
             InputError, MissingError
         """
-        command = shlex.split(self._settings.command)[0]
-        if shutil.which(command) is None:
-            raise MissingError(f"there is no program {command!r} on this machine", hint=self.install)
+        require_program(self._settings, self.install)
         self.level_of_theory()
         for frame in frames:
             self._check_frame(frame)
@@ -150,20 +145,7 @@ class Espresso(Labeler):
     def _run_once(self, frame: Atoms, folder: Path, tuned: dict[str, Any]) -> Finished:
         folder.mkdir(parents=True)
         (folder / "pw.in").write_text(self.input_text(frame, tuned), encoding="utf-8")
-        given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-        threads = int(given) if given.isdigit() else 1
-        ranks = ranks_of(shlex.split(self._settings.command)) or 1
-        environment = {"OMP_NUM_THREADS": str(max(1, threads // ranks))}  # the task's cores, shared out among the ranks
-        if os.geteuid() == 0:  # containers run as root, which Open MPI refuses unless told twice
-            environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        return run_program(
-            [*shlex.split(self._settings.command), "-in", "pw.in"],
-            folder,
-            folder / "pw.out",
-            wall_time_s=seconds(self._settings.wall_time),
-            environment=environment,
-            install=self.install,
-        )
+        return run_engine(self._settings, folder, "pw.out", arguments=["-in", "pw.in"], install=self.install)
 
     def input_text(self, frame: Atoms, tuned: dict[str, Any] | None = None) -> str:
         """The input of pw.x for one frame.
@@ -191,10 +173,7 @@ class Espresso(Labeler):
 
     def k_points(self, frame: Atoms) -> tuple[int, int, int]:
         """Divisions of the Gamma-centred grid: ceil(|b| / kspacing) with |b| in 1/Å, 2 pi included."""
-        lengths = 2.0 * np.pi * np.linalg.norm(frame.cell.reciprocal().array, axis=1)
-        counts = np.ceil(lengths / self._settings.kspacing_per_A - 1e-6).clip(1)
-        first, second, third = (int(count) if flag else 1 for count, flag in zip(counts, frame.pbc, strict=True))
-        return first, second, third
+        return k_divisions(frame, self._settings.kspacing_per_A)
 
     def _namelists(self, frame: Atoms, tuned: dict[str, Any]) -> dict[str, dict[str, Any]]:
         settings = self._settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pfd.errors import InputError, LabelRejected, MissingError, PFDError, TransientError
+from pfd.label.engine_program import last_words
 from pfd.label.espresso_output import PwOutput
 from pfd.program import Finished
 
@@ -27,7 +28,7 @@ def _ended_from_outside(finished: Finished, output: PwOutput, where: str) -> PFD
         hint = "raise label.wall_time, or give pw.x more cores with label.command"
         return TransientError(f"pw.x was ended after {finished.seconds:.0f} s, its time limit", where=where, hint=hint)
     if "No space left on device" in finished.output or "error while writing" in output.error.lower():
-        what = output.error or _last_words(finished)
+        what = output.error or last_words(finished)
         return TransientError(f"the disk is full: {what}", where=where, hint="free some space")
     if output.error == "Maximum CPU time exceeded":
         return TransientError("pw.x: maximum CPU time exceeded", where=where, hint="raise control.max_seconds")
@@ -47,16 +48,12 @@ def _own_error(output: PwOutput, where: str) -> PFDError | None:
 
 def _cut_short(finished: Finished, output: PwOutput, where: str) -> PFDError | None:
     if not output.started and finished.code in {126, 127}:
-        what = f"the command could not be run: {_last_words(finished)}"
+        what = f"the command could not be run: {last_words(finished)}"
         return MissingError(what, where="label.command", hint="is pw.x installed in full? try it by hand")
     if not output.done:
         what = f"the output of pw.x ends early (code {finished.code})" if output.started else "pw.x wrote no output"
-        what = f"{what}; its last words: {_last_words(finished) or 'none'}"
+        what = f"{what}; its last words: {last_words(finished) or 'none'}"
         return TransientError(what, where=where, hint="is the disk full?")
     if output.converged is None:
         return LabelRejected("pw.x does not say that it converged", where=where, hint="look into its output")
     return None
-
-
-def _last_words(finished: Finished) -> str:
-    return " ".join(finished.output.split()[-30:])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from pfd.label.labeler import LabelerSettings
-from pfd.units import seconds
+from pfd.label.engine_program import ProgramSettings
 
 Scalar = bool | int | float | str
 
@@ -31,9 +29,10 @@ ELECTRONS_PHYSICS = {"efield", "efield_cart", "efield_phase", "tqr", "real_space
 """Keys of electrons that do; all others there say how to get to the ground state."""
 
 
-class EspressoSettings(LabelerSettings):
+class EspressoSettings(ProgramSettings):
     """Settings of pw.x."""
 
+    paths: ClassVar[tuple[str, ...]] = ("pseudo_dir",)
     method: Literal["espresso"] = "espresso"
     command: str = "pw.x"
     """How pw.x is started, such as ``mpirun -np 4 pw.x``; no shell is involved."""
@@ -63,22 +62,6 @@ class EspressoSettings(LabelerSettings):
     changes the physics, and what was changed is recorded."""
     namelists: dict[Literal["control", "system", "electrons"], dict[str, Scalar]] = Field(default_factory=dict)
     """More keys of pw.x, such as ``{system: {vdw_corr: dft-d3}}``; those that the labeler writes itself are refused."""
-    wall_time: str | float = "2h"
-    """Time limit of one run of pw.x (``90s``, ``30min``, ``2h``, or seconds): 2h, so that a hung run is noticed."""
-
-    @field_validator("command")
-    @classmethod
-    def _splittable(cls, command: str) -> str:
-        if not shlex.split(command):
-            raise ValueError("the command is empty; the default is pw.x")
-        return command
-
-    @field_validator("wall_time")
-    @classmethod
-    def _positive(cls, wall_time: str | float) -> str | float:
-        if not seconds(wall_time) > 0.0:
-            raise ValueError("the time limit must be positive")
-        return wall_time
 
     @field_validator("namelists")
     @classmethod

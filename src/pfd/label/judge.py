@@ -50,7 +50,7 @@ def record_label(labeler: Labeler, frame: Atoms, scratch: Path) -> tuple[LabelRe
     known: dict[str, Any] = {"id": frame_id(frame), "level": labeler.level_of_theory(), "settings": labeler.aids()}
     try:
         outcome = labeler.run(frame, scratch)
-        known |= {key: getattr(outcome, key) for key in ("scf_steps", "max_scf_steps", "notes")}
+        known |= {key: getattr(outcome, key) for key in ("scf_steps", "max_scf_steps", "notes", "extra")}
         labels = sound_labels(frame, outcome)
     except LabelRejected as rejected:
         return LabelRecord(**known, sound=False, reason=str(rejected)), None

@@ -35,6 +35,8 @@ class AcceptanceRules(Settings):
 class LabelerSettings(Settings):
     """Settings that every labeler has; the plug-in's own class adds its keys."""
 
+    paths: ClassVar[tuple[str, ...]] = ()
+    """Settings that are paths: where they are relative, they start at the input file's folder."""
     method: str
     """The registered name of the labeler."""
     accept: AcceptanceRules = AcceptanceRules()
@@ -52,6 +54,9 @@ class Outcome:
         scf_steps: SCF steps used, and ``max_scf_steps`` allowed (None if not told).
         needs_stress: whether a label without stress is incomplete.
         notes: settings that were changed on the way (the ladder), for the record.
+        extra: what else the engine said and the frame keeps beside its labels: ``energy_sigma0_eV``, the energy
+            extrapolated to zero smearing, ``total_magmom`` and ``local_magmoms`` (Bohr magnetons). A list has one
+            number per atom.
     """
 
     labels: Labels
@@ -61,6 +66,7 @@ class Outcome:
     max_scf_steps: int | None = None
     needs_stress: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, float | list[float]] = field(default_factory=dict)
 
 
 class Labeler(ABC):

@@ -41,5 +41,7 @@ class LabelRecord(Settings):
     """SCF steps that were allowed, if the engine told."""
     notes: dict[str, str] = Field(default_factory=dict)
     """Settings that were changed on the way (the ladder)."""
+    extra: dict[str, float | list[float]] = Field(default_factory=dict)
+    """What else the engine said (``Outcome.extra``); the frame keeps it under ``label_NAME``."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """The labeler's settings (``Labeler.aids``) of this calculation."""

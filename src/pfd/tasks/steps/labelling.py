@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pfd.frames import labels_of, read_frames, with_labels, write_frames
 from pfd.tasks.context import TaskContext
 
@@ -58,6 +60,11 @@ def accept(task: TaskContext) -> None:
         for frame in read_frames(path / "labelled.extxyz"):
             if record.notes:
                 frame.info["label_notes"] = ", ".join(f"{key} {value}" for key, value in sorted(record.notes.items()))
+            for key, value in record.extra.items():
+                if isinstance(value, list):
+                    frame.set_array(f"label_{key}", np.array(value))
+                else:
+                    frame.info[f"label_{key}"] = value
             accepted.append(frame)
     folder = task.out("label")
     folder.mkdir()
@@ -200,13 +207,18 @@ def _accepted_and_not(task: TaskContext, selected: list[Atoms]) -> tuple[list[At
     for frame in selected:
         name = frame.info["id"]
         if name in labelled:
-            notes = {key: labelled[name].info[key] for key in ("label_notes",) if key in labelled[name].info}
             accepted.append(with_labels(frame, labels_of(labelled[name])))
-            accepted[-1].info |= notes
+            _keep_beside(labelled[name], accepted[-1])
         else:
             frame.info["rejected"] = reasons.get(name, "not labelled: its task did not finish, or the budget was spent")
             rejected.append(frame)
     return accepted, rejected
+
+
+def _keep_beside(labelled: Atoms, frame: Atoms) -> None:
+    """Copy what stands beside the labels under ``label_...``: notes, and what else the engine said."""
+    frame.info |= {key: value for key, value in labelled.info.items() if key.startswith("label_")}
+    frame.arrays |= {key: value for key, value in labelled.arrays.items() if key.startswith("label_")}
 
 
 def _without(frames: list[Atoms], known: list[Atoms]) -> tuple[list[Atoms], list[str]]:

@@ -1,0 +1,54 @@
+"""The program of an engine gets its share of the cores, its time, and what containers need."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from pfd.errors import MissingError
+from pfd.label.engine_program import ProgramSettings, last_words, ranks, require_program, run_engine
+
+
+@pytest.fixture
+def mpirun(tmp_path):
+    program = tmp_path / "mpirun"
+    program.write_text('#!/bin/sh\necho "$OMP_NUM_THREADS ${OMPI_ALLOW_RUN_AS_ROOT:-0} $*"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(("given", "expected"), [("4", "2"), ("4,2", "2"), ("1", "1"), ("", "1"), ("many", "1")])
+def test_the_cores_are_shared_out_among_the_ranks(mpirun, tmp_path, monkeypatch, given, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    settings = ProgramSettings(method="x", command=f"{mpirun} -np 2 engine")
+    finished = run_engine(settings, tmp_path, "log", arguments=["-in", "file"])
+    root = "1" if os.geteuid() == 0 else "0"
+    assert finished.output == f"{expected} {root} -np 2 engine -in file\n"
+    assert (tmp_path / "log").read_text() == finished.output
+    assert ranks(settings) == (2, "command")
+
+
+def test_its_time_is_limited(tmp_path):
+    settings = ProgramSettings(method="x", command="sleep 60", wall_time=0.2)
+    assert run_engine(settings, tmp_path, "log").timed_out
+
+
+def test_a_missing_program_is_named_with_what_installs_it():
+    with pytest.raises(MissingError, match="no program 'no-such-engine'") as caught:
+        require_program(ProgramSettings(method="x", command="no-such-engine -v"), "apt install engine")
+    assert caught.value.hint == "apt install engine"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"command": " "}, {"command": "x", "wall_time": "soon"}, {"command": "x", "wall_time": -1}]
+)
+def test_senseless_settings_are_refused(settings):
+    with pytest.raises(ValidationError):
+        ProgramSettings(method="x", **settings)
+
+
+def test_last_words_are_one_line(tmp_path):
+    settings = ProgramSettings(method="x", command="seq 100")
+    assert last_words(run_engine(settings, tmp_path, "log")) == " ".join(map(str, range(71, 101)))
