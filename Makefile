@@ -32,7 +32,7 @@ environments: $(VENV)/.test
 
 # One family's tests, with its interpreter, this source and pytest on its path; what is missing fails.
 test-%: environments $(VENV)/.tools
-	PFD_REQUIRE=$* PYTHONPATH=$(VENV)/tools:$$($(BIN)/python -m pfd.environments.source) \
+	PFD_REQUIRE=$* PYTHONPATH=$(abspath $(VENV))/tools:$$($(BIN)/python -m pfd.environments.source) \
 	  $$($(BIN)/pfd env path $*)/bin/python -m pytest tests/models/test_$*.py
 
 check: $(VENV)/.test

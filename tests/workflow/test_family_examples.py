@@ -67,6 +67,8 @@ def small(name, tmp_path, train, student):
     return path, content
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("name", "train", "student"),
     [
