@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from ase.calculators.calculator import Calculator, all_changes
-
+from pfd.frames import Labels
+from pfd.frames.label_calculator import LabelCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
-class LammpsCalculator(Calculator):  # type: ignore[misc]
+class LammpsCalculator(LabelCalculator):
     """Energy (eV), forces (eV/Å) and stress (eV/Å^3) of a potential in LAMMPS.
 
     Args:
@@ -21,32 +20,19 @@ class LammpsCalculator(Calculator):  # type: ignore[misc]
         threads: OpenMP threads of the pair styles that have them.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
-
     def __init__(self, potential: LammpsPotential, threads: int = 1) -> None:
         super().__init__()
         self.potential = potential
         self.threads = threads
         self._session: LammpsSession | None = None
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = all_changes,
-    ) -> None:
-        """Evaluate the frame; ASE calls this when something changed.
+    def labels(self, frame: Atoms) -> Labels:
+        """See ``LabelCalculator``; the stress of any frame that has a volume.
 
         Raises:
             ModelError, DataError, TaskFailed: see ``LammpsSession.place`` and ``evaluate``.
         """
-        super().calculate(atoms, properties, system_changes)
         if self._session is None:
             self._session = LammpsSession(self.potential, threads=self.threads)
-        self._session.place(self.atoms)
-        evaluation = self._session.evaluate()
-        results: dict[str, Any] = {"energy": evaluation.energy, "free_energy": evaluation.energy}
-        results["forces"] = evaluation.forces
-        if evaluation.stress is not None:
-            results["stress"] = evaluation.stress
-        self.results = results
+        self._session.place(frame)
+        return Labels(*self._session.evaluate())

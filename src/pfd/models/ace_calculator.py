@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from pfd.errors import ModelError
+from pfd.frames import Labels
+from pfd.frames.label_calculator import LabelCalculator
 from pfd.frames.neighbours import pairs_within
 from pfd.models.family import require_elements
 from pfd.voigt import to_voigt
@@ -22,15 +23,13 @@ NEIGHBOURS_PER_STEP = 8
 """Room for neighbours grows by this many, and room for atoms by doubling: what fits needs no new compilation."""
 
 
-class ACECalculator(Calculator):  # type: ignore[misc]
+class ACECalculator(LabelCalculator):
     """Energy (eV), forces (eV/Å) and, where periodic in all directions, stress (eV/Å^3) of a file of ace-jax.
 
     Args:
         path: the file.
         elements: chemical symbols that it knows, in its order.
     """
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(self, path: Path, elements: Sequence[str]) -> None:
         super().__init__()
@@ -44,31 +43,22 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         self._model = lean(equinox.tree_at(lambda tree: tree.E0, model, jnp.zeros_like(model.E0)))
         self._path, self._elements, self._cutoff_A = path, tuple(elements), float(content["rcut"])
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = all_changes,
-    ) -> None:
-        """Evaluate the frame; ASE calls this when something changed.
+    def labels(self, frame: Atoms) -> Labels:
+        """See ``LabelCalculator``.
 
         Raises:
             ModelError: if the model does not know one of the elements.
         """
-        super().calculate(atoms, properties, system_changes)
-        require_elements([self.atoms], self._elements, str(self._path))
-        kinds = np.array([self._elements.index(symbol) for symbol in self.atoms.get_chemical_symbols()], dtype=np.int32)
-        energy, forces, virial = _compiled()(self._model, *self._neighbourhoods(kinds))
+        require_elements([frame], self._elements, str(self._path))
+        kinds = np.array([self._elements.index(symbol) for symbol in frame.get_chemical_symbols()], dtype=np.int32)
+        energy, forces, virial = _compiled()(self._model, *self._neighbourhoods(frame, kinds))
         total = float(energy) + float(self._energies_eV[kinds].sum())
-        self.results = {"energy": total, "free_energy": total, "forces": np.asarray(forces)[: len(kinds)]}
-        if self.atoms.pbc.all():
-            self.results["stress"] = to_voigt(-np.asarray(virial) / self.atoms.get_volume())
-        elif "stress" in properties:
-            raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
+        stress = to_voigt(-np.asarray(virial) / frame.get_volume()) if frame.pbc.all() else None
+        return Labels(total, np.asarray(forces)[: len(kinds)], stress)
 
-    def _neighbourhoods(self, kinds: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _neighbourhoods(self, frame: Atoms, kinds: np.ndarray) -> tuple[np.ndarray, ...]:
         """Vectors, both kinds, neighbours' indices, which are there, each (atoms, neighbours); kinds, (atoms,)."""
-        pairs = pairs_within(self.atoms, self._cutoff_A)
+        pairs = pairs_within(frame, self._cutoff_A)
         counts = np.bincount(pairs.first, minlength=len(kinds))
         rows = 1 << max(len(kinds) - 1, 0).bit_length()
         width = NEIGHBOURS_PER_STEP * max(1, -(-int(counts.max(initial=0)) // NEIGHBOURS_PER_STEP))

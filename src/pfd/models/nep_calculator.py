@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
+from pfd.frames import Labels
+from pfd.frames.label_calculator import LabelCalculator
 from pfd.models.family import require_elements
 from pfd.models.nep_file import read_header
 
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-class NEPCalculator(Calculator):  # type: ignore[misc]
+class NEPCalculator(LabelCalculator):
     """Energy (eV), forces (eV/Å) and, where periodic in all directions, stress (eV/Å^3) of a ``nep.txt``.
 
     Args:
         path: the file.
     """
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -36,28 +34,16 @@ class NEPCalculator(Calculator):  # type: ignore[misc]
         self._elements, self._cutoff_A = header.elements, max(header.cutoffs_A)
         self._engine = CPUNEP(str(path))
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = all_changes,
-    ) -> None:
-        """Evaluate the frame; ASE calls this when something changed.
+    def labels(self, frame: Atoms) -> Labels:
+        """See ``LabelCalculator``.
 
         Raises:
             ModelError: if the model does not know one of the elements.
         """
-        super().calculate(atoms, properties, system_changes)
-        require_elements([self.atoms], self._elements, str(self._path))
-        self._engine.calculate(periodic_twin(self.atoms, self._cutoff_A), ["energy", "forces", "stress"])
+        require_elements([frame], self._elements, str(self._path))
+        self._engine.calculate(periodic_twin(frame, self._cutoff_A), ["energy", "forces", "stress"])
         found = self._engine.results
-        results: dict[str, Any] = {"energy": float(found["energy"]), "forces": found["forces"]}
-        results["free_energy"] = results["energy"]
-        if self.atoms.pbc.all():
-            results["stress"] = found["stress"]
-        elif "stress" in properties:
-            raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
-        self.results = results
+        return Labels(float(found["energy"]), found["forces"], found["stress"] if frame.pbc.all() else None)
 
 
 def periodic_twin(frame: Atoms, cutoff_A: float) -> Atoms:

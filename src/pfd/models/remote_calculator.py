@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import weakref
 from pathlib import Path
-from typing import Any, ClassVar
-
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from typing import TYPE_CHECKING
 
 from pfd.environments.launch import Launch
 from pfd.errors import TaskFailed, error_of
+from pfd.frames import Labels
+from pfd.frames.label_calculator import LabelCalculator
 from pfd.models.serve import receive, send
 
+if TYPE_CHECKING:
+    from ase import Atoms
 
-class RemoteCalculator(Calculator):  # type: ignore[misc]
+
+class RemoteCalculator(LabelCalculator):
     """Energy (eV), forces (eV/Å) and stress (eV/Å^3) from another interpreter, which ends with this object.
 
     Args:
@@ -24,8 +28,6 @@ class RemoteCalculator(Calculator):  # type: ignore[misc]
         folder: the model.
         device: ``cpu`` or ``cuda``.
     """
-
-    implemented_properties: ClassVar[tuple[str, ...]] = ("energy", "free_energy", "forces", "stress")
 
     def __init__(self, launch: Launch, folder: Path, device: str = "cpu") -> None:
         super().__init__()
@@ -35,15 +37,14 @@ class RemoteCalculator(Calculator):  # type: ignore[misc]
         )
         self._end = weakref.finalize(self, _end, self._process)
 
-    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
-        """See ASE.
+    def labels(self, frame: Atoms) -> Labels:
+        """See ``LabelCalculator``.
 
         Raises:
             TaskFailed: if the other interpreter has ended.
             PFDError: what it raised.
         """
-        super().calculate(atoms, properties, system_changes)
-        frame, process = self.atoms, self._process
+        process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
         asked = {"numbers": frame.numbers, "positions": frame.positions, "cell": frame.cell.array, "pbc": frame.pbc}
@@ -57,18 +58,14 @@ class RemoteCalculator(Calculator):  # type: ignore[misc]
             raise TaskFailed(what, where=str(process.args), hint="read what it printed above; pfd doctor tests it")
         if "error_kind" in answer:
             raise error_of({key.removeprefix("error_"): str(text) for key, text in answer.items()})
-        energy = float(answer["energy"])
-        self.results = {"energy": energy, "free_energy": energy, "forces": answer["forces"]}
-        if "stress" in answer:
-            self.results["stress"] = answer["stress"]
-        elif "stress" in properties:
-            raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
+        return Labels(float(answer["energy"]), answer["forces"], answer.get("stress"))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what was not sent any more to a process that has ended
+                stream.close()
     try:
         process.wait(timeout=5.0)
     except subprocess.TimeoutExpired:

@@ -87,22 +87,12 @@ def batches_by_size(frames: Sequence[Atoms], atoms: int) -> Iterator[list[Atoms]
 
 def torch_calculator(potential: TorchPotential, where: str) -> Calculator:
     """An ASE calculator: energy eV, forces eV/Å, and stress eV/Å^3 where periodic in all directions."""
-    from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+    from pfd.frames.label_calculator import LabelCalculator
 
-    class TorchCalculator(Calculator):  # type: ignore[misc]
+    class TorchCalculator(LabelCalculator):
         """Energy, forces and stress of one frame at a time."""
 
-        implemented_properties = ("energy", "free_energy", "forces", "stress")
-
-        def calculate(
-            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
-        ) -> None:
-            super().calculate(atoms, properties, system_changes)
-            labels = predict_frames(potential, [self.atoms], where)[0]
-            self.results = {"energy": labels.energy, "free_energy": labels.energy, "forces": labels.forces}
-            if labels.stress is not None:
-                self.results["stress"] = labels.stress
-            elif "stress" in properties:
-                raise PropertyNotImplementedError("the stress of a frame that is not periodic in all directions")
+        def labels(self, frame: Atoms) -> Labels:
+            return predict_frames(potential, [frame], where)[0]
 
     return TorchCalculator()
