@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from pfd.errors import ModelError
@@ -21,6 +22,18 @@ UNREADABLE = (
     AssertionError,
 )
 """What torch and the families' packages raise at files that are none of theirs."""
+
+
+def packaged_file(package: str, path: str) -> Path:
+    """Where a file lies that came with a package, which is not imported.
+
+    Raises:
+        ModelError: if the package has no place on disk.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModelError(f"the package {package} has no place on disk", where=path)
+    return Path(spec.origin).parent / path
 
 
 @contextmanager

@@ -6,14 +6,13 @@ import contextlib
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from pfd.errors import ModelError
-from pfd.models.checkpoint import reading_checkpoint
+from pfd.models.checkpoint import packaged_file, reading_checkpoint
 from pfd.models.family import ModelCard
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
@@ -192,9 +191,5 @@ def save_module(module: Any, folder: Path) -> None:
 
 def _path_of(source: str) -> Path:
     """The file of shipped weights, or the path given."""
-    if source not in SHIPPED_FILES:
-        return Path(source)
-    package = find_spec("chgnet")
-    if package is None or package.origin is None:
-        raise ModelError("the package chgnet has no place on disk", where=source)
-    return Path(package.origin).parent / "pretrained" / SHIPPED_FILES[source]
+    shipped = SHIPPED_FILES.get(source)
+    return Path(source) if shipped is None else packaged_file("chgnet", f"pretrained/{shipped}")

@@ -7,14 +7,12 @@ import io
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pfd.errors import ModelError
-from pfd.models.checkpoint import reading_checkpoint
+from pfd.models.checkpoint import packaged_file, reading_checkpoint
 
 CHECKPOINT = "sevennet.pth"
 HEAD_KEY = "pfd_head"
@@ -88,9 +86,5 @@ def silence() -> Iterator[None]:
 
 def shipped_path(source: str) -> Path:
     """The file of shipped weights, or the path given."""
-    if source not in SHIPPED_FILES:
-        return Path(source)
-    package = find_spec("sevenn")
-    if package is None or package.origin is None:
-        raise ModelError("the package sevenn has no place on disk", where=source)
-    return Path(package.origin).parent / "pretrained_potentials" / SHIPPED_FILES[source]
+    shipped = SHIPPED_FILES.get(source)
+    return Path(source) if shipped is None else packaged_file("sevenn", f"pretrained_potentials/{shipped}")
