@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from pfd.errors import ModelError
 from pfd.frames import Labels, fit_energy_shift
 from pfd.models.agreement import require_agreement
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
@@ -69,8 +70,11 @@ class TorchFamily(Family, Generic[P]):
         """Write a new model of random weights into an empty folder, for the elements of the training frames.
 
         A family that can be a student has this and ``FitSettings``, a subclass of the training's settings.
+
+        Raises:
+            ModelError: if the family cannot be a student.
         """
-        raise NotImplementedError
+        raise ModelError(f"the family {self.name!r} cannot be fitted from scratch", hint="choose another student")
 
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator of the model in the folder."""
@@ -123,8 +127,6 @@ class TorchFamily(Family, Generic[P]):
         device: str = "cpu",
     ) -> tuple[ModelCard, TrainingReport]:
         """Build a new model, give it the energies of the elements by least squares, and train it."""
-        if self.FitSettings is None:
-            return super().fit(folder, train, valid, settings, seed, progress, device)
         card = self.build(folder, train, settings, seed)
         shift = fit_energy_shift(train, self.predict(folder, train, device=device))
         self.add_energy_shift(folder, shift.per_element_eV)

@@ -32,7 +32,7 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     """Have a family do once what a run asks of it.
 
     Shipped weights are taken if there are any, else an untrained model of the family; a family that has neither is
-    fitted from scratch.
+    fitted from scratch. ``untestable`` says of which there is nothing to test.
 
     Args:
         family: the family.
@@ -44,7 +44,6 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     Raises:
         MissingError: if its packages are not in this environment.
         TaskFailed: if a prediction is no number.
-        NotImplementedError: if there is nothing to test it with.
     """
     began = time.perf_counter()
     seconds = {}
@@ -60,7 +59,8 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
     done("import")
     frames = _labelled_frames()
     model = scratch / "model"
-    if family.FineTuneSettings is not None and (family.shipped or makes_untrained(family)):
+    if tunable(family):
+        assert family.FineTuneSettings is not None
         source, head = family.shipped[0] if family.shipped else str(_untrained(family, scratch)), family.untrained_head
         model.mkdir()
         adopt_model(family, source, head, model, trust_file=family.pickles and not family.shipped)
@@ -71,20 +71,26 @@ def self_test(family: Family, scratch: Path) -> dict[str, float]:
         fine_tune_model(model, frames[:2], [], settings, 0, scratch / "trained")
         done("train")
         _predict(scratch / "trained", frames[:1])
-    elif family.FitSettings is not None:
+    else:
+        assert family.FitSettings is not None
         model.mkdir()
         fit_model(family, frames, [], family.FitSettings.model_validate(family.quick), 0, model)
         done("train")
         _predict(model, frames[:1])
         done("predict")
-    else:
-        raise NotImplementedError("it ships no weights, makes no untrained model, and is no student")
     return seconds
 
 
-def makes_untrained(family: Family) -> bool:
-    """Whether a family can write a model of random weights."""
-    return type(family).untrained is not Family.untrained
+def tunable(family: Family) -> bool:
+    """Whether a family can be fine-tuned, and has weights to begin with: shipped ones, or untrained ones of its own."""
+    begins = bool(family.shipped) or type(family).untrained is not Family.untrained
+    return family.FineTuneSettings is not None and begins
+
+
+def untestable(family: Family) -> str:
+    """Why there is nothing to test a family with; empty if there is something."""
+    there = tunable(family) or family.FitSettings is not None
+    return "" if there else "it ships no weights, makes no untrained model, and is no student"
 
 
 def _untrained(family: Family, scratch: Path) -> Path:
@@ -115,13 +121,15 @@ def _predict(model: Path, frames: list[Atoms]) -> None:
 
 
 def main(name: str) -> int:
-    """Print the outcome as the last line, JSON: ``seconds``, or ``error`` and ``details``."""
+    """Print the outcome as the last line, JSON: ``seconds``, ``untested``, or ``error`` and ``details``."""
     answer: dict[str, Any]
     try:
-        with TemporaryDirectory(prefix="pfd-") as scratch:
-            answer = {"seconds": self_test(make_family(name), Path(scratch))}
-    except NotImplementedError as error:
-        answer = {"untested": str(error)}
+        family = make_family(name)
+        if reason := untestable(family):
+            answer = {"untested": reason}
+        else:
+            with TemporaryDirectory(prefix="pfd-") as scratch:
+                answer = {"seconds": self_test(family, Path(scratch))}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}", "details": traceback.format_exc()}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
