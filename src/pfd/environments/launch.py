@@ -35,8 +35,9 @@ class EnvironmentSettings(Settings):
     before: str | None = None
     """Shell line that is run first in a login shell, such as ``module load mace/0.3``."""
     container: str | None = None
-    """Command that starts the rest of the line in a container, such as ``apptainer exec --nv mace.sif``. The run
-    folder, and this pfd's folder, must be seen in it under the same paths, and process ids must be the host's."""
+    """Command that starts the rest of the line in a container, such as ``apptainer exec --nv /home/me/mace.sif``;
+    paths in it are whole ones. The run folder, and this pfd's folder, must be seen in it under the same paths, and host
+    name and process ids must be the host's."""
     with_own_pfd: bool = False
     """Use the pfd that is installed there. Default no: this same pfd is put on the interpreter's path, which then needs
     only pfd's dependencies."""
