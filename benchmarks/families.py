@@ -94,7 +94,8 @@ def measured_apart(name: str, options: argparse.Namespace) -> list[dict]:
     done = subprocess.run(command, env=launch.environ(), capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
-    return [failure(name, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")]
+    told = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return [failure(name, " ".join(told[-2:]) or f"exit {done.returncode}")]  # an error of ours ends with its hint
 
 
 def failure(name: str, reason: str) -> dict:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from pydantic import ValidationError
 from tests.models.test_nep import errors, frames
 
 from pfd.errors import DataError, ModelError, TaskFailed
@@ -18,7 +19,7 @@ from pfd.testing.family_contract import check_family
 
 pytestmark = pytest.mark.ace
 
-SETTINGS = ACEFitSettings(size="S", cutoff_A=4.5)
+SETTINGS = ACEFitSettings(basis=(2, 8), cutoff_A=4.5)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,10 @@ def test_refusals(fitted, tmp_path):
         ACE().predict(fitted[0], [bulk("Ge")])
     with pytest.raises(ModelError, match="does not know Ge"):
         ACE().add_energy_shift(fitted[0], {"Ge": 1.0})
+    with pytest.raises(ValidationError, match="takes the place of size"):
+        ACEFitSettings(size="L", basis=(2, 8))
+    with pytest.raises(ValidationError, match="a degree above it"):
+        ACEFitSettings(basis=(3, 2))
     with pytest.raises(DataError, match="no forces"):
         ACE().fit(tmp_path, [with_labels(bulk("Si"), Labels(energy=1.0))], [], SETTINGS, 0)
     assert not (tmp_path / "ace.npz").exists()

@@ -38,8 +38,8 @@ class NEPNetwork(Settings):
 PRESETS = {"S": NEPNetwork(n_max=(4, 4), basis_size=(6, 6), four_body=False, neurons=10), "M": NEPNetwork()}
 CUTOFFS_A = {"S": (5.0, 4.0), "M": (6.0, 5.0)}
 """Radial and angular cutoff of each size, Å: the time goes into neighbours, so that a small network alone would gain
-nothing. Silicon at 300 to 1500 K by SevenNet-0, 45 frames: 4.8 and 4.3 % of the RMS force, 1.0 and 0.6 meV/atom, at 26
-and 50 µs per atom."""
+nothing. Silicon at 300 to 1500 K by SevenNet-0, 45 frames: 4.8 and 4.3 % of the RMS force, 1.0 and 0.6 meV/atom, at 29
+and 51 µs per atom and step."""
 REPULSION_RANGE_A = (1.0, 2.5)
 """Where the repulsion of two elements may end, Å: GPUMD takes no less, and more would be a part of the bond."""
 
