@@ -84,6 +84,11 @@ MISTAKES = {
     "method of a group": ({f"{GROUP}.method": "mdd"}, [f"{GROUP}.method", "'mdd'", "md", "pool"]),
     "no method in a group": ({f"{GROUP}.method": DROP}, [f"{GROUP}.method: missing", "md", "pool"]),
     "family": ({"teacher.family": "toyy"}, ["teacher.family", "'toyy'", "did you mean 'toy'"]),
+    "idle trust": ({"teacher.trust_file": True}, ["teacher.trust_file", "never read", "leave it out"]),
+    "idle trust of the labels": (
+        {"finetune.label": {"method": "family", "family": "toy", "model": "soft-copper", "trust_file": True}},
+        ["finetune.label.trust_file", "never read", "leave it out"],
+    ),
     "labeler": ({"finetune.label.method": "tblit"}, ["finetune.label.method", "did you mean 'tblite'"]),
     "no labeler": ({"finetune.label": {}}, ["finetune.label.method", "missing"]),
     "student family": ({"distill.student.family": "podd"}, ["distill.student.family", "did you mean 'pod'"]),

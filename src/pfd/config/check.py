@@ -16,7 +16,7 @@ from pfd.config.environment import check_devices, check_environments
 from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
-from pfd.config.teacher import check_teacher, require_teacher, tuning_files
+from pfd.config.teacher import check_teacher, refuse_idle_trust, require_teacher, tuning_files
 from pfd.environments.launch import HERE, Launch
 from pfd.errors import DataError, MissingError, SettingError
 from pfd.explore.calypso import INSTALL
@@ -278,6 +278,7 @@ def _check_label_model(
     with at(resolved, "finetune.label.family"):
         family: Family = load_plugin(FAMILIES, settings.family, "finetune.label.family")()
         refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", "finetune.label.family")
+    refuse_idle_trust(resolved, family, "finetune.label.trust_file", trust_file=settings.trust_file)
     shipped = settings.model in family.shipped
     source = settings.model if shipped else str(source_path(resolved, settings.model, "finetune.label.model"))
     with at(resolved, "finetune.label.model"):

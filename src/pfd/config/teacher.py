@@ -12,7 +12,7 @@ from pfd.environments.launch import Launch
 from pfd.errors import SettingError
 from pfd.explore.settings import PoolSettings
 from pfd.models.environment import read_card
-from pfd.models.family import ModelCard
+from pfd.models.family import Family, ModelCard
 from pfd.models.training import check_elements
 
 if TYPE_CHECKING:
@@ -26,12 +26,7 @@ def require_teacher(resolved: ResolvedInput) -> None:
         SettingError: naming the shipped weights; or if a file is to be trusted where that is never asked.
     """
     model = resolved.input.teacher.model
-    if resolved.input.teacher.trust_file and not resolved.teacher.pickles:
-        raise SettingError(
-            f"checkpoints of {resolved.teacher.name!r} are never read in a way that could run code",
-            where=resolved.place("teacher.trust_file"),
-            hint="leave it out",
-        )
+    refuse_idle_trust(resolved, resolved.teacher, "teacher.trust_file", trust_file=resolved.input.teacher.trust_file)
     if model in resolved.teacher.shipped:
         return
     try:
@@ -42,6 +37,20 @@ def require_teacher(resolved: ResolvedInput) -> None:
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint{published}"
         what = f"{model!r} is neither shipped weights nor a file"
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
+
+
+def refuse_idle_trust(resolved: ResolvedInput, family: Family, key: str, *, trust_file: bool) -> None:
+    """Refuse the word that a file may be trusted, where a family never asks for it.
+
+    Raises:
+        SettingError
+    """
+    if trust_file and not family.pickles:
+        raise SettingError(
+            f"checkpoints of {family.name!r} are never read in a way that could run code",
+            where=resolved.place(key),
+            hint="leave it out",
+        )
 
 
 def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], launch: Launch | None) -> None:
