@@ -14,7 +14,7 @@ from pfd.config.check import check_input
 from pfd.config.reading import read_input
 from pfd.errors import InputError, MissingError
 from pfd.frames import with_origin, write_frames
-from pfd.label.espresso import Espresso
+from pfd.label.espresso.labeler import Espresso
 from pfd.program import ranks_of
 
 

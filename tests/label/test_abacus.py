@@ -9,7 +9,7 @@ from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
 from pfd.errors import InputError, SettingError
-from pfd.label.abacus import Abacus
+from pfd.label.abacus.labeler import Abacus
 from pfd.label.labeler import make_labeler
 
 ORBITALS = {element: f"{element}.orb" for element in ("Fe", "O", "Al", "H", "Si")}
@@ -36,7 +36,7 @@ def written(abacus, tmp_path):
     def make(frame, **settings):
         folder = tmp_path / f"written-{next(count)}"
         folder.mkdir()
-        abacus(**settings)._input(frame).write(folder, {})
+        abacus(**settings).prepare(frame).write(folder, {})
         lines = (folder / "INPUT").read_text().splitlines()
         assert lines[0] == "INPUT_PARAMETERS"
         return folder, dict(line.split(maxsplit=1) for line in lines[1:])

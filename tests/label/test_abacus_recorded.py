@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pfd.label.abacus_output import read_abacus_output
+from pfd.label.abacus.output import read_abacus_output
 from pfd.voigt import from_voigt
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "abacus"

@@ -9,7 +9,7 @@ from ase.build import bulk, fcc111, molecule
 from tests.label.abacus_files import force
 
 from pfd.errors import InputError, LabelRejected, MissingError, TransientError
-from pfd.label.abacus import Abacus
+from pfd.label.abacus.labeler import Abacus
 from pfd.label.judge import label_frame, record_label
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "abacus"
@@ -81,10 +81,10 @@ BAD_ENDS = {
     "unconverged,new": (LabelRejected, "did not converge in 100 SCF steps"),
     "failed-v3": (LabelRejected, "did not converge in 5 SCF steps"),
     "says-nothing": (LabelRejected, "does not say that it converged"),
-    "code1": (TransientError, "ended with code 1 although its log is complete"),
+    "code1": (TransientError, "ended with code 1 although its output is complete"),
     "cut-at-the-end,code1": (TransientError, "ends early (code 1)"),
-    "none": (TransientError, "wrote no log (code 0)"),
-    "empty": (TransientError, "wrote no log (code 0)"),
+    "none": (TransientError, "wrote no output (code 0)"),
+    "empty": (TransientError, "wrote no output (code 0)"),
     "cut-in-cycle": (TransientError, "ends early (code 0)"),
     "cut-after-forces": (TransientError, "ends early (code 0)"),
     "cut-at-the-end": (TransientError, "ends early (code 0)"),

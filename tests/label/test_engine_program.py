@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from pfd.errors import MissingError
-from pfd.label.engine_program import ProgramSettings, last_words, ranks, require_program, run_engine
+from pfd.label.engine_program import ProgramSettings, last_words, run_engine
+from pfd.label.espresso.labeler import Espresso
 
 
 @pytest.fixture
@@ -27,7 +28,16 @@ def test_the_cores_are_shared_out_among_the_ranks(mpirun, tmp_path, monkeypatch,
     root = "1" if os.geteuid() == 0 else "0"
     assert finished.output == f"{expected} {root} -np 2 engine -in file\n"
     assert (tmp_path / "log").read_text() == finished.output
-    assert ranks(settings) == (2, "command")
+
+
+def labeler(**settings):
+    own = {"pseudo_dir": ".", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 30}
+    return Espresso(Espresso.Settings.model_validate({"method": "espresso", **own, **settings}))
+
+
+def test_the_ranks_of_a_command_are_its_cores():
+    assert labeler(command="mpirun -np 2 pw.x").cores() == (2, "command")
+    assert labeler(command="pw.x").cores() is None
 
 
 def test_its_time_is_limited(tmp_path):
@@ -37,8 +47,8 @@ def test_its_time_is_limited(tmp_path):
 
 def test_a_missing_program_is_named_with_what_installs_it():
     with pytest.raises(MissingError, match="no program 'no-such-engine'") as caught:
-        require_program(ProgramSettings(method="x", command="no-such-engine -v"), "apt install engine")
-    assert caught.value.hint == "apt install engine"
+        labeler(command="no-such-engine -v").check([])
+    assert caught.value.hint == Espresso.install
 
 
 @pytest.mark.parametrize(

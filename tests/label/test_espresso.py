@@ -8,7 +8,7 @@ import pytest
 from ase.build import bulk, fcc111, molecule
 
 from pfd.errors import InputError, LabelRejected, MissingError, SettingError, TransientError
-from pfd.label.espresso_output import read_pw_output
+from pfd.label.espresso.output import read_pw_output
 from pfd.label.judge import label_frame
 from pfd.label.labeler import make_labeler
 from pfd.units import A_PER_BOHR, EV_PER_RYDBERG

@@ -14,10 +14,10 @@ from tests.label.conftest import write_potcar
 from pfd.errors import InputError, SettingError
 from pfd.label.k_mesh import k_divisions
 from pfd.label.labeler import make_labeler
-from pfd.label.vasp import Vasp
-from pfd.label.vasp_incar import incar_text, incar_value, read_incar
-from pfd.label.vasp_input import vasp_input
-from pfd.label.vasp_recipe import VaspRecipe
+from pfd.label.vasp.incar import incar_text, incar_value, read_incar
+from pfd.label.vasp.input import vasp_input
+from pfd.label.vasp.labeler import Vasp
+from pfd.label.vasp.recipe import VaspRecipe
 
 
 @pytest.fixture

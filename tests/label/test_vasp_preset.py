@@ -5,9 +5,9 @@ from ase.build import bulk, fcc111
 from tests.label.conftest import write_potcar
 
 from pfd.errors import InputError, MissingError
-from pfd.label.vasp import Vasp
-from pfd.label.vasp_input import vasp_input
-from pfd.label.vasp_recipe import VaspRecipe
+from pfd.label.vasp.input import vasp_input
+from pfd.label.vasp.labeler import Vasp
+from pfd.label.vasp.recipe import VaspRecipe
 
 pytest.importorskip("pymatgen", reason="the extra `structures` is not installed")
 

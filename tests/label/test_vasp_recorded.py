@@ -8,8 +8,8 @@ import ase.io
 import numpy as np
 import pytest
 
-from pfd.label.vasp_outcar import read_outcar
-from pfd.label.vasp_output import read_vasp_output
+from pfd.label.vasp.outcar import read_outcar
+from pfd.label.vasp.output import read_vasp_output
 from pfd.voigt import from_voigt
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "vasp"

@@ -9,7 +9,7 @@ from tests.label.vasp_files import force
 
 from pfd.errors import InputError, LabelRejected, MissingError, TransientError
 from pfd.label.judge import label_frame, record_label
-from pfd.label.vasp import Vasp
+from pfd.label.vasp.labeler import Vasp
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "vasp"
 SIGN_OF_LIFE = 20

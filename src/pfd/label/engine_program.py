@@ -1,19 +1,30 @@
-"""The program of a first-principles engine: how it is started, on how many cores, and for how long."""
+"""Labelers that run a program: how it is started, for how long, and the ladder that unconverged frames climb."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import field_validator
 
-from pfd.errors import MissingError
-from pfd.label.labeler import LabelerSettings
+from pfd.errors import LabelRejected, MissingError
+from pfd.frames import frame_id
+from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.program import Finished, ranks_of, run_program
 from pfd.units import seconds
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+G = TypeVar("G")
+"""What an engine is given for one frame."""
+S = TypeVar("S", bound="ProgramSettings")
 
 
 class ProgramSettings(LabelerSettings):
@@ -40,21 +51,79 @@ class ProgramSettings(LabelerSettings):
         return wall_time
 
 
-def require_program(settings: ProgramSettings, install: str) -> None:
-    """Refuse to go on without the program.
+class ProgramLabeler(Labeler, Generic[S, G]):
+    """A labeler that writes input files, runs a program, and reads what it wrote; a frame is tried on a ladder."""
 
-    Raises:
-        MissingError: naming it, with ``install`` as the hint.
-    """
-    program = shlex.split(settings.command)[0]
-    if shutil.which(program) is None:
-        raise MissingError(f"there is no program {program!r} on this machine", hint=install)
+    def __init__(self, settings: LabelerSettings) -> None:
+        super().__init__(settings)
+        assert isinstance(settings, self.Settings)
+        self._settings: S = settings  # type: ignore[assignment]
 
+    @abstractmethod
+    def prepare(self, frame: Atoms) -> G:
+        """What the program is to be given for a frame.
 
-def ranks(settings: ProgramSettings) -> tuple[int, str] | None:
-    """The processes that ``command`` starts, and that it is ``command`` that says so; None if it starts one."""
-    count = ranks_of(shlex.split(settings.command))
-    return None if count is None else (count, "command")
+        Raises:
+            InputError: if these settings make no input for it.
+        """
+
+    @abstractmethod
+    def ladder(self, given: G) -> Sequence[Mapping[str, Any]]:
+        """The keys that each try changes: how to get to the ground state, never what it is. The first changes none."""
+
+    @abstractmethod
+    def attempt(self, frame: Atoms, given: G, folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:
+        """Run the program once, in a new folder; in words, why it did not converge, if it did not.
+
+        Raises:
+            PFDError: see ``run``.
+        """
+
+    @abstractmethod
+    def unconverged_hint(self, given: G) -> str:
+        """Which settings to change if no try converges."""
+
+    def cores(self) -> tuple[int, str] | None:
+        """The ranks that ``command`` starts."""
+        count = ranks_of(shlex.split(self._settings.command))
+        return None if count is None else (count, "command")
+
+    def check(self, frames: Sequence[Atoms]) -> None:
+        """Refuse what no run could mend: a missing program or file, keys that contradict, a frame that has no input.
+
+        Raises:
+            InputError, MissingError
+        """
+        program = shlex.split(self._settings.command)[0]
+        if shutil.which(program) is None:
+            raise MissingError(f"there is no program {program!r} on this machine", hint=self.install)
+        self.level_of_theory()
+        for frame in frames:
+            self.prepare(frame)
+
+    def run(self, frame: Atoms, scratch: Path) -> Outcome:
+        """Label one frame, on the ladder if need be; each try leaves its files in ``try-N``.
+
+        Raises:
+            LabelRejected: if the program does not converge, stops at this very frame, or its files are no label.
+            TransientError: if it was killed, ran out of time, or its output is cut short.
+            InputError: if it refuses the input; its own message is quoted.
+            MissingError: if there is no such program.
+        """
+        given = self.prepare(frame)
+        rungs = self.ladder(given)
+        reason = ""
+        for attempt, tuned in enumerate(rungs, start=1):
+            found = self.attempt(frame, given, scratch / f"try-{attempt}", tuned)
+            if isinstance(found, Outcome):
+                changed = {"tries": str(attempt)} | {key: str(value) for key, value in tuned.items()}
+                return found if attempt == 1 else replace(found, notes={**found.notes, **changed})
+            reason = reason or found
+        raise LabelRejected(
+            reason + (f", nor in {len(rungs) - 1} gentler tries" if len(rungs) > 1 else ""),
+            where=f"frame {frame_id(frame)}",
+            hint=self.unconverged_hint(given),
+        )
 
 
 def run_engine(

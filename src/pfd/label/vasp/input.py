@@ -16,10 +16,10 @@ from pfd.frames import frame_id
 from pfd.frames.state import ElectronicState, electronic_state
 from pfd.label.k_mesh import k_divisions
 from pfd.label.species_order import species_order
-from pfd.label.vasp_incar import Value, incar_text
-from pfd.label.vasp_potcar import Potcar, potcar_text
-from pfd.label.vasp_preset import Preset
-from pfd.label.vasp_recipe import VaspRecipe
+from pfd.label.vasp.incar import Value, incar_text
+from pfd.label.vasp.potcar import Potcar, potcar_text
+from pfd.label.vasp.preset import Preset
+from pfd.label.vasp.recipe import VaspRecipe
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.errors import InputError
-from pfd.label.vasp_incar import Value, incar_value
+from pfd.label.vasp.incar import Value, incar_value
 from pfd.plugins import install_command, require_modules
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pfd.digests import json_digest
 from pfd.errors import LabelRejected, SettingError
 from pfd.frames import frame_id
-from pfd.label.abacus_failure import failure_of
-from pfd.label.abacus_input import SUFFIX, AbacusInput, abacus_input
-from pfd.label.abacus_output import AbacusOutput, read_abacus_output
-from pfd.label.abacus_settings import AbacusSettings
-from pfd.label.engine_program import ranks, require_program, run_engine
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
-from pfd.label.orbital_file import orbital_digest
+from pfd.label.abacus.failure import failure_of
+from pfd.label.abacus.input import SUFFIX, AbacusInput, abacus_input
+from pfd.label.abacus.orbital_file import orbital_digest
+from pfd.label.abacus.output import AbacusOutput, read_abacus_output
+from pfd.label.abacus.settings import AbacusSettings
+from pfd.label.engine_program import ProgramLabeler, run_engine
+from pfd.label.labeler import Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
 from pfd.label.species_order import frame_order
-from pfd.program import Finished
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,7 +30,7 @@ LADDER: tuple[tuple[float, int], ...] = ((1.0, 1), (0.25, 2), (0.0625, 4))
 """Factors on ``mixing_beta`` and ``max_scf_steps`` of each try: 0.4, 0.1, 0.025, as ABACUS's manual advises."""
 
 
-class Abacus(Labeler):
+class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
     """Labels with ABACUS, one static run per frame, in plane waves or numerical atomic orbitals.
 
     A frame that is not periodic in all directions is computed in its own box with one k-point along the directions
@@ -48,11 +47,6 @@ class Abacus(Labeler):
     install = "conda install -c conda-forge abacus, or https://abacus.deepmodeling.com"
     how = frozenset({"command", "wall_time", "pseudo_dir", "orbital_dir", "kpt_file"})
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
-
-    def __init__(self, settings: LabelerSettings) -> None:
-        super().__init__(settings)
-        assert isinstance(settings, AbacusSettings)
-        self._settings = settings
 
     def level_of_theory(self) -> str:
         """Functional, basis, cutoff, k-points, smearing, further keys of the physics, and digests of the files.
@@ -90,66 +84,41 @@ class Abacus(Labeler):
             f"kspacing {self._settings.kspacing_per_A:g}/Å" if text is None else f"KPT {json_digest(text.split())[:8]}"
         )
 
-    def cores(self) -> tuple[int, str] | None:
-        """The ranks that ``command`` starts."""
-        return ranks(self._settings)
+    def prepare(self, frame: Atoms) -> AbacusInput:
+        """See ``abacus_input``."""
+        return abacus_input(self._settings, self._pseudopotentials, frame, self._kpt_text)
 
-    def check(self, frames: Sequence[Atoms]) -> None:
-        """Refuse what no run could mend: a missing program or file, an element without one, a missing box.
-
-        Raises:
-            InputError, MissingError
-        """
-        require_program(self._settings, self.install)
-        self.level_of_theory()
-        for frame in frames:
-            self._input(frame)
-
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:
-        """Label one frame, on the ladder if need be; each try leaves its files in ``try-N``.
-
-        Raises:
-            LabelRejected: if ABACUS does not converge, stops at this very frame, or does not echo it.
-            TransientError: if it was killed, ran out of time, or its log is cut short.
-            InputError: if ABACUS refuses the input; its own message is quoted.
-            MissingError: if there is no such program.
-        """
-        where = f"frame {frame_id(frame)}"
-        given = self._input(frame)
+    def ladder(self, given: AbacusInput) -> list[dict[str, Any]]:
+        """Smaller ``mixing_beta``, and more steps."""
         rungs = LADDER if self._settings.ladder else LADDER[:1]
-        steps: int | None = None
-        for attempt, (mixing, more) in enumerate(rungs, start=1):
-            tuned = self._tuned(given, mixing, more)
-            folder = scratch / f"try-{attempt}"
-            finished = self._run_once(given, folder, tuned)
-            output = read_abacus_output(_text(folder / f"OUT.{SUFFIX}" / "running_scf.log"), finished.output)
-            if failure := failure_of(finished, output, where):
-                raise failure
-            steps = steps or output.scf_steps
-            if output.converged and (output.scf_steps or 0) < tuned["scf_nmax"]:
-                _require_settings(given, _text(folder / f"OUT.{SUFFIX}" / "INPUT"), where)
-                notes = {} if attempt == 1 else {"tries": str(attempt)} | {key: str(tuned[key]) for key in tuned}
-                return _outcome(given, tuned, output, notes, frame)
+        return [self._tuned(given, mixing, more) for mixing, more in rungs]
+
+    def attempt(self, frame: Atoms, given: AbacusInput, folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:
+        """See ``ProgramLabeler``."""
+        where = f"frame {frame_id(frame)}"
+        folder.mkdir(parents=True)
+        given.write(folder, tuned)
+        finished = run_engine(self._settings, folder, "abacus.out", install=self.install)
+        output = read_abacus_output(_text(folder / f"OUT.{SUFFIX}" / "running_scf.log"), finished.output)
+        if failure := failure_of(finished, output, where):
+            raise failure
+        if not output.converged or (output.scf_steps or 0) >= tuned["scf_nmax"]:
+            return f"ABACUS did not converge in {output.scf_steps} SCF steps"
+        _require_settings(given, _text(folder / f"OUT.{SUFFIX}" / "INPUT"), where)
+        return _outcome(given, tuned, output, frame)
+
+    def unconverged_hint(self, given: AbacusInput) -> str:
+        """See ``ProgramLabeler``."""
         settings = self._settings
-        told = f"{steps} SCF steps" + (f", nor in {len(rungs) - 1} gentler tries" if len(rungs) > 1 else "")
-        first = (
-            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g})"
+        return (
+            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g}),"
+            f" or raise label.sigma_Ry ({settings.sigma_Ry:g})"
         )
-        hint = f"{first}, or raise label.sigma_Ry ({settings.sigma_Ry:g})"
-        raise LabelRejected(f"ABACUS did not converge in {told}", where=where, hint=hint)
 
     def _tuned(self, given: AbacusInput, mixing: float, more: int) -> dict[str, Any]:
         beta = round(self._settings.mixing_beta * mixing, 6)
         tuned = {"mixing_beta": beta, "scf_nmax": self._settings.max_scf_steps * more}
         return tuned if mixing == 1.0 or given.keys.get("nspin") != 2 else tuned | {"mixing_beta_mag": beta}
-
-    def _run_once(self, given: AbacusInput, folder: Path, tuned: Mapping[str, Any]) -> Finished:
-        folder.mkdir(parents=True)
-        given.write(folder, tuned)
-        return run_engine(self._settings, folder, "abacus.out", install=self.install)
-
-    def _input(self, frame: Atoms) -> AbacusInput:
-        return abacus_input(self._settings, self._pseudopotentials, frame, self._kpt_text)
 
     @cached_property
     def _pseudopotentials(self) -> dict[str, Pseudopotential]:
@@ -199,9 +168,7 @@ def _require_settings(given: AbacusInput, echo: str, where: str) -> None:
             raise LabelRejected(what, where=where, hint="does the command run ABACUS in the folder it is started in?")
 
 
-def _outcome(
-    given: AbacusInput, tuned: Mapping[str, Any], output: AbacusOutput, notes: dict[str, str], frame: Atoms
-) -> Outcome:
+def _outcome(given: AbacusInput, tuned: Mapping[str, Any], output: AbacusOutput, frame: Atoms) -> Outcome:
     """The outcome in the frame's order of atoms.
 
     Raises:
@@ -219,6 +186,5 @@ def _outcome(
         scf_steps=output.scf_steps,
         max_scf_steps=int(tuned["scf_nmax"]),
         needs_stress=bool(frame.pbc.all()),
-        notes=notes,
         extra={key: value for key, value in numbers.items() if value is not None and math.isfinite(value)},
     )

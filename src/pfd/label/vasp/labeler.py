@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pfd.errors import LabelRejected
 from pfd.frames import frame_id
-from pfd.label.engine_program import ranks, require_program, run_engine
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.engine_program import ProgramLabeler, run_engine
+from pfd.label.labeler import LabelerSettings, Outcome
 from pfd.label.species_order import frame_order
-from pfd.label.vasp_failure import failed_in_cycle, failure_of
-from pfd.label.vasp_incar import AIDS, ENFORCED, Value, differing, physics_of
-from pfd.label.vasp_input import VaspInput, vasp_input
-from pfd.label.vasp_output import VaspOutput, read_vasp_output
-from pfd.label.vasp_recipe import VaspRecipe
-from pfd.label.vasp_settings import VaspSettings
-from pfd.program import Finished
+from pfd.label.vasp.failure import failed_in_cycle, failure_of
+from pfd.label.vasp.incar import AIDS, ENFORCED, Value, differing, physics_of
+from pfd.label.vasp.input import VaspInput, vasp_input
+from pfd.label.vasp.output import VaspOutput, read_vasp_output
+from pfd.label.vasp.recipe import VaspRecipe
+from pfd.label.vasp.settings import VaspSettings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,7 +30,7 @@ _DIRECT = ("A", "C", "D")
 """First letters of ALGO = All, Conjugate, Damped: direct minimisation, which needs no mixing."""
 
 
-class Vasp(Labeler):
+class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     """Labels with VASP, one static run per frame.
 
     A frame that is not periodic in all directions is computed in its own box with one k-point along the directions
@@ -51,9 +50,7 @@ class Vasp(Labeler):
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)
-        assert isinstance(settings, VaspSettings)
-        self._settings = settings
-        self._recipe = VaspRecipe(settings)
+        self._recipe = VaspRecipe(self._settings)
 
     def level_of_theory(self) -> str:
         """See ``VaspRecipe.level_of_theory``.
@@ -69,59 +66,36 @@ class Vasp(Labeler):
         aids = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         return {"incar": aids, "ladder": self._settings.ladder}
 
-    def cores(self) -> tuple[int, str] | None:
-        """The ranks that ``command`` starts."""
-        return ranks(self._settings)
+    def prepare(self, frame: Atoms) -> VaspInput:
+        """See ``vasp_input``."""
+        return vasp_input(self._recipe, frame)
 
-    def check(self, frames: Sequence[Atoms]) -> None:
-        """Refuse what no run could mend: a missing program or file, keys that contradict, a frame that has no input.
-
-        Raises:
-            InputError, MissingError
-        """
-        require_program(self._settings, self.install)
-        self.level_of_theory()
-        for frame in frames:
-            vasp_input(self._recipe, frame)
-
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:
-        """Label one frame, on the ladder if need be; each try leaves its files, but no POTCAR, in ``try-N``.
-
-        Raises:
-            LabelRejected: if VASP does not converge, stops at this very frame, or its files are no label.
-            TransientError: if it was killed, ran out of time, or its output is cut short.
-            InputError: if VASP refuses the input; its own message is quoted.
-            MissingError: if there is no such program.
-        """
+    def attempt(self, frame: Atoms, given: VaspInput, folder: Path, tuned: Mapping[str, Value]) -> Outcome | str:
+        """See ``ProgramLabeler``; no POTCAR is left in the folder."""
         where = f"frame {frame_id(frame)}"
-        given = vasp_input(self._recipe, frame)
-        reason = ""
-        for attempt, tuned in enumerate(self._ladder(given.incar), start=1):
-            folder = scratch / f"try-{attempt}"
-            finished = self._run_once(given, folder, tuned)
-            output = read_vasp_output(folder)
-            if routine := failed_in_cycle(finished, output, charged="NELECT" in given.incar):
-                reason = reason or f"VASP failed in the SCF cycle ({routine})"
-                continue
-            if failure := failure_of(finished, output, where):
-                raise failure
-            if output.problem:
-                raise LabelRejected(
-                    f"VASP: {output.problem}", where=where, hint="look into its files in the task folder"
-                )
-            if output.converged:
-                notes = {} if attempt == 1 else {"tries": str(attempt)} | {key: str(tuned[key]) for key in tuned}
-                return _outcome(given, tuned, output, notes, frame)
-            reason = reason or f"VASP did not converge in {output.scf_steps} SCF steps"
-        tries = len(self._ladder(given.incar))
-        steps = given.incar["NELM"]
-        raise LabelRejected(
-            reason + (f", nor in {tries - 1} gentler tries" if tries > 1 else ""),
-            where=where,
-            hint=f"raise NELM ({steps}) in label.incar, choose another ALGO or mixing there, or look at the frame",
-        )
+        folder.mkdir(parents=True)
+        given.write(folder, tuned)
+        try:
+            finished = run_engine(self._settings, folder, "vasp.out", install=self.install)
+        finally:
+            (folder / "POTCAR").unlink(missing_ok=True)
+        output = read_vasp_output(folder)
+        if routine := failed_in_cycle(finished, output, charged="NELECT" in given.incar):
+            return f"VASP failed in the SCF cycle ({routine})"
+        if failure := failure_of(finished, output, where):
+            raise failure
+        if output.problem:
+            raise LabelRejected(f"VASP: {output.problem}", where=where, hint="look into its files in the task folder")
+        if not output.converged:
+            return f"VASP did not converge in {output.scf_steps} SCF steps"
+        return _outcome(given, tuned, output, frame)
 
-    def _ladder(self, incar: Mapping[str, Value]) -> list[dict[str, Value]]:
+    def unconverged_hint(self, given: VaspInput) -> str:
+        """See ``ProgramLabeler``."""
+        steps = given.incar["NELM"]
+        return f"raise NELM ({steps}) in label.incar, choose another ALGO or mixing there, or look at the frame"
+
+    def ladder(self, given: VaspInput) -> list[dict[str, Value]]:
         """The keys that each try changes: how to get to the ground state, never what it is.
 
         ISMEAR and SIGMA stay. They would help, but they are part of the free energy and of its gradient. Direct
@@ -129,6 +103,7 @@ class Vasp(Labeler):
         """
         if not self._settings.ladder:
             return [{}]
+        incar = given.incar
         steps, smearing = incar["NELM"], incar.get("ISMEAR", 1)
         assert isinstance(steps, int)
         polarised = incar.get("ISPIN") == 2 or incar.get("LNONCOLLINEAR") or incar.get("LSORBIT")
@@ -139,18 +114,8 @@ class Vasp(Labeler):
             last = linear | {"AMIX": 0.05}
         return [{}, linear | {"NELM": 2 * steps}, last | {"NELM": 4 * steps}]
 
-    def _run_once(self, given: VaspInput, folder: Path, tuned: Mapping[str, Value]) -> Finished:
-        folder.mkdir(parents=True)
-        given.write(folder, tuned)
-        try:
-            return run_engine(self._settings, folder, "vasp.out", install=self.install)
-        finally:
-            (folder / "POTCAR").unlink(missing_ok=True)
 
-
-def _outcome(
-    given: VaspInput, tuned: Mapping[str, Value], output: VaspOutput, notes: dict[str, str], frame: Atoms
-) -> Outcome:
+def _outcome(given: VaspInput, tuned: Mapping[str, Value], output: VaspOutput, frame: Atoms) -> Outcome:
     """The outcome in the frame's order of atoms.
 
     Raises:
@@ -177,7 +142,6 @@ def _outcome(
         scf_steps=output.scf_steps,
         max_scf_steps=output.max_scf_steps,
         needs_stress=bool(frame.pbc.all()),
-        notes=notes,
         extra=_extra(given, output),
     )
 

@@ -14,8 +14,8 @@ from pfd.errors import DataError
 from pfd.frames import Labels
 from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.vasp_convergence import scan_steps
-from pfd.label.vasp_incar import Value, incar_value
-from pfd.label.vasp_outcar import Outcar, read_outcar
+from pfd.label.vasp.incar import Value, incar_value
+from pfd.label.vasp.outcar import Outcar, read_outcar
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -14,7 +14,7 @@ import numpy as np
 from pfd.errors import InputError
 from pfd.frames import frame_id
 from pfd.frames.state import electronic_state
-from pfd.label.abacus_settings import AbacusSettings
+from pfd.label.abacus.settings import AbacusSettings
 from pfd.label.k_mesh import k_divisions
 from pfd.label.pseudopotential import Pseudopotential
 from pfd.label.species_order import species_order

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
-from pfd.label.vasp_incar import Value, incar_value, mistake_in, unknown_key
-from pfd.label.vasp_preset import PresetName
+from pfd.label.vasp.incar import Value, incar_value, mistake_in, unknown_key
+from pfd.label.vasp.preset import PresetName
 
 Scalar = bool | int | float | str
 

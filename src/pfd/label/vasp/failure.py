@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pfd.errors import InputError, LabelRejected, MissingError, PFDError, TransientError
-from pfd.label.engine_program import last_words
-from pfd.label.vasp_output import VaspOutput
+from pfd.errors import InputError, LabelRejected, PFDError, TransientError
+from pfd.label.program_failure import cut_short, ended_from_outside, failed_when_done
+from pfd.label.vasp.output import VaspOutput
 from pfd.program import Finished
 
-DISK = ("No space left on device", "Disk quota exceeded", "error during write")
-KILLED = ("KILLED BY SIGNAL: 9", "signal 9 (Killed)", "oom-kill", "Out Of Memory", "CANCELLED AT")
+DISK = ("error during write",)
+"""What Fortran says of a full disk."""
 CYCLE = {
     "Call to ZHEGV failed": "EDDDAV",
     "call to ZHEGV failed": "EDDRMM",
@@ -29,6 +29,7 @@ SYMMETRY = (
     "Could not get correct shifts",
 )
 """What VASP says where its search for symmetry fails, at this one geometry; another frame may well run."""
+CUT = "is the disk full, or the stack small (ulimit -s unlimited)?"
 TOO_FEW_BANDS = "TOO FEW BANDS"
 """What VASP says in a run that ends as usual, and whose highest band is occupied: its energy is too high."""
 _BANNER = re.compile(r"\|\s+EEEEEEE  RRRRRR.*?\n(.*?)^ -{20,}", re.DOTALL | re.MULTILINE)
@@ -59,7 +60,7 @@ def failed_in_cycle(finished: Finished, output: VaspOutput, *, charged: bool) ->
     A mixer that lost charge is one such sign even where the run ends as usual; of a charged frame it says so in the
     first step, whose density is that of neutral atoms, and nothing is wrong.
     """
-    if _ended_from_outside(finished, ""):
+    if ended_from_outside(finished, "VASP", "", DISK):
         return ""
     for words, routine in CYCLE.items():
         if words in finished.output and (not output.done or (routine == "BRMIX" and not charged)):
@@ -79,21 +80,11 @@ def failure_of(finished: Finished, output: VaspOutput, where: str) -> PFDError |
         where: the frame, for the error message.
     """
     return (
-        _ended_from_outside(finished, where)
+        ended_from_outside(finished, "VASP", where, DISK)
         or _own_error(finished, output, where)
-        or _cut_short(finished, output, where)
+        or cut_short(finished, "VASP", where, started=output.started, done=output.done, hint=CUT)
+        or failed_when_done(finished, "VASP", where)
     )
-
-
-def _ended_from_outside(finished: Finished, where: str) -> PFDError | None:
-    if finished.timed_out:
-        hint = "raise label.wall_time, or give VASP more cores with label.command"
-        return TransientError(f"VASP was ended after {finished.seconds:.0f} s, its time limit", where=where, hint=hint)
-    if any(words in finished.output for words in DISK):
-        return TransientError(f"the disk is full: {last_words(finished)}", where=where, hint="free some space")
-    if finished.killed or any(words in finished.output for words in KILLED):
-        return TransientError(f"VASP was killed (code {finished.code})", where=where, hint="was there enough memory?")
-    return None
 
 
 def _own_error(finished: Finished, output: VaspOutput, where: str) -> PFDError | None:
@@ -115,17 +106,3 @@ def _own_error(finished: Finished, output: VaspOutput, where: str) -> PFDError |
     if output.iterating or "xchange-correlation table" in message:
         return LabelRejected(told, where=where, hint="look at the frame: are atoms too close?")
     return InputError(told, where=where, hint="mend the label section of the input")
-
-
-def _cut_short(finished: Finished, output: VaspOutput, where: str) -> PFDError | None:
-    if not output.started and finished.code in {126, 127}:
-        what = f"the command could not be run: {last_words(finished)}"
-        return MissingError(what, where="label.command", hint="is VASP installed in full? try it by hand")
-    if not output.done:
-        what = "the output of VASP ends early" if output.started else "VASP wrote no output"
-        what = f"{what} (code {finished.code}); its last words: {last_words(finished) or 'none'}"
-        return TransientError(what, where=where, hint="is the disk full, or the stack small (ulimit -s unlimited)?")
-    if finished.code != 0:
-        what = f"VASP ended with code {finished.code} although its files are complete"
-        return TransientError(what, where=where, hint=f"look at its last words: {last_words(finished)}")
-    return None

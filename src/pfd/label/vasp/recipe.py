@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pfd.digests import json_digest
 from pfd.errors import InputError, SettingError
 from pfd.label.hubbard import Hubbard
-from pfd.label.vasp_incar import (
+from pfd.label.vasp.incar import (
     DEFAULTS,
     ENFORCED,
     SMEARING,
@@ -22,9 +22,9 @@ from pfd.label.vasp_incar import (
     shown,
     unknown_key,
 )
-from pfd.label.vasp_potcar import EXCHANGE, Potcar, one_exchange, read_potcar
-from pfd.label.vasp_preset import Preset, preset_of
-from pfd.label.vasp_settings import VaspSettings
+from pfd.label.vasp.potcar import EXCHANGE, Potcar, one_exchange, read_potcar
+from pfd.label.vasp.preset import Preset, preset_of
+from pfd.label.vasp.settings import VaspSettings
 
 if TYPE_CHECKING:
     from ase import Atoms

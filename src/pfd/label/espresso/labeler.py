@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pfd.digests import json_digest
-from pfd.errors import InputError, LabelRejected
+from pfd.errors import InputError
 from pfd.frames import frame_id
 from pfd.frames.state import electronic_state
-from pfd.label.engine_program import ranks, require_program, run_engine
-from pfd.label.espresso_failure import failure_of
-from pfd.label.espresso_output import read_pw_output
-from pfd.label.espresso_settings import EspressoSettings
+from pfd.label.engine_program import ProgramLabeler, run_engine
+from pfd.label.espresso.failure import failure_of
+from pfd.label.espresso.output import read_pw_output
+from pfd.label.espresso.settings import EspressoSettings
 from pfd.label.k_mesh import k_divisions
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.labeler import LabelerSettings, Outcome
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
-from pfd.program import Finished
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,7 +32,7 @@ LADDER: tuple[dict[str, float | str], ...] = (
 """Factors on ``mixing_beta`` and ``max_scf_steps``, and the diagonalisation, of each try of an unconverged frame."""
 
 
-class Espresso(Labeler):
+class Espresso(ProgramLabeler[EspressoSettings, None]):
     """Labels with pw.x, one single-point run per frame.
 
     A frame that is not periodic in all directions is computed in its own box with one k-point along the directions
@@ -51,8 +50,6 @@ class Espresso(Labeler):
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)
-        assert isinstance(settings, EspressoSettings)
-        self._settings = settings
         self._read: dict[str, Pseudopotential] = {}
 
     def level_of_theory(self) -> str:
@@ -79,59 +76,53 @@ class Espresso(Labeler):
         ]
         return ", ".join(parts)
 
-    def cores(self) -> tuple[int, str] | None:
-        """The ranks that ``command`` starts."""
-        return ranks(self._settings)
-
-    def check(self, frames: Sequence[Atoms]) -> None:
-        """Refuse what no run could mend: a missing program or pseudopotential, an element without one, a missing box.
+    def prepare(self, frame: Atoms) -> None:
+        """Refuse a frame of an element without a pseudopotential, or without a box.
 
         Raises:
-            InputError, MissingError
+            InputError
         """
-        require_program(self._settings, self.install)
-        self.level_of_theory()
-        for frame in frames:
-            self._check_frame(frame)
-
-    def run(self, frame: Atoms, scratch: Path) -> Outcome:
-        """Label one frame, on the ladder if need be; each try leaves its files in ``try-N``.
-
-        Raises:
-            LabelRejected: if pw.x does not converge, or stops at this very frame.
-            TransientError: if it was killed, ran out of time, or its output is cut short.
-            InputError: if pw.x refuses the input; its own message is quoted.
-            MissingError: if there is no such program.
-        """
-        self._check_frame(frame)
         where = f"frame {frame_id(frame)}"
-        rungs = LADDER if self._settings.ladder else LADDER[:1]
-        for attempt, rung in enumerate(rungs, start=1):
-            tuned = self._tuned(rung)
-            finished = self._run_once(frame, scratch / f"try-{attempt}", tuned)
-            output = read_pw_output(finished.output)
-            if failure := failure_of(finished, output, where):
-                raise failure
-            if output.converged:
-                notes = {} if attempt == 1 else {"tries": str(attempt)} | {key: str(tuned[key]) for key in tuned}
-                return Outcome(
-                    labels=output.labels,
-                    converged=True,
-                    echoed=output.echoed,
-                    scf_steps=output.scf_steps,
-                    max_scf_steps=int(tuned["electron_maxstep"]),
-                    needs_stress=bool(frame.pbc.all()),
-                    notes=notes,
-                )
-        settings = self._settings
-        told = f"{output.scf_steps} SCF steps" + (f", nor in {len(rungs) - 1} gentler tries" if len(rungs) > 1 else "")
-        first = (
-            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g})"
+        lacking = sorted(set(frame.get_chemical_symbols()) - set(self._pseudopotentials()))
+        if lacking:
+            hint = f"add it to label.pseudopotentials ({', '.join(sorted(self._settings.pseudopotentials))})"
+            raise InputError(f"no pseudopotential for {', '.join(lacking)}", where=where, hint=hint)
+        if frame.cell.rank < 3:
+            raise InputError(
+                "pw.x needs a cell, also along directions that are not periodic",
+                where=where,
+                hint="put the atoms into a box with at least 8 Å of vacuum",
+            )
+
+    def ladder(self, given: None) -> list[dict[str, Any]]:
+        """Smaller ``mixing_beta``, more steps, and in the end another diagonalisation."""
+        return [self._tuned(rung) for rung in (LADDER if self._settings.ladder else LADDER[:1])]
+
+    def attempt(self, frame: Atoms, given: None, folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:
+        """See ``ProgramLabeler``."""
+        folder.mkdir(parents=True)
+        (folder / "pw.in").write_text(self.input_text(frame, tuned), encoding="utf-8")
+        finished = run_engine(self._settings, folder, "pw.out", arguments=["-in", "pw.in"], install=self.install)
+        output = read_pw_output(finished.output)
+        if failure := failure_of(finished, output, f"frame {frame_id(frame)}"):
+            raise failure
+        if not output.converged:
+            return f"pw.x did not converge in {output.scf_steps} SCF steps"
+        return Outcome(
+            labels=output.labels,
+            converged=True,
+            echoed=output.echoed,
+            scf_steps=output.scf_steps,
+            max_scf_steps=int(tuned["electron_maxstep"]),
+            needs_stress=bool(frame.pbc.all()),
         )
-        raise LabelRejected(
-            f"pw.x did not converge in {told}",
-            where=where,
-            hint=f"{first}, or raise label.degauss_Ry ({settings.degauss_Ry:g})",
+
+    def unconverged_hint(self, given: None) -> str:
+        """See ``ProgramLabeler``."""
+        settings = self._settings
+        return (
+            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g}),"
+            f" or raise label.degauss_Ry ({settings.degauss_Ry:g})"
         )
 
     def _tuned(self, rung: dict[str, float | str]) -> dict[str, Any]:
@@ -142,12 +133,7 @@ class Espresso(Labeler):
         }
         return tuned | ({"diagonalization": rung["diagonalization"]} if rung["diagonalization"] else {})
 
-    def _run_once(self, frame: Atoms, folder: Path, tuned: dict[str, Any]) -> Finished:
-        folder.mkdir(parents=True)
-        (folder / "pw.in").write_text(self.input_text(frame, tuned), encoding="utf-8")
-        return run_engine(self._settings, folder, "pw.out", arguments=["-in", "pw.in"], install=self.install)
-
-    def input_text(self, frame: Atoms, tuned: dict[str, Any] | None = None) -> str:
+    def input_text(self, frame: Atoms, tuned: Mapping[str, Any] | None = None) -> str:
         """The input of pw.x for one frame.
 
         Args:
@@ -175,7 +161,7 @@ class Espresso(Labeler):
         """Divisions of the Gamma-centred grid: ceil(|b| / kspacing) with |b| in 1/Å, 2 pi included."""
         return k_divisions(frame, self._settings.kspacing_per_A)
 
-    def _namelists(self, frame: Atoms, tuned: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    def _namelists(self, frame: Atoms, tuned: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         settings = self._settings
         state = electronic_state(frame)
         own: dict[str, dict[str, Any]] = {
@@ -229,16 +215,3 @@ class Espresso(Labeler):
             named = sorted(self._settings.pseudopotentials.items())
             self._read = {element: read_pseudopotential(folder / file, element) for element, file in named}
         return self._read
-
-    def _check_frame(self, frame: Atoms) -> None:
-        where = f"frame {frame_id(frame)}"
-        lacking = sorted(set(frame.get_chemical_symbols()) - set(self._pseudopotentials()))
-        if lacking:
-            hint = f"add it to label.pseudopotentials ({', '.join(sorted(self._settings.pseudopotentials))})"
-            raise InputError(f"no pseudopotential for {', '.join(lacking)}", where=where, hint=hint)
-        if frame.cell.rank < 3:
-            raise InputError(
-                "pw.x needs a cell, also along directions that are not periodic",
-                where=where,
-                hint="put the atoms into a box with at least 8 Å of vacuum",
-            )

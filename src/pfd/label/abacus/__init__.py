@@ -1,0 +1,1 @@
+"""ABACUS, in plane waves or atomic orbitals."""

@@ -1,0 +1,1 @@
+"""Quantum ESPRESSO: input and output of pw.x."""
