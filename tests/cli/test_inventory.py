@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from pfd.cli import doctor, inventory
 from pfd.errors import ModelError, SettingError
 from pfd.models.chgnet import CHGNet
 from pfd.models.environment import install_hint
+from pfd.testing.self_test import untestable
 from pfd.testing.toy_family import ToyFamily
 
 
@@ -64,3 +69,46 @@ def test_a_card_is_read_from_weights_and_from_a_model_folder(tmp_path, capsys):
     assert capsys.readouterr().out == first
     with pytest.raises(ModelError):
         inventory.show_card("toy", "no-such", None, trust_file=False, as_json=False)
+
+
+@pytest.fixture
+def input_file(tmp_path):
+    """The toy input, with an environment for its family."""
+    example = Path(__file__).parents[2] / "examples" / "toy"
+
+    def write(**environment):
+        shutil.copytree(example, tmp_path / "toy", dirs_exist_ok=True)
+        content = yaml.safe_load((example / "input.yaml").read_text())
+        path = tmp_path / "toy" / "input.yaml"
+        path.write_text(yaml.safe_dump(content | {"environments": {"toy": environment}}))
+        return path
+
+    return write
+
+
+def test_an_input_says_where_a_family_lives(input_file, capsys):
+    there = input_file(before="export TOLD=yes", python=sys.executable)
+    assert doctor.examine(["toy"], as_json=True, input_file=there) == 0
+    family = json.loads(capsys.readouterr().out)[0]
+    assert (family["state"], family["where"]) == ("PASS", "export TOLD=yes")
+    inventory.show_models(as_json=True, input_file=there)
+    rows = {row["family"]: row["installed"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["toy"] == "as the input says"
+    inventory.show_card("toy", "soft-copper", None, trust_file=False, as_json=False, input_file=there)
+    assert "Cu" in capsys.readouterr().out
+
+
+def test_doctor_finds_that_what_an_input_says_is_wrong(input_file, capsys):
+    nowhere = input_file(python="/nowhere/bin/python")
+    assert doctor.examine(["toy"], as_json=True, input_file=nowhere) == 1
+    family = json.loads(capsys.readouterr().out)[0]
+    assert (family["state"], family["mend"]) == ("BROKEN", "correct environments.toy")
+
+
+def test_a_family_that_has_nothing_to_begin_with_is_untested():
+    class NoWeights(ToyFamily):
+        shipped = ()
+        FitSettings = None
+
+    assert "ships no weights" in untestable(NoWeights())
+    assert untestable(ToyFamily()) == ""

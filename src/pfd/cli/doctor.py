@@ -6,13 +6,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from pfd.config.environment import told_by_input
 from pfd.environments.environment import Environment
-from pfd.environments.launch import HERE, Launch, launch_of
+from pfd.environments.launch import HERE, EnvironmentSettings, Launch, launch_of
 from pfd.models.environment import environment_of, install_hint
 from pfd.models.family import Family
 from pfd.models.training import make_family
@@ -22,16 +24,18 @@ LONGEST_SECONDS = 600.0
 """A self-test that takes longer counts as broken."""
 
 
-def examine(names: Sequence[str], as_json: bool) -> int:
+def examine(names: Sequence[str], as_json: bool, input_file: Path | None = None) -> int:
     """Test families and labelers, print the findings, and return the exit code: 1 if something is broken.
 
     Args:
         names: which; all if none is named.
         as_json: print JSON instead of a table.
+        input_file: an input whose ``environments`` say where families live.
 
     Raises:
-        SettingError: if a name is neither a family nor a labeler.
+        SettingError: if a name is neither a family nor a labeler, or the input has mistakes.
     """
+    told = told_by_input(input_file)
     known = [(FAMILIES, name) for name in plugin_names(FAMILIES)] + [
         (LABELERS, name) for name in plugin_names(LABELERS)
     ]
@@ -44,7 +48,7 @@ def examine(names: Sequence[str], as_json: bool) -> int:
     with console.status("") as status:
         for group, name in wanted:
             status.update(f"testing {name}")
-            rows.append(_family(make_family(name)) if group == FAMILIES else _labeler(name))
+            rows.append(_family(make_family(name), told.get(name)) if group == FAMILIES else _labeler(name))
     if as_json:
         print(json.dumps(rows, indent=1))
     else:
@@ -82,9 +86,9 @@ def _labeler(name: str) -> dict[str, Any]:
     }
 
 
-def _family(family: Family) -> dict[str, Any]:
+def _family(family: Family, told: EnvironmentSettings | None) -> dict[str, Any]:
     environment = environment_of(family)
-    launch = launch_of(family.name, family.packages, family.modules)
+    launch = launch_of(family.name, family.packages, family.modules, told)
     row = {"kind": "family", "name": family.name, "where": launch.what if launch else "", "mend": ""}
     if launch is None:
         state = environment.state()
@@ -92,7 +96,8 @@ def _family(family: Family) -> dict[str, Any]:
         return row | {"state": "MISSING", "what": what, "mend": install_hint(family)}
     answer = _self_test(launch, family.name)
     if "error" in answer:
-        return row | {"state": "BROKEN", "what": answer["error"], "mend": _repair(family, environment, launch)}
+        mend = _repair(family, environment, launch) if told is None else f"correct environments.{family.name}"
+        return row | {"state": "BROKEN", "what": answer["error"], "mend": mend}
     if "untested" in answer:
         return row | {"state": "UNTESTED", "what": answer["untested"]}
     what = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in answer["seconds"].items())

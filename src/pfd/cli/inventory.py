@@ -9,23 +9,32 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pfd.environments.launch import HERE, launch_of
+from pfd.config.environment import told_by_input
+from pfd.environments.launch import HERE, EnvironmentSettings, launch_of
 from pfd.models.environment import install_hint, launch_for, read_card
 from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import make_family
 from pfd.plugins import FAMILIES, missing_modules, plugin_names
 
 
-def show_models(as_json: bool) -> None:
-    """Print the families."""
-    rows = [_family(name) for name in plugin_names(FAMILIES)]
+def show_models(as_json: bool, input_file: Path | None = None) -> None:
+    """Print the families; an input may say where they live.
+
+    Raises:
+        SettingError: if the input has mistakes.
+    """
+    told = told_by_input(input_file)
+    rows = [_family(name, told.get(name)) for name in plugin_names(FAMILIES)]
     _show(rows, as_json, "Model families", ("family", "installed", "teacher", "student", "lammps", "weights"))
 
 
-def show_card(name: str, model: str, head: str | None, trust_file: bool, as_json: bool) -> None:
+def show_card(
+    name: str, model: str, head: str | None, trust_file: bool, as_json: bool, input_file: Path | None = None
+) -> None:
     """Print what a checkpoint, shipped weights or a model folder say of themselves.
 
     Raises:
+        SettingError: if the input that says where the family lives has mistakes.
         ModelError: if it is no model of the family.
         MissingError: if the family's packages are nowhere.
     """
@@ -34,7 +43,7 @@ def show_card(name: str, model: str, head: str | None, trust_file: bool, as_json
     if (path / MODEL_FILE).is_file():
         card = read_model(path).card
     else:
-        card = read_card(family, model, head, trust_file, launch_for(family))
+        card = read_card(family, model, head, trust_file, launch_for(family, told_by_input(input_file)))
     if as_json:
         print(card.model_dump_json(indent=1))
         return
@@ -45,13 +54,14 @@ def show_card(name: str, model: str, head: str | None, trust_file: bool, as_json
             print(f"{key.removesuffix('_A').replace('_', ' '):16} {text}{units.get(key, '')}")
 
 
-def _family(name: str) -> dict[str, Any]:
+def _family(name: str, told: EnvironmentSettings | None) -> dict[str, Any]:
     family = make_family(name)
-    launch = launch_of(name, family.packages, family.modules)
+    launch = launch_of(name, family.packages, family.modules, told)
     missing = ", ".join(missing_modules(family.modules))
+    elsewhere = "own environment" if told is None else "as the input says"
     return {
         "family": name,
-        "installed": f"missing: {missing}" if launch is None else ("yes" if launch == HERE else "own environment"),
+        "installed": f"missing: {missing}" if launch is None else "yes" if launch == HERE else elsewhere,
         "teacher": "yes" if family.FineTuneSettings is not None else "no",
         "student": "yes" if family.FitSettings is not None else "no",
         "lammps": "yes" if type(family).lammps_potential is not Family.lammps_potential else "no",

@@ -54,6 +54,10 @@ IndexUrl = Annotated[
     str | None, typer.Option(help="An index besides pip's own, e.g. https://download.pytorch.org/whl/cpu.")
 ]
 
+WithInput = Annotated[
+    Path | None, typer.Option("--input", help="Input whose section environments says where families live.")
+]
+
 
 def main() -> None:
     """The console script: every deliberate error is one message and an exit code."""
@@ -147,6 +151,7 @@ def models(
     trust_file: Annotated[
         bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
     ] = False,
+    input_file: WithInput = None,
     as_json: AsJson = False,
 ) -> None:
     """The model families and what is installed of them; or what one model says of itself: heads, elements, cutoff.
@@ -157,11 +162,11 @@ def models(
     from pfd.errors import SettingError
 
     if family is None:
-        show_models(as_json)
+        show_models(as_json, input_file)
     elif model is None:
         raise SettingError("a family is named, and no model", hint="pfd models FAMILY MODEL, or pfd models for all")
     else:
-        show_card(family, model, head, trust_file, as_json)
+        show_card(family, model, head, trust_file, as_json, input_file)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -169,6 +174,7 @@ def doctor(
     names: Annotated[
         list[str] | None, typer.Argument(help="Families or labelers; all if none.", metavar="NAME")
     ] = None,
+    input_file: WithInput = None,
     as_json: AsJson = False,
 ) -> None:
     """Test each family where its tasks run (PASS, MISSING, BROKEN), and tell the command that mends it.
@@ -179,7 +185,7 @@ def doctor(
     """
     from pfd.cli.doctor import examine
 
-    raise typer.Exit(examine(names or [], as_json))
+    raise typer.Exit(examine(names or [], as_json, input_file))
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
-from pfd.config.environment import check_devices, check_environments
+from pfd.config.environment import check_devices, check_environments, require_batches
 from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
@@ -58,7 +58,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     require_teacher(resolved)
     tuning_files(resolved)
     frames = starting_frames(resolved)
-    explored = _check_groups(resolved, frames)
+    explored = _check_groups(resolved, frames, launch)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     refuse_idle(resolved)
     check_cores(resolved)
@@ -172,7 +172,7 @@ def starting_frames(resolved: ResolvedInput) -> list[Atoms]:
     return frames
 
 
-def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored:
+def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch]) -> _Explored:
     """Every group of every stage; returns what exploration starts from."""
     explored = _Explored([], {}, {})
     for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
@@ -182,7 +182,7 @@ def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored
                 if isinstance(group, PoolSettings):
                     explored.pools.append(_check_pool(resolved, group, where))
                     continue
-                _check_driver(resolved, group, where)
+                _check_driver(resolved, group, where, launch)
                 if group.compositions:
                     key = f"{where}.{group.shaped_by}"
                     with at(resolved, key):
@@ -192,7 +192,7 @@ def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms]) -> _Explored
     return explored
 
 
-def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) -> None:
+def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str, launch: Mapping[str, Launch]) -> None:
     """The model that a group follows: it is there, and runs where the group says."""
     place = resolved.place(where)
     if group.with_ == "student" and where.startswith("finetune"):
@@ -203,6 +203,8 @@ def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str) 
     if group.needs_batch_model and driver is not None and not knows_batches(driver):
         what = f"models of {driver.name!r} do not run in torch-sim"
         raise SettingError(what, where=f"{place}.method", hint="write method: md")
+    if group.needs_batch_model and driver is not None:
+        require_batches(launch[driver.name], f"{place}.method")
     if not group.needs_lammps or driver is None or runs_in_lammps(driver):
         return
     raise SettingError(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from pfd.config.reading import ResolvedInput, at
-from pfd.environments.launch import HERE, EnvironmentSettings, Launch
+from pfd.config.reading import ResolvedInput, at, read_input
+from pfd.environments.launch import HERE, EnvironmentSettings, Launch, probe
 from pfd.errors import MissingError, SettingError
 from pfd.label.family import FamilyLabelerSettings
 from pfd.models.device import cuda_is_there
 from pfd.models.environment import launch_for, require_there, torch_sees_cuda
 from pfd.models.family import Family
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, load_plugin
+from pfd.plugins import FAMILIES, load_plugin, missing_modules
+
+BATCH_MODULES = ("torch_sim",)
+"""What exploration by ``method: batch`` imports besides the model."""
 
 
 def families_of(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
@@ -90,6 +93,21 @@ def check_devices(resolved: ResolvedInput, launch: dict[str, Launch]) -> None:
                 )
 
 
+def require_batches(there: Launch, where: str) -> None:
+    """Refuse dynamics in batches where torch-sim is not installed beside the model that they follow.
+
+    Raises:
+        MissingError: with the command that installs it there.
+    """
+    lacks = missing_modules(BATCH_MODULES) if there == HERE else probe(there, BATCH_MODULES)["missing"]
+    if lacks:
+        raise MissingError(
+            f"dynamics in batches need torch-sim, which {there.what} lacks",
+            where=where,
+            hint=f"{there.python} -m pip install torch-sim-atomistic, or write method: md",
+        )
+
+
 def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     """Each step that runs a model, with the families that it runs."""
     yield "explore", resolved.teacher
@@ -102,6 +120,15 @@ def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     for key, family in families_of(resolved):
         if key == "finetune.label.family":
             yield "label", family
+
+
+def told_by_input(path: Path | None) -> Mapping[str, EnvironmentSettings]:
+    """The section ``environments`` of an input file; empty without one.
+
+    Raises:
+        SettingError: if the input has mistakes.
+    """
+    return {} if path is None else read_input(path).input.environments
 
 
 def told_by_run(run: Path) -> dict[str, EnvironmentSettings]:
