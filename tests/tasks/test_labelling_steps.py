@@ -11,6 +11,7 @@ from ase.build import bulk
 from pfd.frames import Labels, read_frames, with_labels, with_origin, write_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.runner import run_task
+from pfd.testing.toy_labeler import ToyLabeler
 
 
 def labelled(seed: int, moved_A: float = 0.0):
@@ -109,3 +110,20 @@ def test_what_the_engine_said_beside_the_labels_stays_with_the_frame(perform, tm
         assert one.info["label_energy_sigma0_eV"] == -1.5
         np.testing.assert_array_equal(one.arrays["label_local_magmoms"], [1.0, 2.0, 3.0, 4.0])
         assert one.get_potential_energy() == -1.0
+
+
+@pytest.mark.parametrize("left", ["engine.out", None])
+def test_what_the_labeler_leaves_in_its_folder_stays_with_the_attempt(perform, monkeypatch, tmp_path, left):
+    honest = ToyLabeler.run
+
+    def leaving(self, frame, scratch):
+        if left:
+            (scratch / left).write_text("JOB DONE.")
+        return honest(self, frame, scratch)
+
+    monkeypatch.setattr(ToyLabeler, "run", leaving)
+    out = perform("label", {"settings": {"method": "toy"}, "level": "toy"}, frame=[labelled(0)])
+    assert [path.name for path in out.iterdir()] == ["label"]  # it is no output: labels that are alike stay alike
+    kept = [path.name for path in out.parent.glob("attempts/*/evidence/*")]
+    assert kept == ([left] if left else [])
+    assert bool(list(out.parent.glob("attempts/*/evidence"))) is bool(left)

@@ -9,12 +9,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import field_validator
 
 from pfd.errors import LabelRejected, MissingError
 from pfd.frames import frame_id
+from pfd.label.evidence import Keep, prune, working_folder
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.program import Finished, ranks_of, run_program
 from pfd.units import seconds
@@ -30,11 +31,17 @@ S = TypeVar("S", bound="ProgramSettings")
 class ProgramSettings(LabelerSettings):
     """Settings of every labeler that runs a program."""
 
+    paths: ClassVar[tuple[str, ...]] = ("scratch_dir",)
     command: str
     """How the program is started, such as ``mpirun -np 4 program``; no shell is involved."""
     wall_time: str | float = "2h"
     """Time limit of one run of the program (``90s``, ``30min``, ``2h``, or seconds): 2h, so that a hung run is
     noticed."""
+    keep: Keep = "evidence"
+    """What stays of the program's files in the task folder. Default ``evidence``: inputs, and the outputs by which a
+    label is judged. ``all`` keeps densities and wave functions too where the program writes them; ``none`` nothing."""
+    scratch_dir: Path | None = None
+    """Folder on a disk of your choice, such as a node's own, in which the program works. Default: the task folder."""
 
     @field_validator("command")
     @classmethod
@@ -53,6 +60,10 @@ class ProgramSettings(LabelerSettings):
 
 class ProgramLabeler(Labeler, Generic[S, G]):
     """A labeler that writes input files, runs a program, and reads what it wrote; a frame is tried on a ladder."""
+
+    how = frozenset({"command", "wall_time", "keep", "scratch_dir"})
+    evidence: ClassVar[tuple[str, ...]] = ()
+    """Patterns of the files by which a label is judged, from the folder of one try on; see ``prune``."""
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)
@@ -102,7 +113,7 @@ class ProgramLabeler(Labeler, Generic[S, G]):
             self.prepare(frame)
 
     def run(self, frame: Atoms, scratch: Path) -> Outcome:
-        """Label one frame, on the ladder if need be; each try leaves its files in ``try-N``.
+        """Label one frame, on the ladder if need be; each try leaves in ``try-N`` what ``keep`` says.
 
         Raises:
             LabelRejected: if the program does not converge, stops at this very frame, or its files are no label.
@@ -110,11 +121,20 @@ class ProgramLabeler(Labeler, Generic[S, G]):
             InputError: if it refuses the input; its own message is quoted.
             MissingError: if there is no such program.
         """
+        settings = self._settings
+        disk = None if settings.scratch_dir is None else settings.scratch_dir.expanduser()
+        with working_folder(scratch, disk) as folder:
+            try:
+                return self._climb(frame, folder)
+            finally:
+                prune(folder, settings.keep, self.evidence)
+
+    def _climb(self, frame: Atoms, folder: Path) -> Outcome:
         given = self.prepare(frame)
         rungs = self.ladder(given)
         reason = ""
         for attempt, tuned in enumerate(rungs, start=1):
-            found = self.attempt(frame, given, scratch / f"try-{attempt}", tuned)
+            found = self.attempt(frame, given, folder / f"try-{attempt}", tuned)
             if isinstance(found, Outcome):
                 changed = {"tries": str(attempt)} | {key: str(value) for key, value in tuned.items()}
                 return found if attempt == 1 else replace(found, notes={**found.notes, **changed})

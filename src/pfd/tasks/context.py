@@ -64,6 +64,10 @@ class TaskContext:
         """Where to write an output; it becomes visible to others when the step has returned."""
         return self.staged / name
 
+    def beside(self, name: str) -> Path:
+        """Where to leave what is no output, such as an engine's own files: it stays with the attempt."""
+        return self._attempt / name
+
     def write(self, name: str, content: Any) -> None:
         """Write a JSON output (sorted keys, NaN refused)."""
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)

@@ -45,7 +45,8 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
     Settings = AbacusSettings
     programs = ("abacus",)
     install = "conda install -c conda-forge abacus, or https://abacus.deepmodeling.com"
-    how = frozenset({"command", "wall_time", "pseudo_dir", "orbital_dir", "kpt_file"})
+    how = ProgramLabeler.how | {"pseudo_dir", "orbital_dir", "kpt_file"}
+    evidence = ("INPUT", "STRU", "KPT", "abacus.out", "OUT.*/INPUT", "OUT.*/running_scf.log")
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def level_of_theory(self) -> str:

@@ -55,7 +55,7 @@ HARMLESS = (
 class AbacusSettings(ProgramSettings):
     """Settings of ABACUS."""
 
-    paths: ClassVar[tuple[str, ...]] = ("pseudo_dir", "orbital_dir", "kpt_file")
+    paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir", "orbital_dir", "kpt_file")
     method: Literal["abacus"] = "abacus"
     command: str = "abacus"
     """How ABACUS is started, such as ``mpirun -np 8 abacus``; no shell is involved."""

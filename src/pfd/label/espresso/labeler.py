@@ -45,7 +45,8 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
     Settings = EspressoSettings
     programs = ("pw.x",)
     install = "apt install quantum-espresso, or conda install -c conda-forge qe"
-    how = frozenset({"command", "pseudo_dir", "wall_time"})
+    how = ProgramLabeler.how | {"pseudo_dir"}
+    evidence = ("pw.in", "pw.out")
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

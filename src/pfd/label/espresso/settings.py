@@ -32,7 +32,7 @@ ELECTRONS_PHYSICS = {"efield", "efield_cart", "efield_phase", "tqr", "real_space
 class EspressoSettings(ProgramSettings):
     """Settings of pw.x."""
 
-    paths: ClassVar[tuple[str, ...]] = ("pseudo_dir",)
+    paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir")
     method: Literal["espresso"] = "espresso"
     command: str = "pw.x"
     """How pw.x is started, such as ``mpirun -np 4 pw.x``; no shell is involved."""

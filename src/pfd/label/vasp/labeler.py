@@ -45,7 +45,8 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     Settings = VaspSettings
     programs = ("vasp_std",)
     install = "VASP is licensed (https://www.vasp.at); name yours with label.command"
-    how = frozenset({"command", "wall_time", "potcar_dir", "incar_file", "kpoints_file"})
+    how = ProgramLabeler.how | {"potcar_dir", "incar_file", "kpoints_file"}
+    evidence = ("INCAR", "POSCAR", "KPOINTS", "OUTCAR", "vasprun.xml", "vasp.out")
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:

@@ -18,7 +18,7 @@ Scalar = bool | int | float | str
 class VaspSettings(ProgramSettings):
     """Settings of VASP."""
 
-    paths: ClassVar[tuple[str, ...]] = ("potcar_dir", "incar_file", "kpoints_file")
+    paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "potcar_dir", "incar_file", "kpoints_file")
     method: Literal["vasp"] = "vasp"
     command: str = "vasp_std"
     """How VASP is started, such as ``mpirun -np 16 vasp_std``; no shell is involved."""

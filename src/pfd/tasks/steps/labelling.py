@@ -23,14 +23,21 @@ def label(task: TaskContext) -> dict[str, Any]:
     """Parameters settings, level (and what else makes it another label); inputs frame, model or stored0... if needed.
 
     Output: label, a folder of labelled.extxyz (one frame, or none without a sound label) and label.json, a
-    ``LabelRecord``. Acceptance rules play no part here: see ``accept``. Measured: label_seconds.
+    ``LabelRecord``. Acceptance rules play no part here: see ``accept``. What the labeler leaves in its folder stays in
+    the attempt, under ``evidence``. Measured: label_seconds.
     """
     from pfd.label.judge import record_label
 
     frame = read_frames(task.input("frame"))[0]
     labeler = _labeler(task)
     began = time.perf_counter()
-    record, labels = record_label(labeler, frame, task.scratch)
+    evidence = task.beside("evidence")
+    evidence.mkdir()
+    try:
+        record, labels = record_label(labeler, frame, evidence)
+    finally:
+        if not any(evidence.iterdir()):
+            evidence.rmdir()
     seconds = time.perf_counter() - began
     folder = task.out("label")
     folder.mkdir()
