@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pfd.api import run_folder_of
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
+from pfd.label.labeler import make_labeler
 from pfd.wording import counted
 
 if TYPE_CHECKING:
@@ -210,3 +211,8 @@ def _label_lines(resolved: ResolvedInput, plan: LoopPlan) -> Iterator[str]:
         hours = resolved.campaign.max_core_hours
         paid = f", and as many as {hours:g} core hours pay for" if hours is not None else ""
         yield f"  labels to pay for: at most {plan.labels} in all, test set included{cap}{paid}"
+        assert resolved.labeler is not None
+        finer = make_labeler(resolved.labeler.model_dump(mode="json")).finer() if resolved.campaign.preflight else ()
+        if finer:
+            names, more = " and ".join(each.setting for each in finer), counted(len(finer), "label")
+            yield f"  preflight: {more} on top, with finer {names}, for each of at most two frames"

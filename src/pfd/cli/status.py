@@ -49,6 +49,7 @@ def status_lines(content: dict[str, Any]) -> list[str]:
     head = f"{content['name']}: {content['status']}"
     lines = [f"{head} ({content['error']})" if content["error"] else head]
     lines += [f"  {line}" for line in decision_lines(content["decisions"])]
+    lines += [f"  preflight: {words}" for words in content["preflight"]]
     if content["status"] == "running":
         done = f" ({content['place_done']} of {content['place_total']} done)" if content["place_total"] else ""
         lines.append(f"  now at {_place_in_words(content['place'])}{done}" if content["place"] else "  starting")
@@ -101,6 +102,7 @@ def status_of(path: Path) -> dict[str, Any]:
         "tasks": counts,
         "failures": failures,
         "decisions": decisions,
+        "preflight": [event["words"] for event in _last_submission(events) if event["event"] == "preflight"],
         "labels": _labels(run, tasks, status),
         "models": {name: str(model) for name, model in _models(run.path, tasks, decisions).items()},
         "chosen": [
@@ -161,7 +163,7 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
     made = counts.get("accepted", 0) + counts.get("rejected", 0)
     if status in {"running", "interrupted"}:  # the summary is of the last iteration that ended
         parts = [folder.path.relative_to(run.path).parts for folder in tasks if folder.done()]
-        made = max(made, sum(part[0] == "finetune" and part[2] == "label" for part in parts))
+        made = max(made, sum(part[0] == "finetune" and part[1] != "preflight" and part[2] == "label" for part in parts))
     return {"made": made, "rejected": counts.get("rejected", 0)} if made else {}
 
 

@@ -13,6 +13,7 @@ from pfd.cli.check import edits
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
 from pfd.cli.status import used_tasks
+from pfd.evaluate.preflight import SettingChange
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
@@ -71,6 +72,9 @@ class LiveProgress:
 
     def watch(self, place: str, progress: Progress) -> None:
         """See ``Watcher``."""
+        if progress.message:
+            self._console.print(progress.message, markup=False, highlight=False)
+            return
         if place != self._place:
             self._bars.reset(self._bar, total=progress.total, description=place, text="")
             self._place = place
@@ -88,6 +92,9 @@ class PlainProgress:
 
     def watch(self, place: str, progress: Progress) -> None:
         """See ``Watcher``."""
+        if progress.message:
+            self._console.print(progress.message, markup=False)
+            return
         now = time.monotonic()
         counts = (progress.done, progress.failed)
         ended = progress.done + progress.failed == progress.total and counts != self._last
@@ -120,6 +127,9 @@ def _say_end(ended: Run, until: str | None) -> None:
     kept = f" ({labels['kept']} of an earlier input)" if labels.get("kept") else ""
     asked = f"{counted(labels.get('asked', 0), 'label')}{kept}"
     console.print(f"{words.get(ended.status, ended.status)}; {asked}, {wall:.0f} s in all")
+    for change in map(SettingChange.model_validate, ended.summary.get("preflight", ())):
+        if change.above_target():
+            console.print(change.in_words(), markup=False)
     for line in _unmet(ended.path):
         console.print(line, markup=False)
     for name in ("finetuned", "student"):

@@ -64,13 +64,17 @@ class CampaignSettings(Settings):
 
     max_total: int | None = Field(default=None, ge=1)
     """Most labels to begin in the run folder, test set included, and those that an edited input asks for no more.
-    Default none: a loop has ``max_iterations`` anyway."""
+    Those of the preflight come on top. Default none: a loop has ``max_iterations`` anyway."""
     max_core_hours: float | None = Field(default=None, gt=0)
     """Core hours for labels in the run folder, failed attempts included. Labels are begun as long as one of mean cost
     still fits; the first ones, before any cost is known, are as many as run at once. Default none."""
     min_success: float = Field(default=0.8, ge=0.0, le=1.0)
     """The run stops if a smaller part of all labels so far was accepted: then the settings are wrong, not the frames.
     It is judged from 10 labels on; of fewer, one must be accepted."""
+    preflight: bool = True
+    """Before the first labels, label one frame (two, if the compositions differ) with a higher cutoff and with denser
+    k-points too, and warn if forces or stresses change by more than the error that ``converge`` aims at. Default true:
+    two to four labels more show what would spoil all others. Methods without such settings have none."""
     keep_labels: bool = True
     """After an edit of the input, accepted labels that are already in the run folder stay in the training set, from the
     first selection on that the edit changed; those of another level of theory, and those of test sets, do not."""

@@ -18,6 +18,7 @@ class Progress:
         done, running, failed: counts.
         fraction: 0 to 1, running tasks counted by their own progress.
         text: what a running task last said.
+        message: a line for the user that is to stay in sight.
     """
 
     total: int
@@ -26,6 +27,7 @@ class Progress:
     failed: int
     fraction: float
     text: str = ""
+    message: str = ""
 
 
 Observer = Callable[[Progress], None]

@@ -69,6 +69,36 @@ class Outcome:
     extra: dict[str, float | list[float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Finer:
+    """A setting on which the labels depend, one step finer.
+
+    Attributes:
+        setting: its name in the label section.
+        now: its value.
+        finer: the value to compare with.
+        settings: all settings of the labeler, with that value.
+    """
+
+    setting: str
+    now: str
+    finer: str
+    settings: LabelerSettings
+
+
+def finer_by(settings: LabelerSettings, name: str, factor: float) -> list[Finer]:
+    """A numeric setting times a factor, as ``Labeler.finer`` returns it; none if it is not set."""
+    value = getattr(settings, name)
+    if value is None:
+        return []
+    finer = float(f"{value * factor:.3g}")
+    return [Finer(name, f"{value:g}", f"{finer:g}", settings.model_copy(update={name: finer}))]
+
+
+CUTOFF_STEP, SPACING_STEP = 1.3, 0.7
+"""One step finer: a cutoff is multiplied by the first, a distance of k-points by the second."""
+
+
 class Labeler(ABC):
     """One engine that labels frames. The module of a labeler imports without its program or package."""
 
@@ -112,6 +142,13 @@ class Labeler(ABC):
     def cores(self) -> tuple[int, str] | None:
         """How many processes one calculation starts and the setting that says so; None if it starts one."""
         return None
+
+    def finer(self) -> Sequence[Finer]:
+        """The settings that decide how well labels are converged, each one step finer: cutoff and k-points.
+
+        By default there are none. They change the physics, so such labels never enter a training set.
+        """
+        return ()
 
     def check(self, frames: Sequence[Atoms]) -> None:  # noqa: B027 - most labelers take any frame
         """Look at the frames before any of them is paid for; by default there is nothing to find.

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from pfd.errors import RunError
 from pfd.evaluate import ErrorReport, Parity, Verdict
+from pfd.evaluate.preflight import SettingChange
 from pfd.frames.radial import RadialStructure
 from pfd.models.family import EpochRecord, ModelCard
 from pfd.settings import Settings
@@ -160,10 +161,14 @@ class ReportData(Settings):
     """A potential of known cost beside which the speeds can be read."""
     iterations: tuple[IterationResult, ...] = ()
     """All iterations, oldest first."""
+    preflight: tuple[SettingChange, ...] = ()
+    """What finer settings of the labeler changed."""
     rejected: tuple[RejectedLabel, ...] = ()
-    kept_labels: int = 0
-    data: tuple[DataPart, ...] = ()
     """Labels that were refused."""
+    kept_labels: int = 0
+    """Labels of an earlier input that are in the training set as well."""
+    data: tuple[DataPart, ...] = ()
+    """What each part of each loop's data holds."""
     trajectories: tuple[TrajectoryResult, ...] = ()
     """Trajectories run so far."""
     user_test: UserTest | None = None

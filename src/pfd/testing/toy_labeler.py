@@ -25,6 +25,8 @@ class ToyLabelerSettings(LabelerSettings):
     method: Literal["toy"] = "toy"
     constant_eV: float = -3.0
     """Energy per atom added to every label, eV: another level of theory has another zero."""
+    depth: float = Field(default=1.0, gt=0.0)
+    """Depth of the potential's well over its own: 1; other values are another level of theory, with other forces."""
     reject_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     """Fraction of frames (chosen by their id) that end unconverged: 0, because nothing should fail unasked."""
     delay_s: float = Field(default=0.0, ge=0.0, le=60.0)
@@ -47,7 +49,8 @@ class ToyLabeler(Labeler):
 
     def level_of_theory(self) -> str:
         """The potential and its zero of energy."""
-        return f"toy Morse {self._settings.constant_eV:+g} eV"
+        depth = "" if self._settings.depth == 1.0 else f" times {self._settings.depth:g}"
+        return f"toy Morse{depth} {self._settings.constant_eV:+g} eV"
 
     def check(self, frames: Sequence[Atoms]) -> None:
         """Refuse other elements: the potential would take them for copper.
@@ -71,11 +74,11 @@ class ToyLabeler(Labeler):
         self.check([frame])
         time.sleep(self._settings.delay_s)
         elements = sorted(set(frame.get_chemical_symbols()))
-        ones = np.ones(len(elements) * (len(elements) + 1) // 2)
+        depths = np.full(len(elements) * (len(elements) + 1) // 2, self._settings.depth)
         constants = dict.fromkeys(elements, self._settings.constant_eV)
         copy = frame.copy()
         copy.set_constraint()
-        copy.calc = ToyCalculator(elements, morse(), ones, constants)
+        copy.calc = ToyCalculator(elements, morse(), depths, constants)
         labels = Labels(copy.get_potential_energy(), copy.get_forces(), copy.get_stress() if frame.pbc.all() else None)
         unlucky = int(frame_id(frame)[1:], 16) % 1000 < 1000 * self._settings.reject_fraction
         return Outcome(labels, converged=not unlucky, echoed=frame, scf_steps=2, max_scf_steps=10 if not unlucky else 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.sections import LoopSettings, StepResources
 from pfd.explore.settings import PoolSettings
-from pfd.label.labeler import AcceptanceRules, Labeler, make_labeler
+from pfd.label.labeler import AcceptanceRules, Finer, Labeler, LabelerSettings, make_labeler
 from pfd.models.family import Family
 from pfd.settings import Settings
 from pfd.tasks.folder import Artifact, Resources, TaskSpec
@@ -36,8 +36,12 @@ class Binding(ABC):
         self.resolved, self.settings, self.teacher = resolved, settings, teacher
 
     @abstractmethod
-    def label(self, frame: Artifact) -> TaskSpec:
-        """The task that labels one frame."""
+    def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
+        """The task that labels one frame; with other settings than the input's, if they are given."""
+
+    def finer(self) -> Sequence[Finer]:
+        """The labeler's settings one step finer, if labels are to be compared with such before they are paid for."""
+        return ()
 
     def aids(self) -> dict[str, Any]:
         """The labeler's settings with which a rejected frame is tried again if they change (``Labeler.aids``)."""
@@ -89,7 +93,11 @@ class FineTune(Binding):
         self._files = dict(files or {})
         self._label_model = {} if label_model is None else {"model": label_model}
 
-    def label(self, frame: Artifact) -> TaskSpec:
+    def finer(self) -> Sequence[Finer]:
+        """See ``Binding.finer``."""
+        return self._labeler.finer() if self.resolved.campaign.preflight else ()
+
+    def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
         """See ``Binding.label``.
 
         What makes it this label is the frame and the level of theory (with files of stored labels or the model that
@@ -98,13 +106,14 @@ class FineTune(Binding):
         judged afterwards. What the engine rejected under other settings is tried again: see ``Ledger.settle``.
         """
         stored = self.label_files()
-        settings = self._labeler.settings.model_dump(mode="json", exclude={"accept"})
+        labeler = self._labeler if settings is None else type(self._labeler)(settings)
+        how = labeler.settings.model_dump(mode="json", exclude={"accept"})
         if stored:
-            settings["files"] = []  # they are inputs of the task, known by their content
-        fixed = {key: settings.pop(key) for key in ("method", *sorted(self._labeler.identity))}
-        parameters = {"settings": fixed, "level": self.level_of_theory()}
+            how["files"] = []  # they are inputs of the task, known by their content
+        fixed = {key: how.pop(key) for key in ("method", *sorted(labeler.identity))}
+        level = self.level_of_theory() if settings is None else labeler.level_of_theory()
         inputs = {"frame": frame, **stored, **self._label_model}
-        return TaskSpec("label", parameters, inputs, resources_of(self.resolved, "label"), settings)
+        return TaskSpec("label", {"settings": fixed, "level": level}, inputs, resources_of(self.resolved, "label"), how)
 
     def aids(self) -> dict[str, Any]:
         """See ``Binding.aids``."""
@@ -166,8 +175,9 @@ class Distill(Binding):
     name = "distill"
     student = True
 
-    def label(self, frame: Artifact) -> TaskSpec:
-        """See ``Binding.label``."""
+    def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
+        """See ``Binding.label``; a teacher has no settings."""
+        assert settings is None
         return TaskSpec(
             "label",
             {"settings": {"method": "family"}},

@@ -12,6 +12,8 @@ from pfd.digests import json_digest
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record
 
+PREFLIGHT_PLACE = "finetune/preflight/label"
+"""Where labels with finer settings stand; they cost core hours, and are no labels of the campaign."""
 TRIED_WITH = "tried_with"
 """The parameter that tells a further try of a frame from the first one: the settings that it was tried with."""
 
@@ -36,8 +38,12 @@ class Ledger:
                 yield folder
 
     def begun(self) -> dict[str, TaskFolder]:
-        """The same by identity."""
-        return {folder.task()["identity"]: folder for folder in self.folders()}
+        """Those of the campaign by identity: labels of a preflight are not counted against its cap."""
+        return {
+            folder.task()["identity"]: folder
+            for folder in self.folders()
+            if folder.path.parent != self._run / PREFLIGHT_PLACE
+        }
 
     def core_seconds(self) -> float:
         """What all of them have cost so far."""

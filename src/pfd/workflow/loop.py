@@ -18,6 +18,7 @@ from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
+from pfd.workflow.preflight import preflight
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, turn_record
 
@@ -59,6 +60,7 @@ class Loop:
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
         self._tested: list[Artifact] = []
+        self._preflown = False
 
     def execute(
         self,
@@ -99,6 +101,7 @@ class Loop:
         if label_start:
             chosen = self._sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
+            self._preflight({f"{place}/label": chosen})
             labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
             self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
@@ -118,6 +121,7 @@ class Loop:
             self._require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
             to_label[f"{self.binding.name}/test/label"] = test
         self._pause_after("select")  # with all that is to be labelled chosen, the test set too
+        self._preflight(to_label)
         labels = self._label(to_label)
         if test_explored is not None:
             self._fix_test_set(to_label, labels)
@@ -272,6 +276,17 @@ class Loop:
                         hint="give the trajectories more steps or a shorter timestep_fs, perturb the starting "
                         "structures less, loosen explore.stop, or leave the condition out",
                     )
+
+    def _preflight(self, chosen: dict[str, TaskFolder]) -> None:
+        """Once before the first labels: say how far they are from those of finer settings."""
+        if self._preflown:
+            return
+        self._preflown = True
+        changes = preflight(self.run, self.binding, self.budget, chosen)
+        self.outcome.preflight += [change.model_dump(mode="json") for change in changes]
+        for change in changes:
+            self.run.journal.write("preflight", **change.model_dump(mode="json"), words=change.in_words())
+            self.run.say("finetune/preflight", change.in_words())
 
     def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
         """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""

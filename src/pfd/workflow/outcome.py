@@ -62,6 +62,8 @@ class Outcome:
     student_vs_teacher: dict[str, Any] | None = None
     anchor_us: float | None = None
     iterations: list[dict[str, Any]] = field(default_factory=list)
+    preflight: list[dict[str, Any]] = field(default_factory=list)
+    """What finer settings of the labeler change (``SettingChange``)."""
     rejected: list[dict[str, str]] = field(default_factory=list)
     trajectories: list[dict[str, Any]] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
@@ -128,6 +130,7 @@ class Outcome:
             "student_vs_teacher": self.student_vs_teacher,
             "anchor": {"name": "Stillinger-Weber", "us_per_atom_step": self.anchor_us} if self.anchor_us else None,
             "iterations": self.iterations,
+            "preflight": self.preflight,
             "rejected": self.rejected,
             "kept_labels": self.kept_labels,
             "data": self.data,
@@ -159,6 +162,7 @@ class Outcome:
             "models": models,
             "speedup_student_over_teacher": self._speedup(),
             "labels": self.budget.counts() | {"kept": self.kept_labels},
+            "preflight": self.preflight,
             "user_test": self.user_test,
             "iterations": len(self.iterations),
         }

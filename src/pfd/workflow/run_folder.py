@@ -112,6 +112,10 @@ class RunFolder:
             if str(folder.path) in lost:
                 folder.give_up(lost[str(folder.path)])
 
+    def say(self, place: str, message: str) -> None:
+        """Show a line to who watches, to stay in sight."""
+        self._watch(place, Progress(total=0, done=0, running=0, failed=0, fraction=0.0, message=message))
+
     def known(self, identity: str) -> TaskFolder | None:
         """The finished task of an identity, if the run folder holds one."""
         folder = self._index.get(identity)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pfd.errors import LabelRejected
 from pfd.frames import frame_id
 from pfd.label.engine_program import ProgramLabeler, run_engine
-from pfd.label.labeler import LabelerSettings, Outcome
+from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, LabelerSettings, Outcome, finer_by
 from pfd.label.species_order import frame_order
 from pfd.label.vasp.failure import failed_in_cycle, failure_of
 from pfd.label.vasp.incar import AIDS, ENFORCED, Value, differing, physics_of
@@ -66,6 +66,22 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
         given = {key: value for key, value in self._recipe.user_keys.items() if key in AIDS}
         aids = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         return {"incar": aids, "ladder": self._settings.ladder}
+
+    def finer(self) -> list[Finer]:
+        """A higher ENCUT and a denser mesh of k-points, as far as the label section gives them.
+
+        What a preset, an INCAR or a KPOINTS file says is the user's decision for all frames, and is not compared.
+        """
+        settings = self._settings
+        finer = finer_by(settings, "kspacing_per_A", SPACING_STEP)
+        keys = settings.incar_keys()
+        cutoff = keys.get("ENCUT")
+        if isinstance(cutoff, int | float):
+            value = round(cutoff * CUTOFF_STEP)
+            name = next(key for key in settings.incar if key.upper() == "ENCUT")
+            changed = settings.model_copy(update={"incar": {**settings.incar, name: value}})
+            finer.insert(0, Finer("incar.ENCUT", f"{cutoff:g}", f"{value:g}", changed))
+        return finer
 
     def prepare(self, frame: Atoms) -> VaspInput:
         """See ``vasp_input``."""

@@ -1,0 +1,52 @@
+"""What a preflight compares with: cutoff and k-points one step finer, each alone, and a level of theory of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfd.label.abacus.labeler import Abacus
+from pfd.label.espresso.labeler import Espresso
+from pfd.label.tblite import TBLite
+from pfd.label.vasp.labeler import Vasp
+
+
+def finer(labeler, **settings):
+    made = labeler(labeler.Settings.model_validate({"method": labeler.name, **settings}))
+    return {each.setting: each for each in made.finer()}
+
+
+PLANE_WAVES = {"pseudo_dir": ".", "pseudopotentials": {"Si": "Si.upf"}, "ecutwfc_Ry": 40}
+
+
+@pytest.mark.parametrize("labeler", [Espresso, Abacus])
+def test_cutoff_and_k_points_each_alone(labeler):
+    found = finer(labeler, **PLANE_WAVES)
+    assert {name: (each.now, each.finer) for name, each in found.items()} == {
+        "ecutwfc_Ry": ("40", "52"),
+        "kspacing_per_A": ("0.2", "0.14"),
+    }
+    assert (found["ecutwfc_Ry"].settings.ecutwfc_Ry, found["ecutwfc_Ry"].settings.kspacing_per_A) == (52, 0.2)
+    assert (found["kspacing_per_A"].settings.ecutwfc_Ry, found["kspacing_per_A"].settings.kspacing_per_A) == (40, 0.14)
+
+
+def test_the_cutoff_of_the_density_goes_along():
+    assert finer(Espresso, **PLANE_WAVES, ecutrho_Ry=320)["ecutwfc_Ry"].settings.ecutrho_Ry == pytest.approx(416)
+
+
+def test_k_points_of_a_file_stay():
+    assert set(finer(Abacus, **PLANE_WAVES, kpt_file="KPT")) == {"ecutwfc_Ry"}
+
+
+def test_what_an_incar_key_says_is_compared_and_what_a_preset_says_is_not():
+    own = {"potcar_dir": ".", "potcars": {"Si": "Si"}, "kspacing_per_A": 0.2}
+    found = finer(Vasp, **own, incar={"encut": 400, "ISMEAR": 0})
+    assert {name: (each.now, each.finer) for name, each in found.items()} == {
+        "incar.ENCUT": ("400", "520"),
+        "kspacing_per_A": ("0.2", "0.14"),
+    }
+    assert found["incar.ENCUT"].settings.incar_keys() == {"ENCUT": 520, "ISMEAR": 0}
+    assert not finer(Vasp, potcar_dir=".", potcars=["Si"], preset="MatPES-PBE")
+
+
+def test_a_method_without_a_basis_to_choose_has_none():
+    assert not finer(TBLite, hamiltonian="GFN1-xTB")
