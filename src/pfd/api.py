@@ -88,7 +88,8 @@ def submit(
     resolved = read_input(Path(input_file))
     path = Path(run) if run is not None else run_folder_of(Path(input_file), resolved.input.name)
     new_file = not (path / NAME_FILE).exists() and resolved.input.teacher.model not in resolved.teacher.shipped
-    for brought in check_input(resolved, read_model=new_file or None):  # a file of the user's is read before all else
+    checked = check_input(resolved, read_model=new_file or None)  # a file of the user's is read before all else
+    for brought in checked.brought:
         brought.warn()
     take_folder(path, resolved.input.name)
     path = path.resolve()

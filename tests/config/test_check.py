@@ -14,6 +14,7 @@ from ase.build import bulk
 from ase.constraints import FixAtoms, FixCartesian
 
 from pfd.cli import main as cli
+from pfd.cli.check import check_and_show
 from pfd.config import check
 from pfd.config.brought import Brought
 from pfd.config.check import check_input
@@ -21,7 +22,7 @@ from pfd.config.reading import read_input
 from pfd.errors import DataError, SettingError
 from pfd.frames import Labels, with_labels, write_frames
 from pfd.frames.outside import OutsideSet
-from pfd.models.family import Family
+from pfd.models.family import Family, ModelCard
 from pfd.testing.toy_family import ToyFamily
 from pfd.testing.toy_labeler import ToyLabeler
 
@@ -83,7 +84,7 @@ def test_each_set_is_told_with_its_labels(tmp_path, tree, found):
     tree["data"] = [{"file": "set.extxyz"}]
     tree["finetune"]["explore"][0].append({"method": "pool", "file": "pool.extxyz", "max_frames": 5})
     tree["evaluate"]["test_file"] = "test.extxyz"
-    assert [line for each in found(tree) for line in each.lines()] == [
+    assert [line for each in found(tree).brought for line in each.lines()] == [
         "data.0.file (set.extxyz): 2 frames; energy in 2, forces in 2, stress in 1",
         "finetune.explore.0.1.file (pool.extxyz): 10 frames, 5 of them taken; energy in 6, forces in 0, stress in 0",
         "evaluate.test_file (test.extxyz): 1 frame; energy in 1, forces in 1, stress in 0",
@@ -204,4 +205,27 @@ def test_defaults_may_be_written_out(tmp_path, tree, found):
     found(tree)
     resolved = read_input(tmp_path / "input.yaml").input
     path.write_text(yaml.safe_dump(resolved.model_dump(mode="json", by_alias=True, exclude_none=True)))
-    assert check_input(read_input(path)) == []
+    assert check_input(read_input(path)).brought == []
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "told"),
+    [("PBE+D3", "my PBE", "no D3"), ("PBE", "my PBE, kspacing 0.2/Å", "a shift for each element")],
+)
+def test_the_levels_of_theory_are_compared_before_money_is_spent(
+    tree, found, monkeypatch, tmp_path, capsys, model, labels, told
+):
+    monkeypatch.setattr(ToyLabeler, "level_of_theory", lambda self: labels)
+    card = ModelCard(family="toy", name="soft-copper", level_of_theory=model)
+    monkeypatch.setattr(check, "check_teacher", lambda *_, **__: card)
+    checked = found(tree)
+    assert told in checked.theory.words
+    check_and_show(tmp_path / "input.yaml")
+    assert f"level of theory: {checked.theory.words}" in capsys.readouterr().out
+
+
+def test_dispersion_that_is_counted_twice_is_refused(tree, found, monkeypatch):
+    monkeypatch.setattr(ToyLabeler, "level_of_theory", lambda self: "VASP optB88-vdW+D3")
+    with pytest.raises(SettingError, match="dispersion is counted twice: D3 and nonlocal") as caught:
+        found(tree)
+    assert caught.value.where.endswith("finetune.label")

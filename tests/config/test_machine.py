@@ -27,7 +27,7 @@ def check(tmp_path):
         write_frames(tmp_path / "Cu.extxyz", [bulk("Cu", cubic=True)])
         path = tmp_path / "input.yaml"
         path.write_text(yaml.safe_dump(edited({"resources": resources} | edits)))
-        return check_input(read_input(path))
+        return check_input(read_input(path)).brought
 
     return run
 

@@ -33,7 +33,8 @@ def check_and_show(input_file: Path) -> None:
     from pfd.config.reading import read_input
 
     resolved = read_input(input_file)
-    found = check_input(resolved, read_model=True)
+    checked = check_input(resolved, read_model=True)
+    found = checked.brought
     for brought in found:
         print("\n".join(brought.lines()))
     print(f"{input_file}: no mistake found")
@@ -41,6 +42,8 @@ def check_and_show(input_file: Path) -> None:
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
     folder = run_folder_of(input_file, resolved.input.name)
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    if checked.theory is not None:
+        print(f"level of theory: {checked.theory.words}")
 
 
 def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple[int, int]]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pfd.config.reading import ResolvedInput, at, source_path
-from pfd.errors import DataError
+from pfd.errors import DataError, SettingError
 from pfd.explore.pool import pool_of, read_pool_file
 from pfd.explore.settings import PoolSettings
 from pfd.frames import require_labels, require_level
 from pfd.frames.outside import OutsideSet, read_outside
+from pfd.label.family import FamilyLabelerSettings
 from pfd.label.labeler import make_labeler
+from pfd.models.family import ModelCard
+from pfd.theory import Comparison, compare_levels, theory_of
 from pfd.wording import counted
 
 if TYPE_CHECKING:
@@ -95,15 +98,30 @@ def read_test_set(resolved: ResolvedInput) -> list[Brought]:
     return [Brought(key, test.test_file, found.frames, found)]
 
 
-def check_levels(resolved: ResolvedInput, data: list[Brought]) -> None:
-    """Refuse labels to train on that say they are of another level of theory than the labeler's.
+def check_levels(resolved: ResolvedInput, data: list[Brought], teacher: ModelCard | None) -> Comparison | None:
+    """Refuse labels to train on of another level of theory than the labeler's, and a level that cannot be.
+
+    Args:
+        resolved: the input.
+        data: the labelled sets that it brings along.
+        teacher: the card of the pre-trained model, if it was read.
+
+    Returns:
+        How the labels' level of theory compares with the teacher's, if both are known.
 
     Raises:
         DataError: naming the key and both levels.
+        SettingError: if the labeler counts dispersion twice.
     """
-    if not data:
-        return
+    if isinstance(resolved.labeler, FamilyLabelerSettings):  # its level of theory is a digest of the model
+        return None
     level = _level_of_theory(resolved)
+    if len(dispersions := theory_of(level).dispersions) > 1:
+        raise SettingError(
+            f"dispersion is counted twice: {' and '.join(dispersions)} ({level})",
+            where=resolved.place("finetune.label"),
+            hint="keep one of them",
+        )
     for index, (entry, brought) in enumerate(zip(resolved.input.data, data, strict=True)):
         if entry.level_of_theory not in {None, level}:
             raise DataError(
@@ -113,6 +131,7 @@ def check_levels(resolved: ResolvedInput, data: list[Brought]) -> None:
             )
         with at(resolved, brought.key):
             require_level(brought.frames, level, where="")
+    return None if teacher is None else compare_levels(teacher.level_of_theory, level)
 
 
 def _level_of_theory(resolved: ResolvedInput) -> str:

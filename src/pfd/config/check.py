@@ -34,12 +34,26 @@ from pfd.models.family import MODEL_FILE, Family, knows_batches
 from pfd.models.family import read_model as read_model_folder
 from pfd.models.training import check_elements
 from pfd.plugins import FAMILIES, load_plugin
+from pfd.theory import Comparison
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
-def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> list[Brought]:
+@dataclass(frozen=True)
+class Checked:
+    """What is known of an input that has no mistake.
+
+    Attributes:
+        brought: the labelled sets, the pools and the test set of the user, with what was found in each.
+        theory: how the labels' level of theory compares with the teacher's; None if one of them was not asked.
+    """
+
+    brought: list[Brought]
+    theory: Comparison | None
+
+
+def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> Checked:
     """Look at everything that costs nothing.
 
     Args:
@@ -49,7 +63,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
             What shipped weights know is told without.
 
     Returns:
-        The labelled sets, the pools and the test set of the user, with what was found in each.
+        What was found.
 
     Raises:
         SettingError, DataError, ModelError, MissingError: the first thing that would stop the run later.
@@ -80,12 +94,13 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> l
     def reads(family: Family) -> bool:
         return bool(read_model) or (read_model is None and _cheap(family, launch[family.name]))
 
-    check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
+    card = check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
+    theory = None
     if resolved.labeler is not None:
         _check_labeler(resolved, [*frames, *pooled], launch, reads)
-        check_levels(resolved, data)
+        theory = check_levels(resolved, data, card)
     _check_student(resolved, frames, explored, pooled, test)
-    return brought
+    return Checked(brought, theory)
 
 
 def _cheap(family: Family, launch: Launch) -> bool:

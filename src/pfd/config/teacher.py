@@ -53,7 +53,9 @@ def refuse_idle_trust(resolved: ResolvedInput, family: Family, key: str, *, trus
         )
 
 
-def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], launch: Launch | None) -> None:
+def check_teacher(
+    resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]], launch: Launch | None
+) -> ModelCard | None:
     """Refuse frames with an element that the teacher does not know.
 
     Args:
@@ -62,20 +64,24 @@ def check_teacher(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]]
         launch: how to ask the teacher for its card; None asks nothing but the family, which may tell the elements of
             weights that it ships.
 
+    Returns:
+        The teacher's card, if it was asked for.
+
     Raises:
         ModelError: if the model cannot be adopted, has no such head, or does not know an element.
     """
     teacher, family = resolved.input.teacher, resolved.teacher
     shipped = teacher.model in family.shipped
-    card = None
     if shipped and (elements := family.shipped_elements(teacher.model)):
         card = ModelCard(family=family.name, name=teacher.model, elements=elements)
         _check_elements(resolved, card, frames)
-    if launch is not None:
-        source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
-        with at(resolved, "teacher"):
-            card = read_card(family, source, teacher.head, teacher.trust_file, launch)
-        _check_elements(resolved, card, frames)
+    if launch is None:
+        return None
+    source = teacher.model if shipped else str(source_path(resolved, teacher.model, "teacher.model"))
+    with at(resolved, "teacher"):
+        card = read_card(family, source, teacher.head, teacher.trust_file, launch)
+    _check_elements(resolved, card, frames)
+    return card
 
 
 def tuning_files(resolved: ResolvedInput) -> dict[str, Path]:

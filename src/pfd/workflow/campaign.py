@@ -10,9 +10,10 @@ from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.teacher import check_brought_elements, tuning_files
 from pfd.errors import DataError
 from pfd.frames import read_frames
-from pfd.models.family import read_model
+from pfd.models.family import ModelCard, read_model
 from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
+from pfd.theory import compare_levels
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.earlier import Earlier
@@ -121,9 +122,18 @@ class Campaign:
         label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
         files = {name: self.run.keep_input(path) for name, path in tuning_files(self.resolved).items()}
         binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model, files)
+        if label_model is None:
+            self._say_levels(read_model(pretrained.path).card, binding)
         loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier)
         brought = self._brought(binding) if self.input.data else []
         return loop.execute(brought, self.input.finetune.initial == "label")
+
+    def _say_levels(self, card: ModelCard, binding: FineTune) -> None:
+        """Say how the labels' level of theory compares with the model's, before any of them is paid for."""
+        found = compare_levels(card.level_of_theory, binding.level_of_theory())
+        self.run.journal.write("level_of_theory", kind=found.kind, words=found.words)
+        if found.kind == "different":
+            self.run.say("start", f"level of theory: {found.words}")
 
     def _brought(self, binding: FineTune) -> list[Artifact]:
         """The user's labelled sets, all of the labeler's level of theory."""
