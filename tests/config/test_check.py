@@ -124,32 +124,32 @@ def test_an_element_that_the_student_never_sees_is_refused_in_the_test_file(tmp_
     assert raised.value.where.endswith("evaluate.test_file")
     ase.io.write(tmp_path / "Al.extxyz", bulk("Al", cubic=True))
     tree["structures"].append({"file": "Al.extxyz", "supercell": [2, 2, 2]})
-    assert len(found(tree)) == 1
+    assert len(found(tree).brought) == 1
     for loop in ("finetune", "distill"):  # a structure that no group uses is never seen
         tree[loop]["explore"][0][0]["structures"] = [0]
     with pytest.raises(DataError, match="the student will not know Al"):
         found(tree)
     del tree["distill"]
-    assert len(found(tree)) == 1
+    assert len(found(tree).brought) == 1
 
 
 def test_partly_fixed_atoms_are_refused_for_a_student_in_lammps(tree, found, monkeypatch):
     structure = bulk("Cu", cubic=True)
     structure.set_constraint(FixCartesian(0, mask=[True, False, False]))
     tree["structures"] = [{"file": "Cu.extxyz"}]
-    assert found(tree, structure) == []
+    assert found(tree, structure).brought == []
     in_lammps(monkeypatch)
     with pytest.raises(DataError, match=r"FixCartesian in frame f.*LAMMPS") as raised:
         found(tree, structure)
     assert raised.value.where.endswith("distill.explore")
     structure.set_constraint(FixAtoms([0]))
-    assert found(tree, structure) == []
+    assert found(tree, structure).brought == []
 
 
 def test_isotopes_are_refused_for_a_student_in_lammps(tmp_path, tree, found, monkeypatch):
     structure = bulk("Cu", cubic=True)
     structure.set_masses([63.0, 65.0, 63.0, 63.0])
-    assert found(tree, structure) == []
+    assert found(tree, structure).brought == []
     isotopes = labelled()
     isotopes.set_masses([63.0, 65.0, 63.0, 63.0])
     write_frames(tmp_path / "test.extxyz", [isotopes])
@@ -157,7 +157,7 @@ def test_isotopes_are_refused_for_a_student_in_lammps(tmp_path, tree, found, mon
     with pytest.raises(DataError, match=r"atoms of Cu in frame f.* have different masses"):
         found(tree, structure)
     structure.set_masses([63.0] * 4)
-    assert found(tree, structure) == []
+    assert found(tree, structure).brought == []
     tree["evaluate"]["test_file"] = "test.extxyz"
     with pytest.raises(DataError, match="have different masses"):
         found(tree, structure)
@@ -186,7 +186,7 @@ def test_the_smallest_budgets_that_work_do(tree, found, extra):
     tree["finetune"]["label"]["max_total"] = 3 * 2 + 3 - 1 + extra
     tree["evaluate"]["test_frames"] = 2
     if extra:
-        assert found(tree) == []
+        assert found(tree).brought == []
     else:
         with pytest.raises(SettingError, match="8 labels for 6 test frames") as raised:
             found(tree)
@@ -196,7 +196,7 @@ def test_the_smallest_budgets_that_work_do(tree, found, extra):
 def test_distillation_is_not_judged_on_what_it_selects(tree, found):
     tree["distill"]["explore"][0][0] |= {"temperatures_K": [300, 400, 500]}
     tree["distill"]["select"] = {"max_frames": 1}
-    assert found(tree) == []
+    assert found(tree).brought == []
 
 
 def test_defaults_may_be_written_out(tmp_path, tree, found):
