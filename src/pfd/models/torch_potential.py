@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pfd.frames import Labels
+from pfd.models.deterministic import same_bits
 from pfd.models.family import Progress, no_progress, require_elements
 from pfd.voigt import to_voigt
 
@@ -62,7 +63,8 @@ def predict_frames(
     require_elements(frames, potential.elements, where)
     labels: list[Labels] = []
     for batch in batches_by_size(frames, ATOMS_PER_BATCH):
-        prediction = potential.predict([potential.graph(frame) for frame in batch], differentiable=False)
+        with same_bits(potential.module):
+            prediction = potential.predict([potential.graph(frame) for frame in batch], differentiable=False)
         energies = prediction.energies.detach().cpu().numpy().astype(float)
         forces = prediction.forces.detach().cpu().numpy().astype(float)
         stresses = prediction.stresses.detach().cpu().numpy().astype(float)

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pfd.errors import DataError
+from pfd.models.deterministic import same_bits
 from pfd.models.family import EpochRecord, Progress, TrainingReport, no_progress
 from pfd.models.torch_loss import Batch, Example, LossSettings, Part, Team, loss_of, prepare, torch_team
 from pfd.models.torch_potential import TorchPotential
@@ -142,7 +143,7 @@ def train_torch(
     keeper = _BestWeights(parameters, settings)
     curve: list[EpochRecord] = []
     seen: list[StepErrors] = []
-    with torch_team(_workers(parameters, settings.batch_size)) as team:
+    with same_bits(potential.module), torch_team(_workers(parameters, settings.batch_size)) as team:
         for step in range(1, steps + 1):
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * learning_rate_factor(step, steps, settings)
