@@ -77,8 +77,10 @@ def lowest_of_starts(labeler: type[Labeler]) -> type[Labeler]:
         found: dict[str, Outcome] = {}
         failed: dict[str, LabelRejected] = {}
         for number, (name, start) in enumerate(starts.items(), start=1):
+            folder = scratch / f"start-{number}"
+            folder.mkdir(parents=True, exist_ok=True)
             try:
-                outcome = labeler.run(self, start, scratch / f"start-{number}")
+                outcome = labeler.run(self, start, folder)
                 sound_labels(start, outcome)
                 found[name] = outcome
             except PFDError as error:
@@ -87,6 +89,9 @@ def lowest_of_starts(labeler: type[Labeler]) -> type[Labeler]:
                 if not isinstance(error, LabelRejected):
                     raise
                 failed[name] = error
+            finally:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
         return _lowest(frame, starts, found, failed)
 
     own = {"level_of_theory": level_of_theory, "check": check, "run": run, "__doc__": labeler.__doc__}

@@ -53,8 +53,7 @@ class Labelling:
         self._budget.accept(done - set(rejected))
         self._budget.reject(rejected)
         _note(self._outcome.rejected, rejected)
-        if _note(self._outcome.flagged, flagged):
-            self._run.journal.write("flagged_labels", count=len(flagged), frames=sorted(flagged))
+        self._note_flagged(flagged)
         self._require_success(next(iter(chosen), ""), next(iter(rejected.values()), "tasks were lost"))
         return judged
 
@@ -84,7 +83,13 @@ class Labelling:
         self._budget.ask(kept)
         self._budget.spend(kept.values())
         self._budget.accept(kept)
-        return self._judge(f"{place}/earlier-label", list(kept.values()))[0]
+        judged = self._judge(f"{place}/earlier-label", list(kept.values()))
+        self._note_flagged(_findings({place: judged})[1])
+        return judged[0]
+
+    def _note_flagged(self, flagged: Mapping[str, str]) -> None:
+        if _note(self._outcome.flagged, flagged):
+            self._run.journal.write("flagged_labels", count=len(flagged), frames=sorted(flagged))
 
     def _would_do(self, folder: TaskFolder) -> bool:
         """True if a label is the one that this input would make, and is accepted."""
