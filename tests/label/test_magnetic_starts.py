@@ -1,4 +1,4 @@
-"""Several magnetic starts: each is a run, the lowest sound energy is the label, and the record says what the others were."""
+"""Several magnetic starts: each is a run, the lowest sound energy is the label, and the record tells of the others."""
 
 from typing import ClassVar, Literal
 
@@ -118,7 +118,7 @@ def test_the_lowest_energy_of_all_does_not_count_if_it_is_unsound(spin, tmp_path
 
 
 def test_if_all_starts_are_rejected_so_is_the_label(spin, tmp_path):
-    failures = {moments: (LabelRejected, "did not converge") for moments in SpinModel.energies}
+    failures = dict.fromkeys(SpinModel.energies, (LabelRejected, "did not converge"))
     record, labels = record_label(spin(FERRO, ANTIFERRO, failures=failures), iron(), tmp_path)
     assert labels is None
     assert "any of the 2 magnetic starts" in record.reason

@@ -24,8 +24,8 @@ LEAST_KEPT = 0.25
 
 Initial moments are chosen too large on purpose, and final ones stand in spheres that hold only a part. Of PBE runs of
 pw.x with bcc iron and O2, the ones in the state asked for kept 0.28 (antiferromagnetic iron started with 5, ends with
-1.41) to 0.75 (ferromagnetic iron, 3 to 2.26; O2: 0.58); iron whose moments vanished under pressure kept 0.001. Iron(III)
-that falls from the high spin, about 4.2, to the low spin, about 1, keeps less than a quarter as well."""
+1.41) to 0.75 (ferromagnetic iron, 3 to 2.26; O2: 0.58); iron whose moments vanished under pressure kept 0.001.
+Iron(III) that falls from the high spin, about 4.2, to the low spin, about 1, keeps less than a quarter as well."""
 
 
 def magnetic_measures(asked: Atoms, extra: Mapping[str, float | list[float]]) -> dict[str, Any]:
