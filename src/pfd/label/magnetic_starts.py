@@ -13,13 +13,14 @@ from pydantic import field_validator
 from pfd.errors import InputError, LabelRejected, PFDError
 from pfd.frames import frame_id
 from pfd.frames.state import electronic_state
+from pfd.label.chgnet_moments import WEIGHTS, chgnet_moments, require_chgnet
 from pfd.label.judge import sound_labels
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-Start = Literal["given", "ferro"] | dict[str, float | list[float]]
+Start = Literal["given", "ferro", "chgnet"] | dict[str, float | list[float]]
 
 
 class StartSettings(LabelerSettings):
@@ -27,9 +28,10 @@ class StartSettings(LabelerSettings):
 
     magnetic_starts: tuple[Start, ...] = ()
     """Initial moments to start each frame from; each start is a full run, and the lowest energy is the label.
-    ``given``: the frame's own; ``ferro``: their absolute values; or chemical symbol -> Bohr magnetons, such as
-    ``{Fe: 3}``, where a list such as ``{Fe: [3, -3]}`` goes round the atoms of that element in the frame's order, and
-    other elements start with 0. Default: the frame's own alone, since each further start costs a label more."""
+    ``given``: the frame's own; ``ferro``: their absolute values; ``chgnet``: what CHGNet predicts, all of one sign
+    (needs its package where labels are made); or chemical symbol -> Bohr magnetons, such as ``{Fe: 3}``, where a list
+    such as ``{Fe: [3, -3]}`` goes round the atoms of that element in the frame's order, and other elements start with
+    0. Default: the frame's own alone, since each further start costs a label more."""
 
     @field_validator("magnetic_starts")
     @classmethod
@@ -63,14 +65,7 @@ def lowest_of_starts(labeler: type[Labeler]) -> type[Labeler]:
         return f"{labeler.level_of_theory(self)}, magnetic starts {' | '.join(names)}"
 
     def check(self: Labeler, frames: Sequence[Atoms]) -> None:
-        started = [list(starting_frames(frame, _starts(self)).values()) for frame in frames]
-        if frames and not any(electronic_state(start).magmoms is not None for each in started for start in each):
-            raise InputError(
-                "no start gives any atom of any frame a moment",
-                where="label.magnetic_starts",
-                hint="name elements of the frames, or give the structures initial moments",
-            )
-        labeler.check(self, [start for each in started for start in each])
+        labeler.check(self, _started(frames, _starts(self)))
 
     def run(self: Labeler, frame: Atoms, scratch: Path) -> Outcome:
         starts = starting_frames(frame, _starts(self))
@@ -103,8 +98,31 @@ def _starts(labeler: Labeler) -> tuple[Start, ...]:
     return labeler.settings.magnetic_starts
 
 
+def _started(frames: Sequence[Atoms], starts: Sequence[Start]) -> list[Atoms]:
+    """The frames with the moments of each start; nothing is predicted for that.
+
+    Raises:
+        InputError: if no start could give any of them a moment.
+        MissingError: if a package is not installed.
+    """
+    known = [start for start in starts if start != "chgnet"]
+    predicted = len(known) < len(starts)
+    if predicted:
+        require_chgnet()
+    started = [start for frame in frames for start in starting_frames(frame, known or ["given"]).values()]
+    if frames and not predicted and all(electronic_state(start).magmoms is None for start in started):
+        raise InputError(
+            "no start gives any atom of any frame a moment",
+            where="label.magnetic_starts",
+            hint="name elements of the frames, or give the structures initial moments",
+        )
+    return started
+
+
 def start_name(start: Start) -> str:
     """In words: ``ferro``, or the elements with their moments, such as ``Fe 3/-3 O 0``."""
+    if start == "chgnet":
+        return f"CHGNet {WEIGHTS}"
     if isinstance(start, str):
         return start
     return " ".join(f"{symbol} {'/'.join(f'{each:g}' for each in _cycle(start[symbol]))}" for symbol in sorted(start))
@@ -119,6 +137,7 @@ def starting_frames(frame: Atoms, starts: Sequence[Start]) -> dict[str, Atoms]:
 
     Raises:
         InputError: if a list does not go round the atoms of its element, or the frame's own moments are vectors.
+        PFDError: see ``chgnet_moments``.
     """
     frames: dict[str, Atoms] = {}
     for start in starts:
@@ -140,8 +159,10 @@ def start_moments(frame: Atoms, start: Start) -> np.ndarray:
     """Initial moments of each atom, Bohr magnetons.
 
     Raises:
-        InputError: see ``starting_frames``.
+        PFDError: see ``starting_frames``, and ``chgnet_moments``.
     """
+    if start == "chgnet":
+        return chgnet_moments(frame)
     moments = np.zeros(len(frame))
     if isinstance(start, str):
         given = electronic_state(frame).magmoms
