@@ -42,7 +42,7 @@ def test_summary_has_its_stable_keys(toy):
         assert (folder / "toy" / model["path"]).is_dir()
     steps = {"explore", "select", "label", "train", "evaluate", "orchestration", "imports", "wall"}
     assert steps <= set(summary["seconds"])
-    assert set(summary["labels"]) == {"asked", "accepted", "rejected", "unfinished", "kept"}
+    assert set(summary["labels"]) == {"asked", "accepted", "rejected", "unfinished", "kept", "flagged"}
 
 
 def test_report_writes_the_page_again(toy):

@@ -37,7 +37,7 @@ def toy(dialect, keys, unit, vectors, symbols, rows, steps):
     if dialect != "old":
         text += f" E_KS(sigma->0) {(energy + 0.005) / 13.605698:.10f}     {energy + 0.005:.10f}\n"
     if str(keys.get("nspin")) == "2":
-        text += "      total magnetism (Bohr mag/cell) = 1.5\n"
+        text += f"      total magnetism (Bohr mag/cell) = {keys.get('nupdown', 1.5)}\n"
     text += {
         "old": f" charge density convergence is achieved\n final etot is {energy:.12f} eV\n",
         "v3": f"\n charge density convergence is achieved\n final etot is {energy:.9f} eV\n",

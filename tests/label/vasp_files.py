@@ -69,6 +69,7 @@ def toy(incar, cell, symbols, rows, steps):
     table = "".join(f"{fixed(place, 13, 5)} {fixed(pull, 14, 6)}\n" for place, pull in pairs)
     kinds = list(dict.fromkeys(symbols))
     spin, moments = int(incar.get("ISPIN", ["1"])[0]), [float(word) / 2 for word in incar.get("MAGMOM", [])]
+    total = float(incar["NUPDOWN"][0]) if "NUPDOWN" in incar else sum(moments)
     magnetization = "\n\n magnetization (x)\n\n# of ion       s       p       d       tot\n" + "-" * 42 + "\n"
     magnetization += "".join(
         f"{index:5d}   0.0  0.0  {each:.3f}  {each:.3f}\n" for index, each in enumerate(moments, 1)
@@ -79,7 +80,7 @@ def toy(incar, cell, symbols, rows, steps):
         + f"   ions per type =  {' '.join(str(symbols.count(kind)) for kind in kinds)}\n"
         + f"   NELM   = {int(incar['NELM'][0]):6d};   NELMIN=  2; NELMDL= -5\n   ISPIN  = {spin:6d}\n"
         + "".join(f"----- Iteration      1({step:4d})  -----\n" for step in range(1, steps + 1))
-        + (f" number of electron      36.0000000 magnetization       {sum(moments):.7f}\n" if spin == 2 else "")
+        + (f" number of electron      36.0000000 magnetization       {total:.7f}\n" if spin == 2 else "")
         + "------------------------ aborting loop because EDIFF is reached ----------------------------------------\n"
         + "  FORCE on cell =-STRESS in cart. coord.  units (eV):\n"
         + (magnetization if incar.get("LORBIT") == ["11"] else "")

@@ -122,6 +122,16 @@ def test_any_part_may_be_missing(tmp_path, full_data, key):
     assert "silicon" in reader.text
 
 
+def test_flagged_labels_are_named_where_there_are_any(tmp_path, full_data):
+    write(tmp_path, full_data)
+    assert "Flagged labels" not in read(tmp_path)[1].text
+    write(tmp_path, full_data | {"flagged": [{"id": "f0123", "reason": "1 atom lost the moment that was asked for"}]})
+    text = read(tmp_path)[1].text
+    assert "1 label in another magnetic state" in text
+    assert "f0123" in text
+    assert "1 atom lost the moment" in text
+
+
 def test_parts_of_models_and_iterations_may_be_missing(full_run, full_data):
     models = {
         "pretrained": {"errors": full_data["models"]["pretrained"]["errors"]},

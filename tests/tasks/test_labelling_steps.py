@@ -112,6 +112,24 @@ def test_what_the_engine_said_beside_the_labels_stays_with_the_frame(perform, tm
         assert one.get_potential_energy() == -1.0
 
 
+def test_another_magnetic_state_is_flagged_with_the_frame_or_rejected(perform, tmp_path):
+    frame = labelled(1)
+    measures = {"largest_force_eV_per_A": 0.0, "net_force_eV_per_A": 0.0, "moments_reversed": 1, "moments_lost": 0}
+    record = {"id": frame.info["id"], "level": "toy", "sound": True, "measures": measures}
+    (tmp_path / "label0").mkdir()
+    (tmp_path / "label0" / "label.json").write_text(json.dumps(record))
+    out = perform("accept", {"accept": {"magnetic_state": "flag"}}, label0=[frame])
+    (accepted,) = read_frames(out / "label" / "labelled.extxyz")
+    problem = "1 atom reversed the moment that was asked for"
+    assert accepted.info["label_magnetic_state"] == problem
+    assert json.loads((out / "flagged.json").read_text()) == {frame.info["id"]: problem}
+    assert json.loads((out / "reasons.json").read_text()) == {}
+    out = perform("accept", {"accept": {}}, label0=[frame])
+    assert json.loads((out / "flagged.json").read_text()) == {}
+    assert problem in json.loads((out / "label" / "rejected.json").read_text())[frame.info["id"]]
+    assert read_frames(out / "label" / "labelled.extxyz") == []
+
+
 @pytest.mark.parametrize("left", ["engine.out", None])
 def test_what_the_labeler_leaves_in_its_folder_stays_with_the_attempt(perform, monkeypatch, tmp_path, left):
     honest = ToyLabeler.run

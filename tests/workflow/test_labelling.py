@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.workflow.conftest import EngineInProcess
@@ -12,6 +13,7 @@ from pfd.errors import TaskFailed, TransientError
 from pfd.frames import read_frames
 from pfd.json_file import write_json
 from pfd.tasks.folder import Artifact, TaskSpec
+from pfd.testing.toy_labeler import ToyLabeler
 from pfd.workflow.bindings import FineTune
 from pfd.workflow.budget import Budget
 from pfd.workflow.campaign import Campaign
@@ -77,6 +79,26 @@ def test_acceptance_rules_are_judged_again_and_pay_for_nothing(submission):
     loose = submission(accept={"max_force_eV_per_A": 99.0})
     assert len(accepted_in(loose.label(12))) == 12
     assert loose.begun() == 12
+
+
+def test_labels_in_another_magnetic_state_are_rejected_or_flagged_and_pay_for_nothing(submission, monkeypatch):
+    honest = ToyLabeler.run
+
+    def losing(self, frame, scratch):
+        asked = frame.copy()
+        asked.set_initial_magnetic_moments([2.0] * len(frame))
+        return replace(honest(self, frame, scratch), asked=asked, extra={"local_magmoms": [0.0] * len(frame)})
+
+    monkeypatch.setattr(ToyLabeler, "run", losing)
+    with pytest.raises(TaskFailed, match="4 atoms lost the moment that was asked for"):
+        submission().label(4)
+    flagging = submission(accept={"magnetic_state": "flag"})
+    ids = accepted_in(flagging.label(4))
+    assert flagging.begun() == len(ids) == 4
+    assert {entry["id"] for entry in flagging.outcome.flagged} == ids
+    assert "lost" in flagging.outcome.flagged[0]["reason"]
+    (event,) = [each for each in flagging.run.journal.read() if each["event"] == "flagged_labels"]
+    assert (event["count"], set(event["frames"])) == (4, ids)
 
 
 def test_what_rules_do_not_change_is_byte_for_byte_the_same(submission):

@@ -56,7 +56,8 @@ def status_lines(content: dict[str, Any]) -> list[str]:
     if content["labels"]:
         rejected = f", {content['labels']['rejected']} of them rejected" if content["labels"]["rejected"] else ""
         so_far = "" if content["status"] in ENDED else " so far"
-        lines.append(f"  {counted(content['labels']['made'], 'label')}{so_far}{rejected}")
+        flagged = f", {content['labels']['flagged']} accepted and flagged" if content["labels"]["flagged"] else ""
+        lines.append(f"  {counted(content['labels']['made'], 'label')}{so_far}{rejected}{flagged}")
     lines += [f"  {name}: {model}" for name, model in content["models"].items()]
     lines += [
         f"  {line}" for line in say_chosen([Chosen(each[0], each[1], Path(each[2])) for each in content["chosen"]])
@@ -164,7 +165,7 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
     if status in {"running", "interrupted"}:  # the summary is of the last iteration that ended
         parts = [folder.path.relative_to(run.path).parts for folder in tasks if folder.done()]
         made = max(made, sum(part[0] == "finetune" and part[1] != "preflight" and part[2] == "label" for part in parts))
-    return {"made": made, "rejected": counts.get("rejected", 0)} if made else {}
+    return {"made": made} | {key: counts.get(key, 0) for key in ("rejected", "flagged")} if made else {}
 
 
 def _models(run: Path, tasks: Sequence[TaskFolder], decisions: Sequence[Event]) -> dict[str, Path]:

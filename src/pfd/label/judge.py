@@ -13,6 +13,7 @@ from pfd.errors import LabelRejected
 from pfd.frames import Labels, frame_id
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
+from pfd.label.magnetic_state import magnetic_measures, magnetic_problem
 from pfd.label.record import LabelRecord, Measures
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def record_label(labeler: Labeler, frame: Atoms, scratch: Path) -> tuple[LabelRe
         labels = sound_labels(frame, outcome)
     except LabelRejected as rejected:
         return LabelRecord(**known, sound=False, reason=str(rejected)), None
-    record = LabelRecord(**known, sound=True, measures=measure(frame, labels, outcome.echoed))
+    record = LabelRecord(**known, sound=True, measures=measure(frame, labels, outcome))
     return record, replace(labels, level_of_theory=record.level)
 
 
@@ -65,7 +66,7 @@ def judge(frame: Atoms, outcome: Outcome, rules: AcceptanceRules) -> Labels:
         LabelRejected: at the first rule that the outcome breaks, with the setting to change and its value.
     """
     labels = sound_labels(frame, outcome)
-    require_accepted(measure(frame, labels, outcome.echoed), rules, f"frame {frame_id(frame)}")
+    require_accepted(measure(frame, labels, outcome), rules, f"frame {frame_id(frame)}")
     return labels
 
 
@@ -86,21 +87,23 @@ def sound_labels(frame: Atoms, outcome: Outcome) -> Labels:
     return labels
 
 
-def measure(frame: Atoms, labels: Labels, echoed: Atoms | None) -> Measures:
+def measure(frame: Atoms, labels: Labels, outcome: Outcome) -> Measures:
     """The numbers of a sound label that the acceptance rules look at.
 
     Args:
         frame: the frame that was to be labelled.
         labels: its sound labels.
-        echoed: the frame as the engine understood it, of the same atoms, or None.
+        outcome: what the engine said; its echo, if there is one, is of the same atoms.
     """
     assert labels.forces is not None
+    echoed, asked = outcome.echoed, frame if outcome.asked is None else outcome.asked
     cell_off, positions_off = (None, None) if echoed is None else _differences_A(frame, echoed)
     return Measures(
         largest_force_eV_per_A=float(np.linalg.norm(labels.forces, axis=1).max()),
         net_force_eV_per_A=float(np.linalg.norm(labels.forces.sum(axis=0))) / len(frame),
         cell_off_A=cell_off,
         positions_off_A=positions_off,
+        **magnetic_measures(asked, outcome.extra),
     )
 
 
@@ -133,6 +136,13 @@ def require_accepted(measures: Measures, rules: AcceptanceRules, where: str) -> 
                 hint="report this to the author of the labeler, or raise accept.echo_tolerance_A "
                 f"({rules.echo_tolerance_A:g})",
             )
+    if rules.magnetic_state == "reject" and (problem := magnetic_problem(measures)):
+        raise LabelRejected(
+            problem,
+            where=where,
+            hint="give the frames moments nearer to those of the state you want, or a spin, or label.magnetic_starts; "
+            "accept.magnetic_state: flag keeps such labels",
+        )
 
 
 def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:

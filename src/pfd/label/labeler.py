@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
@@ -30,6 +30,11 @@ class AcceptanceRules(Settings):
     """Largest |sum of forces| / number of atoms: a larger one means a grid or basis too coarse to be consistent."""
     echo_tolerance_A: float = Field(default=1e-4, gt=0)
     """How far the geometry that the engine echoes may be from the one asked for."""
+    magnetic_state: Literal["reject", "flag"] = "reject"
+    """What becomes of a label whose total moment is 0.1 Bohr magnetons off the frame's spin, or with an atom that was
+    asked for 1 Bohr magneton or more and ended with the other sign, or with less than a quarter of it. ``flag`` accepts
+    it and notes it with the frame and in the report. Default ``reject``: labels of several SCF branches are no function
+    of the positions, and cannot be learnt; finished labels are judged anew for nothing if this is changed."""
 
 
 class LabelerSettings(Settings):
@@ -54,6 +59,7 @@ class Outcome:
         scf_steps: SCF steps used, and ``max_scf_steps`` allowed (None if not told).
         needs_stress: whether a label without stress is incomplete.
         notes: settings that were changed on the way (the ladder), for the record.
+        asked: the frame with the spin and the initial moments that count as asked for, if not those of the frame.
         extra: what else the engine said and the frame keeps beside its labels: ``energy_sigma0_eV``, the energy
             extrapolated to zero smearing, ``total_magmom`` and ``local_magmoms`` (Bohr magnetons). A list has one
             number per atom.
@@ -66,6 +72,7 @@ class Outcome:
     max_scf_steps: int | None = None
     needs_stress: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+    asked: Atoms | None = None
     extra: dict[str, float | list[float]] = field(default_factory=dict)
 
 
@@ -187,7 +194,7 @@ def make_labeler(settings: Mapping[str, Any]) -> Labeler:
         raise SettingError("no method given", where="label.method", hint="name a labeler, such as method: tblite")
     labeler: type[Labeler] = load_plugin("pfd.labelers", method, where="label.method")
     try:
-        return labeler(labeler.Settings.model_validate(dict(settings)))
+        chosen = labeler.Settings.model_validate(dict(settings))
     except ValidationError as error:
         first = error.errors()[0]
         path = [str(part) for part in first["loc"]]
@@ -197,3 +204,8 @@ def make_labeler(settings: Mapping[str, Any]) -> Labeler:
             near = difflib.get_close_matches(path[-1], known, n=1)
             hint = (f"did you mean {near[0]!r}? " if near else "") + f"{method} knows: {', '.join(known)}"
         raise SettingError(first["msg"], where=".".join(["label", *path]), hint=hint) from error
+    if getattr(chosen, "magnetic_starts", ()):
+        from pfd.label.magnetic_starts import lowest_of_starts
+
+        labeler = lowest_of_starts(labeler)
+    return labeler(chosen)

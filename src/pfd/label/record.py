@@ -20,6 +20,12 @@ class Measures(Settings):
     """Largest difference of a cell component between the frame and its echo, Å; None if there is nothing to compare."""
     positions_off_A: float | None = None
     """Largest distance of an atom from its echo, periodic images apart, Å; None if the engine does not echo."""
+    total_moment_off: float | None = None
+    """Size of the total moment minus that of the spin asked for, Bohr magnetons; None if nothing can be compared."""
+    moments_reversed: int | None = None
+    """Atoms whose moment has the other sign than asked for; None if there is nothing to compare."""
+    moments_lost: int | None = None
+    """Atoms that kept too little of the moment asked for; None if there is nothing to compare."""
 
 
 class LabelRecord(Settings):

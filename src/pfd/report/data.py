@@ -86,13 +86,13 @@ class IterationResult(Settings):
     """Why."""
 
 
-class RejectedLabel(Settings):
-    """One label that did not meet the acceptance rules."""
+class JudgedLabel(Settings):
+    """One label that did not meet the acceptance rules, or did, with something doubtful about it."""
 
     id: str
     """The frame's id."""
     reason: str
-    """What was wrong with it."""
+    """What is wrong with it."""
 
 
 class TrajectoryResult(Settings):
@@ -163,8 +163,10 @@ class ReportData(Settings):
     """All iterations, oldest first."""
     preflight: tuple[SettingChange, ...] = ()
     """What finer settings of the labeler changed."""
-    rejected: tuple[RejectedLabel, ...] = ()
+    rejected: tuple[JudgedLabel, ...] = ()
     """Labels that were refused."""
+    flagged: tuple[JudgedLabel, ...] = ()
+    """Labels that were accepted although something is doubtful about them."""
     kept_labels: int = 0
     """Labels of an earlier input that are in the training set as well."""
     data: tuple[DataPart, ...] = ()

@@ -106,7 +106,7 @@ class FineTune(Binding):
         judged afterwards. What the engine rejected under other settings is tried again: see ``Ledger.settle``.
         """
         stored = self.label_files()
-        labeler = self._labeler if settings is None else type(self._labeler)(settings)
+        labeler = self._labeler if settings is None else make_labeler(settings.model_dump(mode="json"))
         how = labeler.settings.model_dump(mode="json", exclude={"accept"})
         if stored:
             how["files"] = []  # they are inputs of the task, known by their content

@@ -48,15 +48,12 @@ class Labelling:
         specs = {place: self._specs(selection) for place, selection in chosen.items()}
         tasks = self._perform(specs)
         judged = {place: self._judge(place, folders) for place, folders in tasks.items()}
-        rejected: dict[str, str] = {}
+        rejected, flagged = _findings(judged)
         done = {_frame_of(folder) for folders in tasks.values() for folder in folders if folder.done()}
-        for folders in judged.values():
-            for folder in folders:
-                rejected |= json.loads((folder.path / "outputs" / "reasons.json").read_text(encoding="utf-8"))
         self._budget.accept(done - set(rejected))
         self._budget.reject(rejected)
-        told = {entry["id"] for entry in self._outcome.rejected}
-        self._outcome.rejected += [{"id": name, "reason": why} for name, why in rejected.items() if name not in told]
+        _note(self._outcome.rejected, rejected)
+        self._note_flagged(flagged)
         self._require_success(next(iter(chosen), ""), next(iter(rejected.values()), "tasks were lost"))
         return judged
 
@@ -86,7 +83,13 @@ class Labelling:
         self._budget.ask(kept)
         self._budget.spend(kept.values())
         self._budget.accept(kept)
-        return self._judge(f"{place}/earlier-label", list(kept.values()))[0]
+        judged = self._judge(f"{place}/earlier-label", list(kept.values()))
+        self._note_flagged(_findings({place: judged})[1])
+        return judged[0]
+
+    def _note_flagged(self, flagged: Mapping[str, str]) -> None:
+        if _note(self._outcome.flagged, flagged):
+            self._run.journal.write("flagged_labels", count=len(flagged), frames=sorted(flagged))
 
     def _would_do(self, folder: TaskFolder) -> bool:
         """True if a label is the one that this input would make, and is accepted."""
@@ -173,6 +176,25 @@ class Labelling:
                 where=place,
                 hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success})",
             )
+
+
+def _findings(judged: Mapping[str, list[TaskFolder]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Frame id -> why its label was rejected, and frame id -> what is doubtful about its accepted label."""
+    rejected: dict[str, str] = {}
+    flagged: dict[str, str] = {}
+    for folder in (folder for folders in judged.values() for folder in folders):
+        outputs = folder.path / "outputs"
+        rejected |= json.loads((outputs / "reasons.json").read_text(encoding="utf-8"))
+        flagged |= json.loads((outputs / "flagged.json").read_text(encoding="utf-8"))
+    return rejected, flagged
+
+
+def _note(entries: list[dict[str, str]], found: Mapping[str, str]) -> bool:
+    """Add those that are not noted yet; True if there are any."""
+    told = {entry["id"] for entry in entries}
+    new = [{"id": name, "reason": why} for name, why in found.items() if name not in told]
+    entries += new
+    return bool(new)
 
 
 def _frame_of(folder: TaskFolder) -> str:

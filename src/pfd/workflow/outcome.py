@@ -65,6 +65,8 @@ class Outcome:
     preflight: list[dict[str, Any]] = field(default_factory=list)
     """What finer settings of the labeler change (``SettingChange``)."""
     rejected: list[dict[str, str]] = field(default_factory=list)
+    flagged: list[dict[str, str]] = field(default_factory=list)
+    """Accepted labels of which something is doubtful: ``id`` and ``reason``."""
     trajectories: list[dict[str, Any]] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
     """Each part of each loop's data: frames, labels and compositions in it."""
@@ -132,6 +134,7 @@ class Outcome:
             "iterations": self.iterations,
             "preflight": self.preflight,
             "rejected": self.rejected,
+            "flagged": self.flagged,
             "kept_labels": self.kept_labels,
             "data": self.data,
             "trajectories": self.trajectories,
@@ -161,7 +164,7 @@ class Outcome:
         return {
             "models": models,
             "speedup_student_over_teacher": self._speedup(),
-            "labels": self.budget.counts() | {"kept": self.kept_labels},
+            "labels": self.budget.counts() | {"kept": self.kept_labels, "flagged": len(self.flagged)},
             "preflight": self.preflight,
             "user_test": self.user_test,
             "iterations": len(self.iterations),

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
+from pfd.label.magnetic_starts import StartSettings
 
 Scalar = bool | int | float | str
 
@@ -52,7 +53,7 @@ HARMLESS = (
 """How names of keys begin that do not change the physics."""
 
 
-class AbacusSettings(ProgramSettings):
+class AbacusSettings(StartSettings, ProgramSettings):
     """Settings of ABACUS."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir", "orbital_dir", "kpt_file")

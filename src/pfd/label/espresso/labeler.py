@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from pfd.digests import json_digest
 from pfd.errors import InputError
 from pfd.frames import frame_id
 from pfd.frames.state import electronic_state
 from pfd.label.engine_program import ProgramLabeler, run_engine
+from pfd.label.espresso.dipole import dipole_keys
 from pfd.label.espresso.failure import failure_of
-from pfd.label.espresso.output import read_pw_output
+from pfd.label.espresso.moments import moment_shares
+from pfd.label.espresso.output import PwOutput, read_pw_output
 from pfd.label.espresso.settings import EspressoSettings
 from pfd.label.k_mesh import k_divisions
 from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, LabelerSettings, Outcome, finer_by
@@ -74,6 +74,7 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
             f"kspacing {settings.kspacing_per_A:g}/Å",
             f"smearing {smearing}",
             *(f"{key} {value}" for key, value in extra.items()),
+            *(["dipole correction"] if settings.dipole_correction else []),
             f"pseudopotentials {digest[:12]}",
         ]
         return ", ".join(parts)
@@ -104,6 +105,11 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
                 where=where,
                 hint="put the atoms into a box with at least 8 Å of vacuum",
             )
+        moments = electronic_state(frame).magmoms
+        if moments is not None and moments.ndim != 1:
+            raise InputError("the frame's moments are vectors", where=where, hint="give one number per atom")
+        if self._settings.dipole_correction:
+            dipole_keys(frame, where)
 
     def ladder(self, given: None) -> list[dict[str, Any]]:
         """Smaller ``mixing_beta``, more steps, and in the end another diagonalisation."""
@@ -126,6 +132,7 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
             scf_steps=output.scf_steps,
             max_scf_steps=int(tuned["electron_maxstep"]),
             needs_stress=bool(frame.pbc.all()),
+            extra=_moments(output),
         )
 
     def unconverged_hint(self, given: None) -> str:
@@ -199,6 +206,9 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
             system["nspin"] = 2
             if state.multiplicity is not None:
                 system["tot_magnetization"] = float(state.multiplicity - 1)
+        if settings.dipole_correction:
+            for section, sawtooth in dipole_keys(frame, f"frame {frame_id(frame)}").items():
+                own[section] |= sawtooth
         for section, keys in settings.namelists.items():
             own[section] |= {key.lower(): value for key, value in keys.items()}
         own["electrons"] |= tuned
@@ -211,8 +221,8 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
             copy.arrays.pop("initial_magmoms", None)
             return
         used = self._pseudopotentials()
-        valences = np.array([used[symbol].valence for symbol in copy.get_chemical_symbols()])
-        copy.set_initial_magnetic_moments(np.clip(moments / valences, -1.0, 1.0).round(6))
+        symbols = copy.get_chemical_symbols()
+        copy.set_initial_magnetic_moments(moment_shares(moments, symbols, [used[each].valence for each in symbols]))
 
     def _ecutrho(self) -> float:
         if self._settings.ecutrho_Ry is not None:
@@ -226,3 +236,9 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
             named = sorted(self._settings.pseudopotentials.items())
             self._read = {element: read_pseudopotential(folder / file, element) for element, file in named}
         return self._read
+
+
+def _moments(output: PwOutput) -> dict[str, float | list[float]]:
+    total, local = output.total_magmom, output.local_magmoms
+    found: dict[str, float | list[float]] = {} if total is None else {"total_magmom": total}
+    return found if local is None else found | {"local_magmoms": local.tolist()}

@@ -32,6 +32,8 @@ class PwOutput:
         error: its own error message, with the routine, or nothing.
         labels: energy, forces, stress; each None if it is not there in full.
         echoed: the atoms as pw.x understood them, None if not told.
+        total_magmom: final total moment, Bohr magnetons; None without spin, and of moments that are vectors.
+        local_magmoms: final moments in spheres about the atoms, Bohr magnetons; None as above, or not told in full.
     """
 
     started: bool
@@ -42,6 +44,8 @@ class PwOutput:
     error: str
     labels: Labels
     echoed: Atoms | None
+    total_magmom: float | None = None
+    local_magmoms: np.ndarray | None = None
 
 
 def read_pw_output(text: str) -> PwOutput:
@@ -60,6 +64,8 @@ def read_pw_output(text: str) -> PwOutput:
         error=_error_message(text),
         labels=Labels(_energy(text), _forces(text, atoms), _stress(text)),
         echoed=echoed,
+        total_magmom=_total_magmom(text),
+        local_magmoms=_local_magmoms(text, atoms),
     )
 
 
@@ -98,6 +104,23 @@ def _stress(text: str) -> np.ndarray | None:
     if not header or len(rows) != 3 or any(len(row) != 3 for row in rows):
         return None
     return to_voigt(-np.array(rows, dtype=float) * EV_PER_RYDBERG / A_PER_BOHR**3)
+
+
+def _total_magmom(text: str) -> float | None:
+    found = re.findall(rf"^ +total magnetization +=\s*{_NUMBER} Bohr mag/cell", text, re.MULTILINE)
+    return float(found[-1]) if found else None
+
+
+def _local_magmoms(text: str, atoms: int) -> np.ndarray | None:
+    """The last list of them; pw.x 6 writes ``magn:``, pw.x 7 ``magn=``."""
+    _, header, rest = text.rpartition("Magnetic moment per site")
+    rows = [
+        re.match(rf"^ +atom\D+\d+\b.* magn\s*[:=]\s*{_NUMBER}(?:\s|$)", line)
+        for line in rest.splitlines()[1 : atoms + 1]
+    ]
+    if not header or not atoms or len(rows) != atoms or not all(rows):
+        return None
+    return np.array([row[1] for row in rows if row], dtype=float)
 
 
 def _geometry(text: str) -> Atoms | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
+from pfd.label.magnetic_starts import StartSettings
 
 Scalar = bool | int | float | str
 
@@ -28,8 +29,11 @@ HARMLESS = {
 ELECTRONS_PHYSICS = {"efield", "efield_cart", "efield_phase", "tqr", "real_space"}
 """Keys of electrons that do; all others there say how to get to the ground state."""
 
+SAWTOOTH = {"tefield", "dipfield", "edir", "emaxpos", "eopreg", "eamp"}
+"""Keys of the sawtooth potential, which ``dipole_correction`` writes."""
 
-class EspressoSettings(ProgramSettings):
+
+class EspressoSettings(StartSettings, ProgramSettings):
     """Settings of pw.x."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir")
@@ -57,6 +61,9 @@ class EspressoSettings(ProgramSettings):
     """SCF steps of the first try: 80, twice what a difficult good frame takes."""
     mixing_beta: float = Field(default=0.7, gt=0.0, le=1.0)
     """Share of the new density in each mixing: 0.7, pw.x's own."""
+    dipole_correction: bool = False
+    """Correct slabs for their dipole (tefield and dipfield along the vacuum, jumping in its middle, no field); periodic
+    frames are left alone. Default false: without vacuum, or with two equal faces, there is nothing to correct."""
     ladder: bool = True
     """Try an unconverged frame twice more, with more steps and gentler mixing, then with conjugate gradients: neither
     changes the physics, and what was changed is recorded."""
@@ -74,6 +81,13 @@ class EspressoSettings(ProgramSettings):
                         "spin and initial magnetic moments"
                     )
         return namelists
+
+    @model_validator(mode="after")
+    def _one_field(self) -> EspressoSettings:
+        given = {key.lower() for keys in self.namelists.values() for key in keys}
+        if self.dipole_correction and (both := sorted(given & SAWTOOTH)):
+            raise ValueError(f"dipole_correction writes {', '.join(both)} itself: remove it, or the key from namelists")
+        return self
 
     def extra_physics(self) -> dict[str, Scalar]:
         """Those of the additional keys that change the physics, lower case, sorted."""

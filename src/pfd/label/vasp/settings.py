@@ -9,13 +9,14 @@ from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
+from pfd.label.magnetic_starts import StartSettings
 from pfd.label.vasp.incar import Value, incar_value, mistake_in, unknown_key
 from pfd.label.vasp.preset import PresetName
 
 Scalar = bool | int | float | str
 
 
-class VaspSettings(ProgramSettings):
+class VaspSettings(StartSettings, ProgramSettings):
     """Settings of VASP."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "potcar_dir", "incar_file", "kpoints_file")

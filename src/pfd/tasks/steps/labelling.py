@@ -51,22 +51,29 @@ def accept(task: TaskContext) -> None:
 
     A task of its own, so that rules which let the same labels pass change nothing that comes after: its output is the
     same. Outputs: label, a folder of labelled.extxyz (the accepted ones) and rejected.json (frame id -> what is wrong);
-    reasons.json, the same with what to try.
+    reasons.json, the same with what to try; flagged.json, accepted frames -> what is doubtful about them.
     """
     from pfd.label.labeler import AcceptanceRules
+    from pfd.label.magnetic_state import magnetic_problem
 
     rules = AcceptanceRules.model_validate(task.parameters["accept"])
     accepted: list[Atoms] = []
     reasons: dict[str, str] = {}
+    flagged: dict[str, str] = {}
     for path in task.inputs("label"):
         record = read_record(path)
         reason = verdict(record, rules)
         if reason:
             reasons[record.id] = reason
             continue
+        doubt = "" if record.measures is None else magnetic_problem(record.measures)
+        if doubt:
+            flagged[record.id] = doubt
         for frame in read_frames(path / "labelled.extxyz"):
             if record.notes:
                 frame.info["label_notes"] = ", ".join(f"{key} {value}" for key, value in sorted(record.notes.items()))
+            if doubt:
+                frame.info["label_magnetic_state"] = doubt
             for key, value in record.extra.items():
                 if isinstance(value, list):
                     frame.set_array(f"label_{key}", np.array(value))
@@ -78,6 +85,7 @@ def accept(task: TaskContext) -> None:
     write_frames(folder / "labelled.extxyz", accepted)
     _write_json(folder / "rejected.json", {name: reason.splitlines()[0] for name, reason in reasons.items()})
     task.write("reasons.json", reasons)
+    task.write("flagged.json", flagged)
 
 
 def read_record(folder: Path) -> LabelRecord:
