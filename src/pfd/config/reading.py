@@ -190,9 +190,7 @@ def _labeling(
     if both is None:
         return None, None
     settings: LabelerSettings = both[0]
-    named = {name: getattr(settings, name) for name in settings.paths}  # as every path: relative to the input's folder
-    absolute = {name: folder / Path(path).expanduser() for name, path in named.items() if path is not None}
-    return settings.model_copy(update=absolute), both[1]
+    return settings.starting_at(folder), both[1]
 
 
 def _divided(
