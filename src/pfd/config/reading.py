@@ -93,6 +93,7 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
     label = _section(content, "finetune", "label")
     if label is not None:
         labeler, found = _labeling(label, folder, lines)
+        labeler = _in_environment(labeler, tree, lines)
         campaign = found or campaign
     training = _section(content, "finetune", "train")
     if _section(content, "finetune") is not None and teacher is not None:
@@ -191,6 +192,16 @@ def _labeling(
         return None, None
     settings: LabelerSettings = both[0]
     return settings.starting_at(folder), both[1]
+
+
+def _in_environment(labeler: LabelerSettings | None, tree: Input | None, lines: list[str]) -> LabelerSettings | None:
+    """The labeler's settings with what ``environments`` says of it, if it runs in an environment of its own."""
+    told = tree.environments.get(labeler.method) if labeler is not None and tree is not None else None
+    if labeler is None or told is None or not hasattr(labeler, "environment"):
+        return labeler
+    if labeler.environment is not None:
+        lines.append(f"finetune.label.environment: environments.{labeler.method} says it too; leave out one of them")
+    return labeler.model_copy(update={"environment": told})
 
 
 def _divided(

@@ -1,4 +1,4 @@
-"""How tasks of a family, or runs of a labeler, are started: by which interpreter, after a module load, in a container."""
+"""How tasks of a family, or runs of a labeler, are started: by which interpreter, after what, in which container."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class EnvironmentSettings(Settings):
     @model_validator(mode="after")
     def _something(self) -> EnvironmentSettings:
         if not (self.python or self.before or self.container):
-            raise ValueError("name python, before or container: how the tasks of this family are started")
+            raise ValueError("name python, before or container: how its tasks are started")
         return self
 
 

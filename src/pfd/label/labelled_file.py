@@ -79,7 +79,9 @@ def _count(info: dict[str, Any], key: str) -> int | None:
 
 def _extra(told: dict[str, Any]) -> dict[str, float | list[float]]:
     """What is kept beside the labels, as far as it is finite."""
-    sigma0 = told.get("energy_sigma0", told.get("energy") if "free_energy" in told else None)
+    sigma0 = told.get("energy_sigma0")
+    if sigma0 is None and told.get("free_energy", told.get("energy")) != told.get("energy"):
+        sigma0 = told["energy"]
     numbers = {"energy_sigma0_eV": sigma0, "total_magmom": told.get("magmom")}
     kept: dict[str, float | list[float]] = {
         key: float(value)

@@ -41,6 +41,7 @@ def describe(name: str) -> dict[str, Any]:
 
 def labelled(calculator: Any, atoms: Any, *, stress: bool) -> Any:
     """The atoms with what the calculator says of them."""
+    import numpy as np
     from ase.calculators.calculator import PropertyNotImplementedError
     from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -51,7 +52,8 @@ def labelled(calculator: Any, atoms: Any, *, stress: bool) -> Any:
     with suppress(PropertyNotImplementedError):  # then the energy is the one whose gradient the forces are
         results["free_energy"] = atoms.get_potential_energy(force_consistent=True)
     told = getattr(calculator, "results", {})
-    results.update({key: told[key] for key in ("magmom", "magmoms") if told.get(key) is not None})
+    if atoms.get_initial_magnetic_moments().any() or np.any(told.get("magmoms", 0.0)):
+        results.update({key: told[key] for key in ("magmom", "magmoms") if told.get(key) is not None})
     answer = atoms.copy()
     answer.calc = SinglePointCalculator(answer, **results)
     if hasattr(calculator, "get_number_of_iterations"):

@@ -139,10 +139,11 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
     @cached_property
     def _described(self) -> dict[str, Any]:
         """What GPAW says of its setups; it is asked without the launcher."""
-        launch = launch_of(self.name, self.packages, self.modules, self._settings.environment)
+        settings = self._settings
+        launch = launch_of(self.name, self.packages, self.modules, settings.environment)
+        where = "label.method" if settings.environment is None else "environments.gpaw"
         try:
-            return ask_interpreter(launch or self._launch, DESCRIBE, (self._settings.xc,), "label.xc")
+            return ask_interpreter(launch or self._launch, DESCRIBE, (settings.xc,), where)
         except InputError as error:
-            raise SettingError(
-                error.what, where=error.where, hint=f"choose another functional, or {error.hint}"
-            ) from error
+            hint = f"choose another functional, or {error.hint}"
+            raise SettingError(error.what, where="label.xc", hint=hint) from error
