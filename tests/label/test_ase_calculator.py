@@ -174,7 +174,7 @@ def test_every_failure_has_its_class(own, tmp_path, mode, kind, words):
 
 def test_an_unknown_keyword_is_the_inputs_fault(tmp_path):
     strict = labeler(calculator="ase.calculators.tip3p:TIP3P", parameters={"no_such_keyword": 1})
-    with pytest.raises(InputError, match="TypeError: .*no_such_keyword"):
+    with pytest.raises(InputError, match=r"TypeError: .*no_such_keyword"):
         label_frame(strict, copper(), tmp_path / "scratch")
 
 

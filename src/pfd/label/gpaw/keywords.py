@@ -16,13 +16,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 LOG_FILE = "gpaw.txt"
-GENTLE: dict[str, Any] = {"name": "pulay", "nmaxold": 5, "weight": 100.0}
-"""A long-proven mixer with the weight on long waves that GPAW's manual advises for metals and slabs."""
-LADDER: tuple[dict[str, Any], ...] = (
-    {"steps": 2, "beta": 0.02, "eigensolver": {}},
-    {"steps": 4, "beta": 0.005, "eigensolver": {"eigensolver": {"name": "davidson", "niter": 4}}},
-)
-"""Factor on ``max_scf_steps``, share of the new density, and eigensolver of the second and third try."""
+OWN_BETA = 0.05
+"""Share of the new density in each mixing that GPAW 26.7 begins with."""
 
 
 def frame_with_moments(settings: GPAWSettings, frame: Atoms) -> Atoms:
@@ -53,7 +48,7 @@ def frame_with_moments(settings: GPAWSettings, frame: Atoms) -> Atoms:
 
 
 def keywords(settings: GPAWSettings, frame: Atoms) -> dict[str, Any]:
-    """GPAW's keywords for a frame; those of convergence aids stand in ``first_try`` and ``LADDER``.
+    """GPAW's keywords for a frame; those of convergence aids stand in ``tries``.
 
     Raises:
         InputError: if the frame has no box.
@@ -87,16 +82,18 @@ def _occupations(settings: GPAWSettings, state: ElectronicState) -> dict[str, An
 
 
 def tries(settings: GPAWSettings) -> list[dict[str, Any]]:
-    """The keywords of each try that only say how to get to the ground state."""
-    first: dict[str, Any] = {"maxiter": settings.max_scf_steps}
-    if settings.mixing_beta is not None:
-        first["mixer"] = {"name": "msr1", "beta": settings.mixing_beta}
-    more = [
-        {
-            "maxiter": settings.max_scf_steps * rung["steps"],
-            "mixer": GENTLE | {"beta": min(rung["beta"], settings.mixing_beta or 1.0)},
-            **rung["eigensolver"],
-        }
-        for rung in LADDER
-    ]
-    return [first, *(more if settings.ladder else [])]
+    """The keywords of each try that only say how to get to the ground state.
+
+    The second takes a smaller share of the new density and more work on the wave functions in each step; the third
+    GPAW's older mixer, slow and steady, with the weight on long waves that its manual advises for slabs and metals.
+    """
+    steps, beta = settings.max_scf_steps, settings.mixing_beta
+    first: dict[str, Any] = {"maxiter": steps}
+    if beta is not None:
+        first["mixer"] = {"name": "msr1", "beta": beta}
+    if not settings.ladder:
+        return [first]
+    gentle = round(0.4 * (beta or OWN_BETA), 6)
+    second = {"mixer": {"name": "msr1", "beta": gentle}, "eigensolver": {"name": "davidson", "niter": 4}}
+    third = {"mixer": {"name": "pulay", "beta": gentle, "nmaxold": 5, "weight": 100.0}}
+    return [first, {"maxiter": 2 * steps, **second}, {"maxiter": 4 * steps, **third}]

@@ -96,7 +96,7 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
         return keywords(self._settings, frame)
 
     def ladder(self, given: dict[str, Any]) -> list[dict[str, Any]]:
-        """Another mixer with smaller steps, more of them, and in the end more work on the wave functions."""
+        """More steps, gentler mixing, more work on the wave functions, and in the end another mixer."""
         return tries(self._settings)
 
     def attempt(self, frame: Atoms, given: dict[str, Any], folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:

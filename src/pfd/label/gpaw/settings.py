@@ -66,5 +66,5 @@ class GPAWSettings(LaunchedSettings):
     dipole_correction: bool = False
     """Correct slabs, periodic in two directions, for their dipole; other frames are left alone."""
     ladder: bool = True
-    """Try an unconverged frame twice more, with more steps and gentler mixing, then with more work on the wave
-    functions in each step: neither changes the physics, and what was changed is recorded."""
+    """Try an unconverged frame twice more, with more steps, gentler mixing and more work on the wave functions, then
+    with another mixer: neither changes the physics, and what was changed is recorded."""
