@@ -39,8 +39,8 @@ class GPAWSettings(LaunchedSettings):
     """How an interpreter with GPAW is started. Default: what the section ``environments`` says of ``gpaw``, else the
     environment that ``pfd env create gpaw`` built, else the one that pfd runs in."""
     ecut_eV: float = Field(gt=0.0)
-    """Cutoff of the plane waves, eV. No default: the elements decide. GPAW's own 340 is enough for silicon or aluminium;
-    for oxides it gives good forces and stresses of the wrong sign (docs/labels-gpaw.md)."""
+    """Cutoff of the plane waves, eV. No default: the elements decide. GPAW's own 340 is enough for silicon; in MgO 500
+    gives good forces and a stress of the wrong sign (docs/labels-gpaw.md)."""
     xc: str = Field(default="PBE", min_length=1)
     """Functional: LDA, PBE, RPBE or revPBE, for which there are setups; others need a GPAW with Libxc."""
     kspacing_per_A: float = Field(default=0.2, gt=0.0)
