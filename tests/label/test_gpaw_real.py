@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +99,13 @@ def test_a_slab_is_corrected_for_its_dipole(tmp_path):
     assert abs(corrected.energy - plain.energy) > 1e-3
 
 
-def test_a_launcher_of_mpi_starts_it(middle, tmp_path):
-    import shutil
-
-    if shutil.which("mpirun") is None:
-        pytest.skip("mpirun is not installed")
-    labels = label_frame(gpaw(command="mpirun -np 1"), silicon(), tmp_path / "scratch")
+def test_two_ranks_of_mpi_make_one_label(middle, tmp_path):
+    if shutil.which("mpirun") is None or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("mpirun or a second core is not there")
+    labels = label_frame(gpaw(command="mpirun -np 2"), silicon(), tmp_path / "scratch")
     assert labels.energy == pytest.approx(middle[1].energy, abs=1e-5)
+    np.testing.assert_allclose(labels.forces, middle[1].forces, atol=1e-4)
+    assert "cores:  2" in (tmp_path / "scratch" / "try-1" / "gpaw.txt").read_text()
 
 
 def test_a_functional_it_does_not_know_is_told_before_anything_is_paid_for():

@@ -68,9 +68,9 @@ def main() -> int:
     try:
         from ase.io import read, write
 
-        atoms = read("frame.extxyz")
         calculator = calculator_class(asked["calculator"])(**asked["parameters"])
         stage = "calculate"
+        atoms = read("frame.extxyz")  # after the calculator: ASE looks once for the MPI that it brings along
         answer = labelled(calculator, atoms, stress=asked["stress"])
         write("labelled.extxyz", answer)
     except Exception as error:
