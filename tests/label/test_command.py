@@ -192,6 +192,23 @@ def test_a_changed_script_is_another_level_of_theory(command):
     assert command(level="PBE").level_of_theory() != level
 
 
+def test_a_run_that_was_moved_finds_the_files_it_kept(command, tmp_path):
+    program = tmp_path / "input" / "run.sh"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} label.py\n")
+    program.chmod(0o755)
+    settings = {"command": "./run.sh", "input_files": ["label.py"]}
+    there = command(**settings)
+    kept = tmp_path / "run" / "inputs"
+    kept.mkdir(parents=True)
+    for name, digest in (("run.sh", "01234567"), ("label.py", "89abcdef")):
+        (kept / f"{digest}-{name}").write_bytes((tmp_path / "input" / name).read_bytes())
+    moved = Command(Command.Settings.model_validate({**settings, "level": "EMT"}).starting_at(tmp_path / "run"))
+    assert moved.level_of_theory() == there.level_of_theory()
+    moved.check([copper()])
+    assert label_frame(moved, copper(), tmp_path / "scratch").energy
+
+
 def test_a_file_beside_the_frame_is_known_by_its_content(command, tmp_path):
     folder = tmp_path / "input"
     folder.mkdir()

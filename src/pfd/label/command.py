@@ -13,6 +13,7 @@ from pydantic import Field
 from pfd.digests import json_digest
 from pfd.errors import LabelRejected, MissingError, PFDError, SettingError, TransientError
 from pfd.frames import frame_id
+from pfd.kept import here_or_kept
 from pfd.label.engine_program import last_words, run_engine
 from pfd.label.foreign_program import ForeignLabeler, ForeignSettings
 from pfd.label.labeler import Outcome
@@ -44,7 +45,8 @@ class CommandSettings(ForeignSettings):
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""
         located = super().starting_at(folder)
-        named = [folder / word for number, word in enumerate(shlex.split(self.command)) if _is_relative(number, word)]
+        words = [word for number, word in enumerate(shlex.split(self.command)) if _is_relative(number, word)]
+        named = [here_or_kept(folder, Path(word)) for word in words]
         files = dict.fromkeys([*located.input_files, *(path for path in named if path.is_file())])
         return located.model_copy(update={"input_files": tuple(files)})
 
@@ -100,7 +102,11 @@ class Command(ForeignLabeler[CommandSettings]):
         folder.mkdir(parents=True)
         self.copy_files(folder)
         write_frame_file(folder, frame)
-        finished = run_engine(self._settings, folder, "command.out", command=self._words(folder))
+        words = self._words()
+        if words[0] in self.file_digests():
+            words[0] = str(folder / words[0])
+            Path(words[0]).chmod(0o755)  # a copy that a run keeps has lost it
+        finished = run_engine(self._settings, folder, "command.out", command=words)
         labelled = folder / LABELLED_FILE
         if failure := _failure_of(finished, f"frame {frame_id(frame)}", written=labelled.exists()):
             raise failure
@@ -111,14 +117,13 @@ class Command(ForeignLabeler[CommandSettings]):
         """See ``ProgramLabeler``."""
         return "let the script try harder before it writes converged=F"
 
-    def _words(self, folder: Path | None = None) -> list[str]:
-        """The command with the names of the copies in the place of paths; its program as a whole path in a folder."""
+    def _words(self) -> list[str]:
+        """The command with the names of the copies in the place of paths."""
         files = self.file_digests()
-        words = [
+        return [
             _file_name(number, word) if _file_name(number, word) in files else word
             for number, word in enumerate(shlex.split(self._settings.command))
         ]
-        return [str(folder / words[0]), *words[1:]] if folder is not None and words[0] in files else words
 
 
 def _file_name(number: int, word: str) -> str:

@@ -11,6 +11,7 @@ from pfd.digests import file_digest
 from pfd.errors import InputError, SettingError
 from pfd.frames import frame_id
 from pfd.frames.state import asked_of
+from pfd.kept import here_or_kept, original_name
 from pfd.label.engine_program import ProgramLabeler, ProgramSettings
 from pfd.label.labeler import LabelerSettings
 
@@ -35,7 +36,7 @@ class ForeignSettings(ProgramSettings):
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``."""
-        files = tuple(folder / path.expanduser() for path in self.input_files)
+        files = tuple(here_or_kept(folder, path) for path in self.input_files)
         return super().starting_at(folder).model_copy(update={"input_files": files})
 
 
@@ -83,10 +84,10 @@ class ForeignLabeler(ProgramLabeler[F, None]):
             for path in self._settings.input_files:
                 if not path.is_file():
                     raise SettingError(f"no such file: {path}", where="label.input_files", hint="correct the path")
-                if path.name in self._digests:
-                    what = f"two files are called {path.name}, and both would stand beside the frame"
+                if original_name(path) in self._digests:
+                    what = f"two files are called {original_name(path)}, and both would stand beside the frame"
                     raise SettingError(what, where="label.input_files", hint="rename one of them")
-                self._digests[path.name] = file_digest(path)
+                self._digests[original_name(path)] = file_digest(path)
         return self._digests
 
     def copy_files(self, folder: Path) -> None:
@@ -95,8 +96,7 @@ class ForeignLabeler(ProgramLabeler[F, None]):
         Raises:
             SettingError: if one has changed since its digest was taken: its label would bear the name of another.
         """
-        for name, digest in self.file_digests().items():
-            source = next(path for path in self._settings.input_files if path.name == name)
+        for source, (name, digest) in zip(self._settings.input_files, self.file_digests().items(), strict=True):
             shutil.copy(source, folder / name)
             if file_digest(folder / name) != digest:
                 raise SettingError(f"{source} has changed", where="label.input_files", hint="submit the input again")

@@ -17,6 +17,7 @@ from pfd.digests import file_digest
 from pfd.environments.launch import Launch
 from pfd.errors import InputError, LabelRejected, MissingError, PFDError, TransientError
 from pfd.frames import frame_id
+from pfd.kept import original_name
 from pfd.label.engine_program import ProgramSettings, run_engine
 from pfd.label.labelled_file import LABELLED_FILE, read_labelled_file, write_frame_file
 from pfd.label.program_failure import cut_short, ended_from_outside
@@ -139,7 +140,7 @@ def _answer(launch: Launch, words: tuple[str, ...], where: str, files: tuple[tup
     hint = f"try: {shlex.join(command)}"
     with TemporaryDirectory(prefix="pfd-") as folder:
         for path, _ in files:
-            shutil.copy(path, folder)
+            shutil.copy(path, Path(folder) / original_name(path))
         try:
             done = subprocess.run(
                 command,
