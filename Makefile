@@ -13,6 +13,8 @@ TORCH_OPTIONS = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 RUN ?= silicon
 # Families that are tested in environments of their own (`pfd env create`); they lie where PFD_ENVIRONMENTS says.
 FAMILIES ?= deepmd mace mattersim nep ace
+# Labelers with an environment of their own; their tests run from the core's. GPAW is compiled: with MPI and Libxc if their headers are there.
+LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-core test-families environments check kill demo-check bench-selection bench-families clean
@@ -29,6 +31,7 @@ test-families: $(FAMILIES:%=test-%)
 
 environments: $(VENV)/.test
 	for family in $(FAMILIES); do $(BIN)/pfd env create $$family $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX),) || exit 1; done
+	for labeler in $(LABELERS); do $(BIN)/pfd env create $$labeler || echo "without $$labeler its tests are skipped"; done
 
 # One family's tests, with its interpreter, this source and pytest on its path; what is missing fails.
 test-%: environments $(VENV)/.tools

@@ -51,6 +51,7 @@ NEEDS = {
     "ace": ("module", "ace_jax", "pip install ace-jax==0.4.1"),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
+    "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
     "chromium": ("program", "chromium", "apt install chromium"),
 }
 REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(",") if name.strip()}
@@ -59,7 +60,13 @@ REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(","
 def lacks(name: str) -> str | None:
     """Why a marker's test cannot run here, or None."""
     kind, what, install = NEEDS[name]
-    there = importlib.util.find_spec(what) if kind == "module" else shutil.which(what)
+    if kind == "labeler's environment":
+        from pfd.environments.environment import Environment
+        from pfd.plugins import LABELERS, load_plugin
+
+        there = Environment(what, load_plugin(LABELERS, what).packages).state() == "built"
+    else:
+        there = importlib.util.find_spec(what) if kind == "module" else shutil.which(what)
     return None if there else f"{what} is not installed ({install})"
 
 

@@ -122,6 +122,8 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     earlier, edited = _keep_input(run, resolved, input_file)
     for native in resolved.native_files:
         run.keep_input(native)
+    for file in getattr(resolved.labeler, "input_files", ()):
+        run.keep_input(file)
     campaign = Campaign(run, resolved, until, earlier)
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
     with _honest_end(run, campaign, edited):

@@ -119,6 +119,23 @@ def test_paths_of_a_labeler_start_at_the_input(tmp_path, label, paths):
     assert {name for name in settings.paths if getattr(settings, name) is not None} == set(paths)
 
 
+@pytest.mark.parametrize("method", ["command", "ase"])
+def test_files_of_a_users_program_start_at_the_input(tmp_path, method):
+    own = {
+        "command": {"command": "python scripts/label.py", "level": "EMT"},
+        "ase": {"calculator": "emt"},
+    }
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "label.py").touch()
+    content = copy.deepcopy(GOOD)
+    content["finetune"]["label"] = {"method": method, "input_files": ["basis.txt", "~/other.txt"], **own[method]}
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(content))
+    files = read_input(path).labeler.input_files
+    assert files[:2] == (tmp_path / "basis.txt", Path.home() / "other.txt")
+    assert files[2:] == ((tmp_path / "scripts" / "label.py",) if method == "command" else ())
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [

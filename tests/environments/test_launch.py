@@ -195,6 +195,17 @@ def test_a_container_with_a_host_name_of_its_own_is_refused(tmp_path):
         probe(launch, ())
 
 
+def test_a_launcher_comes_after_the_modules_and_outside_of_the_container(interpreter):
+    mpi = ("mpirun", "-np", "2")
+    told = EnvironmentSettings(before="module load gpaw", container="apptainer exec gpaw.sif", python="python3")
+    front = launch_of("gpaw", (), (), told, mpi).front
+    assert front[:2] == ("bash", "-lc")
+    assert front[3:] == (*mpi, "apptainer", "exec", "gpaw.sif")
+    assert launch_of("toy", (), (), None, mpi).command("script") == [*mpi, sys.executable, "script"]
+    built("gpaw", ("x==1",), interpreter)
+    assert launch_of("gpaw", ("x==1",), ("no_such_module",), None, mpi).command()[:3] == list(mpi)
+
+
 def test_an_environment_that_nothing_runs_in_is_refused(interpreter, tmp_path):
     path = edited(tmp_path, environments={"chgnet": {"python": str(interpreter)}})
     with pytest.raises(SettingError, match="no model of this input is of the family 'chgnet'") as raised:

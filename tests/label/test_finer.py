@@ -6,6 +6,7 @@ import pytest
 
 from pfd.label.abacus.labeler import Abacus
 from pfd.label.espresso.labeler import Espresso
+from pfd.label.gpaw.labeler import GPAW
 from pfd.label.tblite import TBLite
 from pfd.label.vasp.labeler import Vasp
 
@@ -35,6 +36,14 @@ def test_the_cutoff_of_the_density_goes_along():
 
 def test_k_points_of_a_file_stay():
     assert set(finer(Abacus, **PLANE_WAVES, kpt_file="KPT")) == {"ecutwfc_Ry"}
+
+
+def test_gpaw_counts_in_eV():
+    found = finer(GPAW, ecut_eV=500)
+    assert {name: (each.now, each.finer) for name, each in found.items()} == {
+        "ecut_eV": ("500", "650"),
+        "kspacing_per_A": ("0.2", "0.14"),
+    }
 
 
 def test_what_an_incar_key_says_is_compared_and_what_a_preset_says_is_not():

@@ -75,12 +75,14 @@ def _mends(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _labeler(name: str) -> dict[str, Any]:
     labeler = load_plugin(LABELERS, name)
-    missing = missing_modules(labeler.modules) + [p for p in labeler.programs if shutil.which(p) is None]
+    launch = launch_of(name, labeler.packages, labeler.modules)
+    missing = missing_modules(labeler.modules) if launch is None else []
+    missing += [program for program in labeler.programs if shutil.which(program) is None]
     return {
         "kind": "labeler",
         "name": name,
         "state": "MISSING" if missing else "FOUND",
-        "where": "",
+        "where": launch.what if launch is not None and labeler.packages else "",
         "what": ", ".join(missing),
         "mend": labeler.install if missing else "",
     }

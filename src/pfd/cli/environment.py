@@ -1,4 +1,4 @@
-"""``pfd env``: the environments of model families, listed, built and removed."""
+"""``pfd env``: the environments of model families and labelers, listed, built and removed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -14,59 +15,98 @@ from rich.table import Table
 from pfd.environments.build import Source, create, download, remove
 from pfd.environments.environment import Environment, environments_home, outdated
 from pfd.errors import MissingError, SettingError
-from pfd.models.environment import environment_of
-from pfd.models.family import Family
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, missing_modules, plugin_names
+from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A family or labeler, as far as environments go.
+
+    Attributes:
+        kind: ``family`` or ``labeler``.
+        name: its registered name.
+        packages: its pip requirements; none if it needs no environment of its own.
+        modules: importable names that tell whether they are there.
+    """
+
+    kind: str
+    name: str
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+
+    @property
+    def environment(self) -> Environment:
+        """Its environment, built or not."""
+        return Environment(self.name, self.packages)
+
+
+def tenants() -> list[Tenant]:
+    """All families, and the labelers that have packages."""
+    families = [make_family(name) for name in plugin_names(FAMILIES)]
+    labelers = [load_plugin(LABELERS, name) for name in plugin_names(LABELERS)]
+    return [
+        *(Tenant("family", family.name, family.packages, family.modules) for family in families),
+        *(
+            Tenant("labeler", labeler.name, labeler.packages, labeler.modules)
+            for labeler in labelers
+            if labeler.packages
+        ),
+    ]
 
 
 def show_environments(as_json: bool) -> None:
-    """Print which families have an environment of their own, and which need none."""
-    rows = [_row(make_family(name)) for name in plugin_names(FAMILIES)]
-    old = [str(path) for path in outdated([environment_of(make_family(row["family"])) for row in rows])]
+    """Print which families and labelers have an environment of their own, and which families need none."""
+    rows = [_row(tenant) for tenant in tenants()]
+    old = [str(path) for path in outdated([tenant.environment for tenant in tenants()])]
     if as_json:
-        print(json.dumps({"home": str(environments_home()), "families": rows, "outdated": old}, indent=1))
+        of_kind = {plural: [row for row in rows if kind in row] for kind, plural in _PLURALS.items()}
+        print(json.dumps({"home": str(environments_home()), **of_kind, "outdated": old}, indent=1))
         return
     table = Table(title=f"Environments in {environments_home()}")
-    for column in ("family", "own environment", "installed here", "packages"):
+    for column in ("family or labeler", "own environment", "installed here", "packages"):
         table.add_column(column)
     for row in rows:
-        table.add_row(*(str(row[key]).replace("[", "\\[") for key in ("family", "state", "here", "packages")))
+        shown = (row.get("family") or row["labeler"], row["state"], row["here"], row["packages"])
+        table.add_row(*(cell.replace("[", "\\[") for cell in shown))
     Console().print(table)
     for path in old:
         print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
 
 
-def _row(family: Family) -> dict[str, str]:
-    environment = environment_of(family)
+_PLURALS = {"family": "families", "labeler": "labelers"}
+
+
+def _row(tenant: Tenant) -> dict[str, str]:
     return {
-        "family": family.name,
-        "state": environment.state() if family.packages else "needs none",
-        "here": "no" if missing_modules(family.modules) else "yes",
-        "packages": " ".join(family.packages),
-        "path": str(environment.path),
+        tenant.kind: tenant.name,
+        "state": tenant.environment.state() if tenant.packages else "needs none",
+        "here": "no" if missing_modules(tenant.modules) else "yes",
+        "packages": " ".join(tenant.packages),
+        "path": str(tenant.environment.path),
     }
 
 
 def create_environment(name: str, wheelhouse: Path | None, index_url: str | None, anew: bool) -> None:
-    """Build the environment of a family, or go on with a build that was interrupted.
+    """Build the environment of a family or labeler, or go on with a build that was interrupted.
 
     Raises:
-        SettingError: if there is no such family, or it needs no packages.
+        SettingError: if there is none of that name, or it needs no packages.
         TaskFailed: if pip fails.
     """
-    family, environment = _environment(name)
+    tenant = _tenant(name)
+    environment = tenant.environment
     if environment.state() == "built" and not anew:
         print(f"{environment.path} is there already; pfd doctor {name} tests it, --anew builds it again")
         return
     with _told(f"environment of {name}") as say:
-        create(environment, family.modules, Source(wheelhouse, index_url), say, anew=anew)
-    print(f"{environment.path}: built, {_size(environment.path)}; tasks of {name} run there from now on")
+        create(environment, tenant.modules, Source(wheelhouse, index_url), say, anew=anew)
+    print(f"{environment.path}: built, {_size(environment.path)}; {name} runs there from now on")
 
 
 def fill_wheelhouse(name: str, folder: Path, index_url: str | None) -> None:
-    """Download the wheels of a family's environment, for ``create --wheelhouse`` elsewhere."""
-    _, environment = _environment(name)
+    """Download the wheels of an environment, for ``create --wheelhouse`` elsewhere."""
+    environment = _tenant(name).environment
     folder.mkdir(parents=True, exist_ok=True)
     with _told(f"wheels of {name}") as say:
         download(environment, folder, Source(None, index_url), say)
@@ -74,13 +114,13 @@ def fill_wheelhouse(name: str, folder: Path, index_url: str | None) -> None:
 
 
 def remove_environment(name: str) -> None:
-    """Remove a family's environment, or a folder that ``pfd env list`` says is of another pfd.
+    """Remove the environment of a family or labeler, or a folder that ``pfd env list`` says is of another pfd.
 
     Raises:
         MissingError: if there is none.
     """
-    old = {path.name: path for path in outdated([environment_of(make_family(n)) for n in plugin_names(FAMILIES)])}
-    path = old[name] if name in old else _environment(name)[1].path
+    old = {path.name: path for path in outdated([tenant.environment for tenant in tenants()])}
+    path = old[name] if name in old else _tenant(name).environment.path
     if not path.exists():
         raise MissingError(f"{name!r} has no environment of its own", hint="pfd env list shows those there are")
     size = _size(path)
@@ -89,23 +129,26 @@ def remove_environment(name: str) -> None:
 
 
 def show_path(name: str) -> None:
-    """Print the folder of a family's environment, for scripts.
+    """Print the folder of an environment, for scripts.
 
     Raises:
         MissingError: if it has not been built.
     """
-    _, environment = _environment(name)
+    environment = _tenant(name).environment
     if environment.state() != "built":
         what = f"the environment of {name!r} is {environment.state()}"
         raise MissingError(what, hint=f"pfd env create {name}")
     print(environment.path)
 
 
-def _environment(name: str) -> tuple[Family, Environment]:
-    family = make_family(name)
-    if not family.packages:
+def _tenant(name: str) -> Tenant:
+    known = {tenant.name: tenant for tenant in reversed(tenants())}  # a family goes before a labeler of its name
+    if name not in known:
+        load_plugin(LABELERS if name in plugin_names(LABELERS) else FAMILIES, name)
+        raise SettingError(f"the labeler {name!r} needs no packages, and so no environment of its own")
+    if not known[name].packages:
         raise SettingError(f"the family {name!r} needs no packages, and so no environment of its own")
-    return family, environment_of(family)
+    return known[name]
 
 
 def _size(path: Path) -> str:

@@ -45,7 +45,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 _RUN, _LOOK, _FRAMES = "Run", "Look", "Frames"
-environments = typer.Typer(no_args_is_help=True, help="Environments of model families that exclude each other.")
+environments = typer.Typer(
+    no_args_is_help=True, help="Environments of model families that exclude each other, and of labelers."
+)
 app.add_typer(environments, name="env", rich_help_panel=_LOOK)
 FamilyName = Annotated[
     str, typer.Argument(help="Registered name of a family (pfd models lists them).", metavar="FAMILY")
@@ -272,7 +274,7 @@ def select(
 
 @environments.command("list")
 def list_environments(as_json: AsJson = False) -> None:
-    """Which families have an environment of their own, and what would be in it.
+    """Which families and labelers have an environment of their own, and what would be in it.
 
     Example: pfd env list
     """
@@ -288,7 +290,7 @@ def create_environment(
     index_url: IndexUrl = None,
     anew: Annotated[bool, typer.Option("--anew", help="Remove it first if it is there.")] = False,
 ) -> None:
-    """Build the environment of a family; its tasks then run there. An interrupted build goes on where it was.
+    """Build the environment of a family or labeler, which then runs there. An interrupted build goes on where it was.
 
     Example: pfd env create mace
     """
@@ -314,7 +316,7 @@ def fill_wheelhouse(
 
 @environments.command("remove")
 def remove_environment(family: FamilyName) -> None:
-    """Remove the environment of a family.
+    """Remove the environment of a family or labeler.
 
     Example: pfd env remove mace
     """
@@ -325,7 +327,7 @@ def remove_environment(family: FamilyName) -> None:
 
 @environments.command("path")
 def show_path(family: FamilyName) -> None:
-    """Print the folder of a family's environment.
+    """Print the folder of the environment of a family or labeler.
 
     Example: $(pfd env path mace)/bin/python -c "import mace"
     """

@@ -26,6 +26,7 @@ from pfd.explore.settings import PoolSettings
 from pfd.frames.split import split_by_trajectory
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.frames.structures import build_structures, refuse_wild
+from pfd.label.engine_program import ProgramLabeler
 from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
@@ -150,15 +151,15 @@ def _check_student(
 
 
 def require_labeler(labeler: Labeler) -> None:
-    """Refuse to go on without the labeler's packages and programs.
+    """Refuse to go on without the labeler's packages; those that run a program look for it, and for its interpreter.
 
     Raises:
         MissingError: naming them and the command that installs them.
     """
+    if isinstance(labeler, ProgramLabeler):
+        return
     missing = [module for module in labeler.modules if importlib.util.find_spec(module) is None]
-    command = str(getattr(labeler.settings, "command", "") or "")
-    programs = [command.split(maxsplit=1)[0]] if command else list(labeler.programs)
-    missing += [program for program in programs if shutil.which(program) is None]
+    missing += [program for program in labeler.programs if shutil.which(program) is None]
     if missing:
         raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
 

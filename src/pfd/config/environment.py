@@ -1,4 +1,4 @@
-"""In which environment each family of an input runs: what the input says of it, and that it is there."""
+"""In which environment each family and the labeler of an input run: what the input says of it, and that it is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pfd.models.device import cuda_is_there
 from pfd.models.environment import launch_for, require_there, torch_sees_cuda
 from pfd.models.family import Family
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, load_plugin, missing_modules
+from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
 
 BATCH_MODULES = ("torch_sim",)
 """What exploration by ``method: batch`` imports besides the model."""
@@ -50,7 +50,7 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
 
     Raises:
         MissingError: naming the key, and the command that mends it.
-        SettingError: if ``environments`` names a family that the input does not use.
+        SettingError: if ``environments`` names what the input does not use.
     """
     found = {}
     told = resolved.input.environments
@@ -61,14 +61,19 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
             if family.name in told and family.name not in found:
                 require_there(launch, family)
             found[family.name] = launch
+    labels = (
+        resolved.labeler.method if resolved.labeler is not None and hasattr(resolved.labeler, "environment") else ""
+    )
     for name in told:
-        if name not in found:
+        if name not in {*found, labels}:
+            labeler = name in plugin_names(LABELERS) and name not in plugin_names(FAMILIES)
             with at(resolved, f"environments.{name}"):
-                load_plugin(FAMILIES, name)
+                load_plugin(LABELERS if labeler else FAMILIES, name)
+            what = f"the labeler {name!r} runs in no environment of this input"
             raise SettingError(
-                f"no model of this input is of the family {name!r}",
+                what if labeler else f"no model of this input is of the family {name!r}",
                 where=resolved.place(f"environments.{name}"),
-                hint=f"leave it out; the families here are {', '.join(found)}",
+                hint=f"leave it out; there are {', '.join([*found, *([labels] if labels else [])])}",
             )
     return found
 

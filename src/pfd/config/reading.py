@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pfd.config.mistakes import as_written, mistakes_of, setting_error, value_mi
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
 from pfd.errors import InputError, MissingError, SettingError
+from pfd.kept import kept_copies
 from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
@@ -93,6 +93,7 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
     label = _section(content, "finetune", "label")
     if label is not None:
         labeler, found = _labeling(label, folder, lines)
+        labeler = _in_environment(labeler, tree, lines)
         campaign = found or campaign
     training = _section(content, "finetune", "train")
     if _section(content, "finetune") is not None and teacher is not None:
@@ -190,9 +191,17 @@ def _labeling(
     if both is None:
         return None, None
     settings: LabelerSettings = both[0]
-    named = {name: getattr(settings, name) for name in settings.paths}  # as every path: relative to the input's folder
-    absolute = {name: folder / Path(path).expanduser() for name, path in named.items() if path is not None}
-    return settings.model_copy(update=absolute), both[1]
+    return settings.starting_at(folder), both[1]
+
+
+def _in_environment(labeler: LabelerSettings | None, tree: Input | None, lines: list[str]) -> LabelerSettings | None:
+    """The labeler's settings with what ``environments`` says of it, if it runs in an environment of its own."""
+    told = tree.environments.get(labeler.method) if labeler is not None and tree is not None else None
+    if labeler is None or told is None or not hasattr(labeler, "environment"):
+        return labeler
+    if labeler.environment is not None:
+        lines.append(f"finetune.label.environment: environments.{labeler.method} says it too; leave out one of them")
+    return labeler.model_copy(update={"environment": told})
 
 
 def _divided(
@@ -242,8 +251,7 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
             return path
     except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
         raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
-    kept = [copy for copy in sorted((folder / "inputs").glob("*")) if _KEPT.sub("", copy.name) == path.name]
-    kept = [copy for copy in kept if _KEPT.match(copy.name)]
+    kept = kept_copies(folder, path.name)
     if len(kept) > 1:
         names = ", ".join(copy.name for copy in kept)
         hint = f"put {file} back, or leave only the right one of {names} in {kept[0].parent}"
@@ -251,10 +259,6 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
     if not kept:
         raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {folder}")
     return kept[0]
-
-
-_KEPT = re.compile(r"^[0-9a-f]{8}-")
-"""How names of files begin that a run keeps: the first digits of their digest."""
 
 
 @contextmanager

@@ -242,8 +242,8 @@ class Input(Settings):
     resources: ResourceSettings = ResourceSettings()
     """What tasks may use."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
-    """Family -> how its tasks are started. Default: in the environment that ``pfd env create FAMILY`` built, else in
-    the one that pfd runs in."""
+    """Family -> how its tasks are started; the same for the labeler ``gpaw``. Default: in the environment that
+    ``pfd env create NAME`` built, else in the one that pfd runs in."""
 
     @field_validator("name")
     @classmethod

@@ -1,4 +1,4 @@
-"""An environment: one family's pinned packages and pfd's own needs, in a folder named by what is in it."""
+"""An environment: pinned packages of a family or labeler and pfd's own needs, in a folder named by what is in it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def environments_home() -> Path:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where the environment of a family is, whether it has been built or not.
+    """Where the environment of a family or labeler is, whether it has been built or not.
 
     Attributes:
-        name: the family's registered name.
+        name: the registered name.
         packages: pip requirements, pinned.
     """
 
@@ -44,7 +44,7 @@ class Environment:
 
     @cached_property
     def requirements(self) -> tuple[str, ...]:
-        """The family's packages, and what pfd itself needs."""
+        """Its packages, and what pfd itself needs."""
         return (*self.packages, *core_requirements())
 
     @cached_property
@@ -81,7 +81,7 @@ def core_requirements() -> tuple[str, ...]:
 def outdated(current: Sequence[Environment]) -> list[Path]:
     """Folders that we built, or began to, and that are none of these.
 
-    They are of another Python, of a pfd that wants other packages, or of a family that is not installed here.
+    They are of another Python, of a pfd that wants other packages, or of a plug-in that is not installed here.
     """
     home = environments_home()
     wanted = {environment.path for environment in current}

@@ -1,4 +1,4 @@
-"""How a family's tasks are started: by this interpreter or another, after a module load, or in a container."""
+"""How tasks of a family, or runs of a labeler, are started: by which interpreter, after what, in which container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,19 @@ PROBE_SECONDS = 120.0
 """Longest time that an interpreter may take to say what it has; a container's first start can be slow."""
 
 
+def whole_or_bare(python: str | None) -> str | None:
+    """An interpreter that is given as a whole path or as a bare name.
+
+    Raises:
+        ValueError: if the path is relative.
+    """
+    if python is not None and "/" in python and not Path(python).expanduser().is_absolute():
+        raise ValueError(f"{python!r} is relative, and a run goes on from elsewhere too; write the whole path")
+    return python
+
+
 class EnvironmentSettings(Settings):
-    """How the tasks of one family are started, if not by what ``pfd env create`` built."""
+    """How the tasks of one family, or the runs of one labeler, are started, if not by what ``pfd env create`` built."""
 
     python: str | None = None
     """Interpreter that has the family's packages; a path, or a name to be found after ``before`` or in the container.
@@ -45,14 +56,12 @@ class EnvironmentSettings(Settings):
     @field_validator("python")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        if value is not None and "/" in value and not Path(value).expanduser().is_absolute():
-            raise ValueError(f"{value!r} is relative, and a run goes on from elsewhere too; write the whole path")
-        return value
+        return whole_or_bare(value)
 
     @model_validator(mode="after")
     def _something(self) -> EnvironmentSettings:
         if not (self.python or self.before or self.container):
-            raise ValueError("name python, before or container: how the tasks of this family are started")
+            raise ValueError("name python, before or container: how its tasks are started")
         return self
 
 
@@ -97,23 +106,26 @@ def launch_of(
     packages: Sequence[str],
     modules: Sequence[str],
     settings: EnvironmentSettings | None = None,
+    launcher: Sequence[str] = (),
 ) -> Launch | None:
-    """How tasks of a family are started; None if its packages are nowhere.
+    """How tasks of a family, or runs of a labeler, are started; None if its packages are nowhere.
 
     What the input says comes first, then an environment that ``pfd env create`` built, then this one.
 
     Args:
-        name: the family's registered name.
+        name: the registered name.
         packages: its pip requirements.
         modules: importable names that tell whether they are there.
         settings: the input's word on it.
+        launcher: what starts the interpreter in its ranks, such as ``mpirun -np 4``; after ``before``, and outside of
+            the container.
     """
     if settings is not None:
-        return _as_told(settings)
+        return _as_told(settings, launcher)
     environment = Environment(name, tuple(packages))
     if packages and environment.state() == "built":
-        return launch_in(environment)
-    return None if missing_modules(tuple(modules)) else HERE
+        return replace(launch_in(environment), front=tuple(launcher))
+    return None if missing_modules(tuple(modules)) else replace(HERE, front=tuple(launcher))
 
 
 def launch_in(environment: Environment) -> Launch:
@@ -121,13 +133,14 @@ def launch_in(environment: Environment) -> Launch:
     return Launch(str(environment.python), (), _own_path(), str(environment.path))
 
 
-def _as_told(settings: EnvironmentSettings) -> Launch:
+def _as_told(settings: EnvironmentSettings, launcher: Sequence[str]) -> Launch:
     python = settings.python or "python3"
     python = str(Path(python).expanduser()) if python.startswith("~") else python
     container = tuple(shlex.split(settings.container or ""))
     before = ("bash", "-lc", f'{settings.before} && exec "$0" "$@"') if settings.before else ()
     what = settings.container or settings.before or python
-    return Launch(python, (*before, *container), () if settings.with_own_pfd else _own_path(), what)
+    front = (*before, *launcher, *container)
+    return Launch(python, front, () if settings.with_own_pfd else _own_path(), what)
 
 
 def _own_path() -> tuple[tuple[str, str], ...]:

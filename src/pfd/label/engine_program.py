@@ -147,7 +147,14 @@ class ProgramLabeler(Labeler, Generic[S, G]):
 
 
 def run_engine(
-    settings: ProgramSettings, folder: Path, log: str, *, arguments: Sequence[str] = (), install: str = ""
+    settings: ProgramSettings,
+    folder: Path,
+    log: str,
+    *,
+    arguments: Sequence[str] = (),
+    install: str = "",
+    command: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run the program in a folder until it ends or its time is over.
 
@@ -159,14 +166,16 @@ def run_engine(
         log: name of the file in that folder that takes its standard output and error.
         arguments: what follows the command.
         install: the command that installs the program, for the error message.
+        command: the words to start instead of ``settings.command``.
+        variables: further environment variables.
 
     Raises:
         MissingError: if there is no such program.
     """
-    command = shlex.split(settings.command)
+    command = command or shlex.split(settings.command)
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     threads = int(given) if given.isdigit() else 1
-    environment = {"OMP_NUM_THREADS": str(max(1, threads // (ranks_of(command) or 1)))}
+    environment = {**(variables or {}), "OMP_NUM_THREADS": str(max(1, threads // (ranks_of(command) or 1)))}
     if os.geteuid() == 0:  # containers run as root, which Open MPI refuses unless told twice
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     limit = seconds(settings.wall_time)

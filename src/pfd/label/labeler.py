@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -46,6 +46,12 @@ class LabelerSettings(Settings):
     """The registered name of the labeler."""
     accept: AcceptanceRules = AcceptanceRules()
     """Acceptance rules."""
+
+    def starting_at(self, folder: Path) -> Self:
+        """The same settings with relative paths starting at a folder: that of the input file."""
+        named = {name: getattr(self, name) for name in self.paths}
+        absolute = {name: folder / Path(path).expanduser() for name, path in named.items() if path is not None}
+        return self.model_copy(update=absolute)
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,9 @@ class Labeler(ABC):
     """Importable names that it needs."""
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that it needs on PATH (unless the settings name a command)."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Pip requirements, pinned, of the environment that ``pfd env create NAME`` builds for it; none if it needs none of
+    its own. With packages, ``modules`` are what is looked for there."""
     install: ClassVar[str] = ""
     """The command that installs what it needs."""
     how: ClassVar[frozenset[str]] = frozenset()
@@ -122,7 +131,7 @@ class Labeler(ABC):
     identity: ClassVar[frozenset[str]] = frozenset()
     """Settings that make another label although ``level_of_theory`` does not tell them. All others (convergence aids,
     acceptance rules, ``how``) never make an accepted label be computed again."""
-    honours: ClassVar[frozenset[str]] = frozenset()
+    honours: frozenset[str] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 
     def __init__(self, settings: LabelerSettings) -> None:

@@ -1,0 +1,1 @@
+"""Any calculator of ASE as labeler, in an interpreter that has it."""

@@ -1,0 +1,1 @@
+"""GPAW: its keywords for one frame, and what it reports of itself."""
