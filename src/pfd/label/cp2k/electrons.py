@@ -42,6 +42,9 @@ class Electrons:
 def electrons_of(settings: CP2KSettings, potentials: Mapping[str, Entry], frame: Atoms) -> Electrons:
     """What the frame and the settings ask of the electrons; where they leave the spin open, the moments' sum starts it.
 
+    An odd number of electrons is computed with spin only where it must be, without smearing and in molecules: else
+    metals would be of two kinds, according to the parity of their atoms.
+
     Raises:
         InputError: if the charge is no whole number, or no such number of electrons has such a spin.
     """
@@ -60,9 +63,11 @@ def electrons_of(settings: CP2KSettings, potentials: Mapping[str, Entry], frame:
     if wanted is not None and ((count - wanted) % 2 or not 0 <= wanted <= count):
         what = f"{count} valence electrons have no spin 2S+1 = {wanted + 1}"
         raise InputError(what, where=where, hint="change the spin or the charge of the frame")
-    polarised = settings.spin_polarised or moments is not None or bool(wanted) or count % 2 == 1
+    unpaired = count % 2 == 1 and (settings.smearing == "none" or not frame.pbc.any())
+    polarised = settings.spin_polarised or moments is not None or bool(wanted) or unpaired
     start = wanted if wanted is not None else _of_parity(0.0 if moments is None else float(moments.sum()), count)
-    return Electrons(charge, polarised, start + 1, polarised and wanted is not None, moments, flipped)
+    multiplicity = start + 1 if polarised else 1
+    return Electrons(charge, polarised, multiplicity, polarised and wanted is not None, moments, flipped)
 
 
 def _of_parity(total: float, count: int) -> int:

@@ -33,7 +33,7 @@ def merged(tree: Tree, more: Tree) -> dict[str, Any]:
     for name, value in more.items():
         mine = result.get(name.upper())
         both = isinstance(mine, Mapping) and isinstance(value, Mapping)
-        result[name.upper()] = merged(mine, value) if both else value
+        result[name.upper()] = merged(mine or {}, value) if both else value
     return result
 
 

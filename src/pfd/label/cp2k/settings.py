@@ -99,8 +99,8 @@ class CP2KSettings(ProgramSettings):
     do not feel each other's dipoles and charges, and needs a box of twice the atoms' extent; periodic takes the box as
     it is, as plane-wave codes do."""
     spin_polarised: bool = False
-    """Compute all frames with spin; without it those that ask for moments or a spin, and those of an odd number of
-    electrons that keep their occupations, are."""
+    """Compute all frames with spin; without it those that ask for moments or a spin are, and, of an odd number of
+    electrons, molecules and frames without smearing."""
     magmoms: dict[str, float] = Field(default_factory=dict)
     """Chemical symbol -> initial moment, Bohr magnetons, of frames that bring none of their own; other elements start
     with 0. Any moment makes the run spin-polarised."""
