@@ -9,7 +9,6 @@ from ase.build import bulk, fcc111, molecule
 from ase.constraints import FixAtoms
 
 from pfd.errors import InputError, MissingError, SettingError
-from pfd.label.cp2k.input import cp2k_input
 from pfd.label.cp2k.sections import leaves, merged, written
 from pfd.label.cp2k.settings import OWNED
 from pfd.label.labeler import make_labeler
@@ -173,6 +172,8 @@ def test_functionals_dispersion_and_plus_u(cp2k, cp2k_data, tmp_path):
     assert told[f"{xc}/VDW_POTENTIAL/PAIR_POTENTIAL/TYPE"] == "DFTD3(BJ)"
     assert told[f"{xc}/VDW_POTENTIAL/PAIR_POTENTIAL/REFERENCE_FUNCTIONAL"] == "PBEsol"
     assert told["FORCE_EVAL/DFT/PLUS_U_METHOD"] == "MULLIKEN"
+    assert told["FORCE_EVAL/STRESS_TENSOR"] == "NONE"
+    assert not given.has_stress
     assert told["FORCE_EVAL/SUBSYS/KIND/DFT_PLUS_U/U_MINUS_J"] == ["[eV] 4", "[eV] 4"]
     assert told["FORCE_EVAL/SUBSYS/KIND/DFT_PLUS_U/L"] == [2, 2]
     given.write(tmp_path, {})

@@ -224,7 +224,7 @@ def test_a_spin_that_was_not_kept_is_rejected(cp2k, stand_in, tmp_path):
     frame = hydrogen()
     frame.info["spin"] = 1
     labeler = cp2k(command=stand_in('cat "$at/good"', good=SPINS), spin_polarised=True, kspacing_per_A=9)
-    with pytest.raises(LabelRejected, match="the total moment is 1.00, and the frame asks for 0"):
+    with pytest.raises(LabelRejected, match=r"the total moment is 1\.00, and the frame asks for 0"):
         labeler.run(frame, tmp_path / "scratch")
 
 

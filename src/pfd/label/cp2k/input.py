@@ -37,6 +37,8 @@ class CP2KInput:
         k_points: divisions of the mesh.
         electrons: charge and spin.
         shift: what was added to the frame's positions, Å: atoms stand in the middle of open directions.
+        has_stress: whether CP2K is asked for the stress: not of frames that are open, nor with DFT+U, where its stress
+            was found to be no gradient of the energy (docs/labels-cp2k.md).
     """
 
     sections: Tree
@@ -46,6 +48,7 @@ class CP2KInput:
     k_points: tuple[int, int, int]
     electrons: Electrons
     shift: np.ndarray
+    has_stress: bool
 
     def write(self, folder: Path, tuned: Tree) -> None:
         """Write the files, with some keys replaced."""
@@ -87,14 +90,16 @@ def cp2k_input(
     electrons = electrons_of(settings, potentials, frame)
     _refuse_impossible(settings, elements, counts, electrons, where)
     shift = _centred(settings, frame, where)
-    dft = _dft(settings, electrons, plus_u=any(element in settings.hubbard for element in elements))
+    plus_u = any(element in settings.hubbard for element in elements)
+    has_stress = bool(frame.pbc.all()) and not plus_u
+    dft = _dft(settings, electrons, plus_u=plus_u)
     dft |= _k_points(counts) | _poisson(settings, frame)
     kinds, rows = _atoms(settings, frame, frame.positions + shift, electrons.moments)
     own: dict[str, Any] = {
         "GLOBAL": {"PROJECT": "pfd", "RUN_TYPE": "ENERGY_FORCE", "PRINT_LEVEL": "MEDIUM"},
         "FORCE_EVAL": {
             "METHOD": "QUICKSTEP",
-            "STRESS_TENSOR": "ANALYTICAL" if frame.pbc.all() else "NONE",
+            "STRESS_TENSOR": "ANALYTICAL" if has_stress else "NONE",
             "DFT": dft,
             "SUBSYS": {
                 "CELL": _cell(frame) | {"PERIODIC": _periodicity(settings, frame)},
@@ -102,7 +107,7 @@ def cp2k_input(
                 "KIND": kinds,
                 "PRINT": {"CELL": {"UNIT": "pm"}},
             },
-            "PRINT": {"FORCES": {"_": "ON", "NDIGITS": 12}, "STRESS_TENSOR": {"_": "ON"}},
+            "PRINT": {"FORCES": {"_": "ON", "NDIGITS": 12}} | ({"STRESS_TENSOR": {"_": "ON"}} if has_stress else {}),
         },
     }
     return CP2KInput(
@@ -113,6 +118,7 @@ def cp2k_input(
         k_points=counts,
         electrons=electrons,
         shift=shift,
+        has_stress=has_stress,
     )
 
 

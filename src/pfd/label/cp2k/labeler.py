@@ -202,6 +202,6 @@ def _outcome(given: CP2KInput, tuned: Mapping[str, Any], output: CP2KOutput, fra
         echoed=echoed,
         scf_steps=output.scf_steps,
         max_scf_steps=int(tuned["MAX_SCF"]),
-        needs_stress=bool(frame.pbc.all()),
+        needs_stress=given.has_stress,
         extra=extra,
     )

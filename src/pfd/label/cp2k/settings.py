@@ -106,7 +106,8 @@ class CP2KSettings(ProgramSettings):
     with 0. Any moment makes the run spin-polarised."""
     hubbard: dict[str, Hubbard] = Field(default_factory=dict)
     """Chemical symbol -> DFT+U, such as ``{Fe: {orbital: d, U_eV: 4.0}}``, on Mulliken populations; U stands for U - J
-    here. CP2K knows it at Gamma only, so it needs large cells."""
+    here. CP2K knows it at Gamma only, so it needs large cells; its stress is no gradient of the energy then, and such
+    labels have none."""
     eps_scf: float = Field(default=1e-6, gt=0.0)
     """SCF threshold on the largest change of the density matrix."""
     max_scf_steps: int = Field(default=80, ge=2)
