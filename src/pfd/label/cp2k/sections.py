@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Tree = Mapping[str, Any]
@@ -25,6 +25,17 @@ def leaves(tree: Tree, above: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(each, f"{path}/")
         if not sections:
             yield path, value
+
+
+def replaced(tree: Tree, written_sections: Collection[str], above: str = "") -> str:
+    """The path of the first of some sections in whose place a tree puts something else, a value or several; or none."""
+    for name, value in tree.items():
+        path = f"{above}{name.upper()}"
+        if path in written_sections and not isinstance(value, Mapping):
+            return path
+        if isinstance(value, Mapping) and (below := replaced(value, written_sections, f"{path}/")):
+            return below
+    return ""
 
 
 def merged(tree: Tree, more: Tree) -> dict[str, Any]:

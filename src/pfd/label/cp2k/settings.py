@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pfd.label.cp2k.sections import leaves
+from pfd.label.cp2k.sections import leaves, replaced
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
 
@@ -125,6 +125,9 @@ class CP2KSettings(ProgramSettings):
     @field_validator("sections")
     @classmethod
     def _not_owned(cls, sections: dict[str, Any]) -> dict[str, Any]:
+        inner = {own.rsplit("/", depth)[0] for own in OWNED for depth in range(1, own.count("/") + 1)}
+        if path := replaced(sections, inner):
+            raise ValueError(f"{path}: the labeler writes this section; give the keys to add to it, once")
         for path, value in leaves(sections):
             owner = next((own for own in OWNED if f"{path}/".startswith(f"{own}/")), None)
             if owner:
@@ -132,8 +135,8 @@ class CP2KSettings(ProgramSettings):
             for part in value if isinstance(value, list) else [value]:
                 if not isinstance(part, bool | int | float | str) or "\n" in str(part):
                     raise ValueError(f"{path}: write a number, a word, or a list of them, not {part!r}")
-            if "/" not in path:
-                raise ValueError(f"{path}: it stands in no section; begin with FORCE_EVAL or GLOBAL")
+            if not path.startswith(("GLOBAL/", "FORCE_EVAL/")):
+                raise ValueError(f"{path}: a single point takes only what stands in FORCE_EVAL or GLOBAL")
         return sections
 
     @model_validator(mode="after")
