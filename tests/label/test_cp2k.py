@@ -47,7 +47,7 @@ def test_the_input_of_a_plain_crystal(cp2k, tmp_path):
     expected = {
         "GLOBAL/RUN_TYPE": "ENERGY_FORCE",
         "FORCE_EVAL/STRESS_TENSOR": "ANALYTICAL",
-        f"{dft}/MGRID/CUTOFF": 400.0,
+        f"{dft}/MGRID/CUTOFF": 200.0,
         f"{dft}/MGRID/REL_CUTOFF": 60.0,
         f"{dft}/CHARGE": 0,
         f"{dft}/MULTIPLICITY": 1,
@@ -68,6 +68,17 @@ def test_the_input_of_a_plain_crystal(cp2k, tmp_path):
     assert "Si_1 1.3575 1.3575 1.3575\n" in text
     assert (tmp_path / "BASIS").read_text().startswith("Si DZVP-TEST-GTH DZVP-TEST-GTH-q4\n 1\n")
     assert (tmp_path / "POTENTIAL").read_text().startswith("Si GTH-PBE-q4 GTH-PBE\n")
+
+
+def test_the_cutoff_follows_the_sharpest_gaussian_of_all_basis_sets(cp2k, cp2k_data):
+    file = cp2k_data / "BASIS_MOLOPT"
+    sharp = file.read_text().replace("      1.25 ", "      10.39 ", 1)
+    file.write_text(sharp)
+    assert sharp.index("10.39") < sharp.index(" O ")  # hydrogen's
+    assert values(cp2k().prepare(bulk("Si")))["FORCE_EVAL/DFT/MGRID/CUTOFF"] == 450.0
+    assert "cutoff 450 Ry" in cp2k().level_of_theory()
+    assert "cutoff 200 Ry" in cp2k(basis_sets={"Si": "DZVP-TEST-GTH"}).level_of_theory()
+    assert values(cp2k(cutoff_Ry=310).prepare(bulk("Si")))["FORCE_EVAL/DFT/MGRID/CUTOFF"] == 310.0
 
 
 def test_meshes_hold_gamma_and_gamma_alone_is_no_mesh(cp2k):
@@ -309,7 +320,7 @@ def test_the_folder_of_data_is_found(cp2k, cp2k_data, tmp_path, monkeypatch):
 def test_the_level_of_theory_holds_the_physics_and_nothing_else(cp2k, cp2k_data):
     (cp2k_data / "dftd3.dat").write_text("C6\n")
     level = cp2k().level_of_theory()
-    for part in ("CP2K PBE,", "cutoff 400 Ry", "rel_cutoff 60 Ry", "kspacing 0.2/Å", "fermi-dirac 1000 K", "DZVP-TEST"):
+    for part in ("CP2K PBE,", "cutoff 200 Ry", "rel_cutoff 60 Ry", "kspacing 0.2/Å", "fermi-dirac 1000 K", "DZVP-TEST"):
         assert part in level
     assert str(cp2k_data) not in level
     harmless = merged(NESTED, {"GLOBAL": {"PREFERRED_DIAG_LIBRARY": "SL"}, "FORCE_EVAL": {"DFT": {"PRINT": {"MO": 1}}}})

@@ -38,6 +38,11 @@ class Entry:
         """The entry for a file of one's own."""
         return f"{element} {' '.join(self.names)}\n{self.text}"
 
+    def largest_exponent(self) -> float:
+        """The largest exponent of a basis set, 1/Bohr^2; the first number of each row with a decimal point."""
+        first = [line.split()[0] for line in self.text.splitlines()]
+        return max((float(word) for word in first if "." in word), default=0.0)
+
     def valence(self) -> int:
         """The number of valence electrons of a pseudopotential: the sum of its first line, shell by shell."""
         return sum(int(word) for word in self.text.splitlines()[0].split())

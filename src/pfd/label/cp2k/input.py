@@ -69,7 +69,7 @@ def cp2k_input(
     """The input of one frame; constraints do not enter: labels are raw forces.
 
     Args:
-        settings: of the labeler.
+        settings: of the labeler, with a cutoff.
         basis_sets: by element.
         potentials: by element.
         links: see ``CP2KInput``.

@@ -56,7 +56,7 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
         files = {name: file_digest(path) for name, path in self._links.items()}
         parts = [
             f"CP2K {settings.functional}{'-D3(BJ)' if settings.d3 else ''}{'+U' if settings.hubbard else ''}",
-            f"cutoff {settings.cutoff_Ry:g} Ry",
+            f"cutoff {self._cutoff_Ry:g} Ry",
             f"rel_cutoff {settings.rel_cutoff_Ry:g} Ry",
             *([f"eps_default {settings.eps_default:g}"] if settings.moved("eps_default") else []),
             f"kspacing {settings.kspacing_per_A:g}/Å",
@@ -73,7 +73,8 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
 
     def prepare(self, frame: Atoms) -> CP2KInput:
         """See ``cp2k_input``."""
-        return cp2k_input(self._settings, self._basis_sets, self._potentials, self._links, frame)
+        settings = self._settings.model_copy(update={"cutoff_Ry": self._cutoff_Ry})
+        return cp2k_input(settings, self._basis_sets, self._potentials, self._links, frame)
 
     def ladder(self, given: CP2KInput) -> list[dict[str, Any]]:
         """A smaller share of the new density, and more steps."""
@@ -115,7 +116,7 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
         """
         settings, electrons = self._settings, given.electrons
         asked: dict[str, float] = {
-            "cutoff_Ry": settings.cutoff_Ry,
+            "cutoff_Ry": self._cutoff_Ry,
             "rel_cutoff_Ry": settings.rel_cutoff_Ry,
             "eps_scf": settings.eps_scf,
             "charge": electrons.charge,
@@ -135,6 +136,11 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
     @cached_property
     def _data(self) -> Path:
         return data_folder(self._settings.data_dir, self._settings.command)
+
+    @property
+    def _cutoff_Ry(self) -> float:
+        """One for all frames, so that all have one level of theory."""
+        return self._settings.cutoff_for(max(entry.largest_exponent() for entry in self._basis_sets.values()))
 
     @cached_property
     def _basis_sets(self) -> dict[str, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -79,8 +80,10 @@ class CP2KSettings(ProgramSettings):
     """Exchange-correlation functional: PBE, that of most pre-trained models; others are those with GTH sets."""
     d3: bool = False
     """Add Grimme's D3 dispersion with Becke-Johnson damping: off, as most pre-trained models have none."""
-    cutoff_Ry: float = Field(default=400.0, gt=0.0)
-    """Cutoff of the finest grid, Ry (docs/labels-cp2k.md has the measured errors)."""
+    cutoff_Ry: float | None = Field(default=None, gt=0.0)
+    """Cutoff of the finest grid, Ry; if not given, 40 Ry (times Bohr^2) for the largest exponent of ``basis_sets``, in
+    steps of 50, and 200 at least: 200 for silicon, 450 for oxygen, 1250 for magnesium with its core (measured in
+    docs/labels-cp2k.md). A grid that is too coarse leaves a net force."""
     rel_cutoff_Ry: float = Field(default=60.0, gt=0.0)
     """Cutoff that decides which grid a Gaussian is mapped to, Ry."""
     eps_default: float = Field(default=1e-12, gt=0.0)
@@ -152,6 +155,10 @@ class CP2KSettings(ProgramSettings):
         if self.d3 and self.functional == "LDA":
             raise ValueError("d3: D3 has no parameters for LDA")
         return self
+
+    def cutoff_for(self, exponent: float) -> float:
+        """``cutoff_Ry``, or its default for the largest exponent of a Gaussian, 1/Bohr^2; in Ry."""
+        return self.cutoff_Ry or max(200.0, 50.0 * math.ceil(40.0 * exponent / 50.0))
 
     def potential_name(self, element: str) -> str:
         """The name of an element's pseudopotential."""
