@@ -272,6 +272,9 @@ CUT = GOOD[: GOOD.index(ENDS)]
 COARSE = GOOD.replace("0.004394469367", "0.104394469367")
 SILENT = GOOD.replace("*** SCF run converged", "*** SCF run is what it is")
 CRASHED = GOOD[: GOOD.index("     4 Broy")] + CLOSE[CLOSE.index(" ****") :].replace("GEOMETRY wrong or", "NaN, or")
+ILL = CLOSE.replace(
+    "               GEOMETRY wrong or EMAX_SPLINE too small!", "Cholesky decompose failed: the matrix is not positive"
+).replace(" *    |     ", " *    | definite or ill-conditioned")
 BAD_ENDS = {
     "cut at the end": ('cat "$at/text"', CUT, TransientError, "ends early (code 0)"),
     "cut in the forces": ('cat "$at/text"', GOOD[: GOOD.index(FORCE)], TransientError, "ends early (code 0)"),
@@ -285,6 +288,7 @@ BAD_ENDS = {
     "libraries": ("echo 'cp2k.psmp: shared libraries' >&2; exit 127", "", MissingError, "shared libraries"),
     "refused": ('cat "$at/text"; exit 1', REFUSED, InputError, "unknown keyword NO_SUCH_KEY in section SCF"),
     "close": ('cat "$at/text"; exit 1', CLOSE, LabelRejected, "GEOMETRY wrong"),
+    "overlap": ('cat "$at/text"; exit 1', ILL, LabelRejected, "CP2K: Cholesky decompose failed: the matrix"),
     "in the cycle": ('cat "$at/text"; exit 1', CRASHED, LabelRejected, "CP2K: NaN, or EMAX_SPLINE"),
     "unconverged": ('cat "$at/text"', UNCONVERGED, LabelRejected, "did not converge in 4 SCF steps, nor in 2 gentler"),
     "unconverged, 2024": ('cat "$at/text"; exit 1', ABORTED, LabelRejected, "did not converge in 4 SCF steps"),

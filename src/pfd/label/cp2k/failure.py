@@ -7,8 +7,9 @@ from pfd.label.cp2k.output import CP2KOutput
 from pfd.label.program_failure import cut_short, ended_from_outside, failed_when_done
 from pfd.program import Finished
 
-FRAME = ("GEOMETRY wrong", "too close", "Cholesky", "not positive definite")
-"""What CP2K says of this one geometry before the SCF cycle; another frame may well run."""
+FRAME = ("GEOMETRY wrong", "Cholesky", "CPASSERT failed")
+"""What CP2K says of this one geometry before the SCF cycle (of an overlap matrix without a Cholesky decomposition in
+two ways); another frame may well run."""
 
 
 def failure_of(finished: Finished, output: CP2KOutput, where: str) -> PFDError | None:

@@ -76,7 +76,6 @@ def read_cp2k_output(text: str) -> CP2KOutput:
     Source: https://manual.cp2k.org (FORCE_EVAL/PRINT).
     """
     counts = [int(found) for pattern in _GOOD for found in pattern.findall(text)]
-    bad = bool(_BAD.search(" ".join(text.split()))) if "[ABORT]" in text else bool(_BAD.search(text))
     steps = counts or [int(found) for found in _STEP.findall(text)]
     echoed = _geometry(text)
     atoms = 0 if echoed is None else len(echoed)
@@ -86,7 +85,7 @@ def read_cp2k_output(text: str) -> CP2KOutput:
         started="CP2K|" in text,
         iterating="SCF WAVEFUNCTION OPTIMIZATION" in text,
         done="PROGRAM ENDED AT" in text,
-        converged=False if bad else (True if counts else None),
+        converged=False if _BAD.search(text) else (True if counts else None),
         scf_steps=max(steps) if steps else None,
         error=_error_message(text),
         labels=Labels(_energy(text), _forces(text, atoms), _stress(text)),
