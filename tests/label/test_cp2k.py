@@ -75,8 +75,9 @@ def test_the_cutoff_follows_the_sharpest_gaussian_of_all_basis_sets(cp2k, cp2k_d
     sharp = file.read_text().replace("      1.25 ", "      10.39 ", 1)
     file.write_text(sharp)
     assert sharp.index("10.39") < sharp.index(" O ")  # hydrogen's
-    assert values(cp2k().prepare(bulk("Si")))["FORCE_EVAL/DFT/MGRID/CUTOFF"] == 450.0
-    assert "cutoff 450 Ry" in cp2k().level_of_theory()
+    assert values(cp2k().prepare(bulk("Si")))["FORCE_EVAL/DFT/MGRID/CUTOFF"] == 650.0
+    assert "cutoff 650 Ry" in cp2k().level_of_theory()
+    assert "cutoff 450 Ry" in cp2k(rel_cutoff_Ry=40).level_of_theory()
     assert "cutoff 200 Ry" in cp2k(basis_sets={"Si": "DZVP-TEST-GTH"}).level_of_theory()
     assert values(cp2k(cutoff_Ry=310).prepare(bulk("Si")))["FORCE_EVAL/DFT/MGRID/CUTOFF"] == 310.0
 

@@ -81,9 +81,9 @@ class CP2KSettings(ProgramSettings):
     d3: bool = False
     """Add Grimme's D3 dispersion with Becke-Johnson damping: off, as most pre-trained models have none."""
     cutoff_Ry: float | None = Field(default=None, gt=0.0)
-    """Cutoff of the finest grid, Ry; if not given, 40 Ry (times Bohr^2) for the largest exponent of ``basis_sets``, in
-    steps of 50, and 200 at least: 200 for silicon, 450 for oxygen, 1250 for magnesium with its core (measured in
-    docs/labels-cp2k.md). A grid that is too coarse leaves a net force."""
+    """Cutoff of the finest grid, Ry; if not given, ``rel_cutoff_Ry`` times the largest exponent of ``basis_sets`` in
+    1/Bohr^2, in steps of 50, and 200 at least: so the sharpest Gaussian, too, has a grid as fine as it needs. That is
+    200 for silicon, 650 for hydrogen and oxygen (docs/labels-cp2k.md). A grid that is too coarse leaves a net force."""
     rel_cutoff_Ry: float = Field(default=60.0, gt=0.0)
     """Cutoff that decides which grid a Gaussian is mapped to, Ry."""
     eps_default: float = Field(default=1e-12, gt=0.0)
@@ -158,7 +158,7 @@ class CP2KSettings(ProgramSettings):
 
     def cutoff_for(self, exponent: float) -> float:
         """``cutoff_Ry``, or its default for the largest exponent of a Gaussian, 1/Bohr^2; in Ry."""
-        return self.cutoff_Ry or max(200.0, 50.0 * math.ceil(40.0 * exponent / 50.0))
+        return self.cutoff_Ry or max(200.0, 50.0 * math.ceil(self.rel_cutoff_Ry * exponent / 50.0))
 
     def potential_name(self, element: str) -> str:
         """The name of an element's pseudopotential."""
