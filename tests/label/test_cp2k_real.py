@@ -62,13 +62,13 @@ def slope_of_strain(labeler, frame, strain, folder, step=0.002):
     return (energies[0] - energies[1]) / (2 * step * frame.get_volume())
 
 
+@pytest.mark.slow
 def test_forces_and_stress_are_the_gradient_of_the_energy_with_its_entropy(tmp_path):
     labeler = cp2k(kspacing_per_A=MESH, electronic_temperature_K=20000, eps_scf=1e-8)
     frame, along, strain = hydrogen(), direction(4), direction(3, seed=1)
     strain = (strain + strain.T) / 2
     outcome = labeler.run(frame, tmp_path / "middle")
     labels = outcome.labels
-    assert "k" in labeler.level_of_theory()
     assert outcome.extra["energy_sigma0_eV"] - labels.energy > 1.0
     force = float((labels.forces * along).sum())
     assert force == pytest.approx(-slope_of_positions(labeler, frame, along, tmp_path), abs=3e-4)
@@ -83,6 +83,7 @@ def test_a_coarse_grid_is_rejected_by_its_net_force(tmp_path):
         label_frame(cp2k(cutoff_Ry=120), hydrogen(), tmp_path / "coarse")
 
 
+@pytest.mark.slow
 def test_an_unconverged_frame_climbs_the_ladder_or_is_rejected(tmp_path):
     plain = cp2k(eps_scf=1e-7).run(hydrogen(), tmp_path / "plain")
     assert plain.notes == {}
@@ -123,6 +124,7 @@ def test_what_ends_it_from_outside_is_transient(tmp_path):
         cp2k(command=str(program), data_dir=cp2k()._data).run(hydrogen(), tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_turning_the_frame_turns_the_forces(tmp_path):
     frame = hydrogen()
     turned = frame.copy()
@@ -134,6 +136,7 @@ def test_turning_the_frame_turns_the_forces(tmp_path):
     assert other.energy == pytest.approx(labels.energy, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_mesh_has_gamma_so_that_a_supercell_at_gamma_is_the_same(tmp_path):
     frame = Atoms("HH", positions=[[0.1, 0, 0], [0.85, 0.05, 0]], cell=[3.0, 3.0, 3.0], pbc=True)
     folded = label_frame(cp2k(kspacing_per_A=2.0, cutoff_Ry=300), frame, tmp_path / "mesh")
@@ -161,6 +164,7 @@ def test_charge_and_spin_are_kept_and_moments_come_back(tmp_path):
     assert 14.0 < ionisation < 18.0  # 15.4 eV, adiabatically
 
 
+@pytest.mark.slow
 def test_a_molecule_does_not_feel_its_images(tmp_path):
     ion = Atoms("HH", positions=[[0, 0, 0], [0, 0, 0.9]], cell=[7, 7, 8])
     ion.info |= {"charge": 1, "spin": 2}
@@ -170,6 +174,7 @@ def test_a_molecule_does_not_feel_its_images(tmp_path):
     assert energies[1] == pytest.approx(energies[0], abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_forces_of_a_slab_are_the_gradient_of_its_energy(tmp_path):
     cell = [[2.5, 0, 0], [1.25, 2.165, 0], [0, 0, 9]]
     slab = Atoms("HH", positions=[[0, 0, 0], [0.3, 0.4, 0.5]], cell=cell, pbc=(True, True, False))
@@ -182,6 +187,7 @@ def test_the_forces_of_a_slab_are_the_gradient_of_its_energy(tmp_path):
     assert abs(force) > 0.02
 
 
+@pytest.mark.slow
 def test_dispersion_and_plus_u_change_the_energy(tmp_path):
     plain = energy(cp2k(), hydrogen(), tmp_path / "plain")
     dispersed = energy(cp2k(d3=True), hydrogen(), tmp_path / "d3")
