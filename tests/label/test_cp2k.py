@@ -255,7 +255,7 @@ def test_senseless_settings_are_refused(cp2k, settings, told):
         (lambda frame: frame.info.update(spin=3), {}, "both smearing and k-points"),
         (lambda frame: frame.set_initial_magnetic_moments(np.ones((2, 3))), {}, "vectors"),
         (lambda frame: None, {"hubbard": {"Si": {"orbital": "p", "U_eV": 4}}}, "DFT+U at Gamma only"),
-        (lambda frame: frame.set_pbc([True, True, False]), {}, "not at right angles"),
+        (lambda frame: frame.set_pbc([True, True, False]), {}, "at right angles"),
     ],
 )
 def test_frames_that_cannot_be_computed_are_refused_before_anything_runs(cp2k, change, settings, told):
@@ -274,6 +274,14 @@ def test_a_box_that_is_too_small_to_cut_the_coulomb_off_is_refused_with_the_size
         cp2k().prepare(box)
     box.center(vacuum=5.0)
     cp2k().prepare(box)
+
+
+def test_a_slab_that_stands_on_edge_is_refused(cp2k):
+    slab = fcc111("Al", (1, 1, 2), vacuum=8.0)
+    slab.rotate(90, "x", rotate_cell=True)
+    with pytest.raises(InputError, match="does not lie along z"):
+        cp2k().prepare(slab)
+    cp2k(open_boundaries="periodic").prepare(slab)
 
 
 def test_what_is_not_in_the_files_is_named_with_what_is(cp2k):

@@ -13,16 +13,13 @@ from pfd.errors import InputError
 from pfd.frames import frame_id
 from pfd.label.cp2k.data_file import Entry
 from pfd.label.cp2k.electrons import Electrons, electrons_of
+from pfd.label.cp2k.open_boundary import centred, periodicity, poisson
 from pfd.label.cp2k.sections import Tree, merged, written
 from pfd.label.cp2k.settings import FUNCTIONALS, CP2KSettings
 from pfd.label.k_mesh import k_divisions
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-DECAY_A = 1.5
-"""How far beyond the outermost atoms, Å, the density is taken to reach where a frame is not periodic."""
-AXES = "XYZ"
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,11 @@ def cp2k_input(
     counts = k_divisions(frame, settings.kspacing_per_A)
     electrons = electrons_of(settings, potentials, frame)
     _refuse_impossible(settings, elements, counts, electrons, where)
-    shift = _centred(settings, frame, where)
+    shift = centred(settings, frame)
     plus_u = any(element in settings.hubbard for element in elements)
     has_stress = bool(frame.pbc.all()) and not plus_u
     dft = _dft(settings, electrons, plus_u=plus_u)
-    dft |= _k_points(counts) | _poisson(settings, frame)
+    dft |= _k_points(counts) | poisson(settings, frame)
     kinds, rows = _atoms(settings, frame, frame.positions + shift, electrons.moments)
     own: dict[str, Any] = {
         "GLOBAL": {"PROJECT": "pfd", "RUN_TYPE": "ENERGY_FORCE", "PRINT_LEVEL": "MEDIUM"},
@@ -102,7 +99,7 @@ def cp2k_input(
             "STRESS_TENSOR": "ANALYTICAL" if has_stress else "NONE",
             "DFT": dft,
             "SUBSYS": {
-                "CELL": _cell(frame) | {"PERIODIC": _periodicity(settings, frame)},
+                "CELL": _cell(frame) | {"PERIODIC": periodicity(settings, frame)},
                 "COORD": {"*": rows},
                 "KIND": kinds,
                 "PRINT": {"CELL": {"UNIT": "pm"}},
@@ -190,46 +187,6 @@ def _k_points(counts: tuple[int, int, int]) -> dict[str, Any]:
         return {}
     shifts = [0.0 if count % 2 else 0.5 / count for count in counts]
     return {"KPOINTS": {"SCHEME": ["MACDONALD", *counts, *shifts], "SYMMETRY": False, "FULL_GRID": False}}
-
-
-def _periodicity(settings: CP2KSettings, frame: Atoms) -> str:
-    if settings.open_boundaries == "periodic":
-        return AXES
-    return "".join(axis for axis, flag in zip(AXES, frame.pbc, strict=True) if flag) or "NONE"
-
-
-def _poisson(settings: CP2KSettings, frame: Atoms) -> dict[str, Any]:
-    periodic = _periodicity(settings, frame)
-    return {"POISSON": {"PERIODIC": periodic, "POISSON_SOLVER": "PERIODIC" if periodic == AXES else "ANALYTIC"}}
-
-
-def _centred(settings: CP2KSettings, frame: Atoms, where: str) -> np.ndarray:
-    """The shift that puts the atoms into the middle of their box along open directions, Å.
-
-    Raises:
-        InputError: if the box is no place for a cut-off Coulomb interaction.
-    """
-    shift = np.zeros(3)
-    if frame.pbc.all() or settings.open_boundaries == "periodic":
-        return shift
-    fractional = np.linalg.solve(frame.cell.array.T, frame.positions.T).T
-    lengths = frame.cell.lengths()
-    for axis in np.flatnonzero(~frame.pbc):
-        vector = frame.cell.array[axis]
-        others = np.delete(frame.cell.array, axis, axis=0)
-        if np.abs(others @ vector).max() > 1e-6 * lengths.max() ** 2:
-            what = (
-                f"cell vector {axis + 1}, along which the frame is not periodic, is not at right angles to the others"
-            )
-            raise InputError(what, where=where, hint="straighten it, or write open_boundaries: periodic")
-        low, high = fractional[:, axis].min(), fractional[:, axis].max()
-        needed = 2.0 * ((high - low) * lengths[axis] + 2.0 * DECAY_A)
-        if lengths[axis] < needed - 1e-6:
-            what = f"the box is {lengths[axis]:.2f} Å along cell vector {axis + 1}, and cutting off the Coulomb"
-            what += f" interaction of these atoms takes {needed:.2f} Å"
-            raise InputError(what, where=where, hint="enlarge the box, or write open_boundaries: periodic")
-        shift += (0.5 - (low + high) / 2.0) * vector
-    return shift
 
 
 def _cell(frame: Atoms) -> dict[str, str]:
