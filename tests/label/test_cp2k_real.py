@@ -174,16 +174,21 @@ def test_a_molecule_does_not_feel_its_images(tmp_path):
     assert energies[1] == pytest.approx(energies[0], abs=0.02)
 
 
+HEXAGONAL = Atoms("HH", cell=[[2.5, 0, 0], [1.25, 2.165, 0], [0, 0, 9]], pbc=(True, True, False))
+CHAIN = Atoms("HH", cell=[8, 8.5, 2.5], pbc=(False, False, True))
+
+
 @pytest.mark.slow
-def test_the_forces_of_a_slab_are_the_gradient_of_its_energy(tmp_path):
-    cell = [[2.5, 0, 0], [1.25, 2.165, 0], [0, 0, 9]]
-    slab = Atoms("HH", positions=[[0, 0, 0], [0.3, 0.4, 0.5]], cell=cell, pbc=(True, True, False))
-    labeler = cp2k(kspacing_per_A=2.0, eps_scf=1e-8)
-    labels = label_frame(labeler, slab, tmp_path / "middle")
+@pytest.mark.parametrize("frame", [HEXAGONAL, CHAIN], ids=["slab", "wire"])
+def test_forces_are_the_gradient_of_the_energy_where_a_frame_is_open(frame, tmp_path):
+    frame = frame.copy()
+    frame.positions = [[0, 0, 0], [0.3, 0.4, 0.5]]
+    labeler = cp2k(kspacing_per_A=2.0 if frame.pbc[0] else GAMMA, eps_scf=1e-8)
+    labels = label_frame(labeler, frame, tmp_path / "middle")
     assert labels.stress is None
     along = direction(2)
     force = float((labels.forces * along).sum())
-    assert force == pytest.approx(-slope_of_positions(labeler, slab, along, tmp_path), abs=1e-3)
+    assert force == pytest.approx(-slope_of_positions(labeler, frame, along, tmp_path), abs=1e-3)
     assert abs(force) > 0.02
 
 
