@@ -52,6 +52,7 @@ NEEDS = {
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
     "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
+    "cp2k": ("program", "cp2k.psmp", "apt install cp2k cp2k-data"),
     "chromium": ("program", "chromium", "apt install chromium"),
 }
 REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(",") if name.strip()}

@@ -105,6 +105,7 @@ def test_ranks_that_the_engine_does_not_count_are_refused(check, monkeypatch):
             {"method": "abacus", "pseudo_dir": ".", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 60},
             ["pseudo_dir"],
         ),
+        ({"method": "cp2k", "basis_sets": {"Cu": "DZVP"}, "data_dir": "data"}, ["data_dir"]),
     ],
 )
 def test_paths_of_a_labeler_start_at_the_input(tmp_path, label, paths):

@@ -55,6 +55,7 @@ GROUPS = {
 ESPRESSO = {"method": "espresso", "pseudo_dir": "p", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 40}
 VASP = {"method": "vasp", "potcar_dir": "p", "hubbard": {"Cu": {"orbital": "d", "U_eV": 4}}}
 ABACUS = {"method": "abacus", "pseudo_dir": "p", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 80}
+CP2K = {"method": "cp2k", "basis_sets": {"Cu": "DZVP-MOLOPT-SR-GTH"}}
 ALIKE = {
     "as it is": {},
     "one group": {"finetune.explore": MD},
@@ -64,6 +65,7 @@ ALIKE = {
     "vasp": {"finetune.label": VASP | {"potcars": {"Cu": "Cu_pv"}, "incar": {"ENCUT": 520, "DIPOL": [0, 0, 0.5]}}},
     "vasp with a preset": {"finetune.label": VASP | {"preset": "MatPES-PBE", "potcars": ["Cu"], "max_total": 5}},
     "abacus": {"finetune.label": ABACUS | {"magmoms": {"Cu": 1}, "input": {"vdw_method": "d3_bj"}}},
+    "cp2k": {"finetune.label": CP2K | {"d3": True, "sections": {"FORCE_EVAL": {"DFT": {"XC": {"DENSITY_CUTOFF": 1}}}}}},
     "a model labels": {"finetune.label": {"method": "family", "family": "toy", "model": "soft-copper"}},
     "acceptance": {"finetune.label": {"method": "toy", "accept": {"max_force_eV_per_A": 30}}},
     "training": {"finetune.train": {"ridge": 1e-3, "continue": True, "valid_fraction": 0}},

@@ -81,3 +81,36 @@ def pseudo_dir(tmp_path):
         (folder / f"{element}.orb").write_text(ORBITAL.format(element=element))
     (folder / "Al_lda.upf").write_text(UPF.format(element="Al", functional="PZ", valence=3.0))
     return folder
+
+
+CP2K_BASIS = """# a comment
+ {element}  DZVP-TEST-GTH DZVP-TEST-GTH-q{valence}
+ 1
+ 2 0 1 1 2 1  # two exponents
+      1.25  0.29 -1.53
+      0.50 -0.01  0.52
+"""
+CP2K_POTENTIAL = """#
+{element} GTH-PBE-q{valence} GTH-PBE
+    {shells}
+     0.44    1    -6.26
+    0
+"""
+
+
+@pytest.fixture
+def cp2k_data(tmp_path):
+    """A folder in the place of CP2K's data, with invented numbers."""
+    folder = tmp_path / "cp2k-data"
+    folder.mkdir()
+    elements = {"H": "1", "O": "2 4", "Al": "2 1", "Si": "2 2", "Fe": "4 6 6"}
+    valences = {element: sum(map(int, shells.split())) for element, shells in elements.items()}
+    basis = [CP2K_BASIS.format(element=element, valence=valence) for element, valence in valences.items()]
+    potential = [
+        CP2K_POTENTIAL.format(element=element, valence=valences[element], shells=shells)
+        for element, shells in elements.items()
+    ]
+    small_core = CP2K_POTENTIAL.format(element="Fe", valence=8, shells="2 0 6").replace(" GTH-PBE\n", "\n")
+    (folder / "BASIS_MOLOPT").write_text("".join(basis))
+    (folder / "GTH_POTENTIALS").write_text("".join([*potential, small_core]))
+    return folder

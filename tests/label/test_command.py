@@ -148,7 +148,7 @@ def test_a_program_beside_the_input_is_started_as_a_copy(command, tmp_path):
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\nexec {sys.executable} label.py\n")
     program.chmod(0o755)
-    labeler = command(command="bin/run.sh", input_files=["label.py"])
+    labeler = command(command="bin/run.sh", input_files=["label.py"], keep="all")
     labeler.check([copper()])
     assert label_frame(labeler, copper(), tmp_path / "scratch").energy
     assert (tmp_path / "scratch" / "try-1" / "run.sh").is_file()
@@ -213,7 +213,7 @@ def test_a_file_beside_the_frame_is_known_by_its_content(command, tmp_path):
     folder = tmp_path / "input"
     folder.mkdir()
     (folder / "basis.txt").write_text("small")
-    first = command(input_files=["basis.txt"])
+    first = command(input_files=["basis.txt"], keep="all")
     level = first.level_of_theory()
     label_frame(first, copper(), tmp_path / "scratch")
     assert (tmp_path / "scratch" / "try-1" / "basis.txt").read_text() == "small"

@@ -13,7 +13,8 @@ def test_every_registered_labeler_of_this_room_can_be_made():
     espresso = {"method": "espresso", "pseudo_dir": ".", "pseudopotentials": {"Si": "Si.UPF"}, "ecutwfc_Ry": 20}
     vasp = {"method": "vasp", "potcar_dir": ".", "potcars": {"Si": "Si"}}
     abacus = {"method": "abacus", "pseudo_dir": ".", "pseudopotentials": {"Si": "Si.upf"}, "ecutwfc_Ry": 20}
-    for settings in ({"method": "tblite"}, {"method": "family"}, {"method": "stored"}, espresso, vasp, abacus):
+    cp2k = {"method": "cp2k", "basis_sets": {"Si": "DZVP-MOLOPT-SR-GTH"}}
+    for settings in ({"method": "tblite"}, {"method": "family"}, {"method": "stored"}, espresso, vasp, abacus, cp2k):
         assert make_labeler(settings).name == settings["method"]
 
 

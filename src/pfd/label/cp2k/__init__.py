@@ -1,0 +1,1 @@
+"""CP2K: input and output of Quickstep."""
