@@ -1,0 +1,87 @@
+"""What a labelled set holds: labels, compositions, levels of theory, and the kind of its energies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from pfd.evaluate.data_gate.finding import MOST_NAMED, Finding, Verdict, named
+from pfd.evaluate.data_gate.labelled_set import LabelledSet
+from pfd.frames import count_labels, labels_of
+from pfd.wording import counted
+
+MOMENTS = ("initial_magmoms", "label_local_magmoms")
+"""Arrays of a frame that hold magnetic moments, Bohr magnetons."""
+
+
+def content(labelled: LabelledSet) -> Iterator[Finding]:
+    """Findings ``content``, ``missing labels``, ``constant energy`` and ``level of theory`` of a set."""
+    frames = labelled.frames
+    found = count_labels(frames)
+    found["moments"] = sum(any(name in frame.arrays for name in MOMENTS) for frame in frames)
+    sizes = sorted({len(frame) for frame in frames})
+    kinds = Counter(frame.symbols.formula.format("hill") for frame in frames)
+    most = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common(MOST_NAMED))
+    rest = f" and {len(kinds) - MOST_NAMED} other compositions" if len(kinds) > MOST_NAMED else ""
+    labels = ", ".join(f"{name} in {found[name]}" for name in ("energy", "forces", "stress", "moments"))
+    atoms = f"{sizes[0]} to {sizes[-1]} atoms" if len(sizes) > 1 else counted(sizes[0], "atom")
+    yield Finding(
+        sign="content",
+        verdict=Verdict.FINE,
+        where=labelled.name,
+        text=f"{counted(found['frames'], 'frame')} of {atoms}; {labels}; {most}{rest}",
+        numbers={**found, "compositions": len(kinds)},
+    )
+    yield from _missing(labelled)
+    yield from _constant_energy(labelled)
+    yield from _levels(labelled)
+
+
+def _missing(labelled: LabelledSet) -> Iterator[Finding]:
+    for name in ("energy", "forces"):
+        lacking = [i for i, frame in enumerate(labelled.frames) if getattr(labels_of(frame), name) is None]
+        if lacking:
+            yield Finding(
+                sign="missing labels",
+                verdict=Verdict.WARNING,
+                where=labelled.name,
+                text=f"{len(lacking)} of {counted(len(labelled.frames), 'frame')} carry no {name}: "
+                + named([labelled.short(index) for index in lacking]),
+                hint=f"training needs it: name its key (--labels {name}=KEY), or leave them out",
+                numbers={"frames": len(lacking)},
+                frames=tuple(labelled.called(index) for index in lacking),
+            )
+
+
+def _constant_energy(labelled: LabelledSet) -> Iterator[Finding]:
+    """One energy for structures that differ by atoms or volume is no label."""
+    energies, shapes = [], set()
+    for frame in labelled.frames:
+        energy = labels_of(frame).energy
+        if energy is not None:
+            energies.append(energy)
+            shapes.add((len(frame), round(float(frame.cell.volume), 6), round(float(np.ptp(frame.positions)), 6)))
+    if len(energies) > 2 and len(shapes) > 2 and np.ptp(energies) == 0.0:
+        yield Finding(
+            sign="constant energy",
+            verdict=Verdict.REFUSED,
+            where=labelled.name,
+            text=f"all {len(energies)} energies are {energies[0]:g} eV, and the structures differ",
+            hint="name the key that holds the energy (--labels energy=KEY)",
+        )
+
+
+def _levels(labelled: LabelledSet) -> Iterator[Finding]:
+    levels = Counter(level for frame in labelled.frames if (level := labels_of(frame).level_of_theory))
+    if levels:
+        told = ", ".join(f"{level} in {count}" for level, count in levels.most_common())
+        more = len(levels) > 1
+        yield Finding(
+            sign="level of theory",
+            verdict=Verdict.REFUSED if more else Verdict.FINE,
+            where=labelled.name,
+            text=f"level of theory: {told}" if not more else f"labels of {len(levels)} levels of theory: {told}",
+            hint="labels of two levels cannot be trained on together: split the set" if more else "",
+        )
