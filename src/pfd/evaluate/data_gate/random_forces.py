@@ -66,7 +66,10 @@ def random_forces(labelled: LabelledSet) -> Iterator[Finding]:
     pairs = _pair_sign(fitted)
     found = [pairs, _model_sign(labelled), _restoring_sign(labelled), _net_sign(labelled), _kurtosis_sign(labelled)]
     signs = [sign for sign in found if sign is not None]
-    yield _verdict(labelled.name, signs, refused=pairs.says == "random")
+    verdict = _verdict(labelled.name, signs, refused=pairs.says == "random")
+    yield verdict
+    if verdict.verdict is Verdict.REFUSED:
+        return
     says = [sign.says for sign in signs]
     if "reversed" in says:
         by_model = any(sign.says == "reversed" and sign.name == "model_cosine" for sign in signs)
@@ -85,13 +88,13 @@ def _verdict(where: str, signs: list[Sign], *, refused: bool) -> Finding:
     says = [sign.says for sign in signs]
     told = "; ".join(sign.text for sign in signs)
     numbers = {sign.name: sign.value for sign in signs}
-    if "real" not in says and "reversed" not in says and (refused or says.count("random") > 1):
+    if "real" not in says and (refused or says.count("random") > 1):
         verdict, text = Verdict.REFUSED, f"the forces have no relation to the structures: {told}"
         hint = (
             "see how the file was made: random numbers, forces of other frames or of another order of the atoms; "
             "or another key holds the forces (--labels forces=KEY)"
         )
-    elif "real" in says or "reversed" in says:
+    elif "real" in says:
         verdict, text, hint = Verdict.FINE, f"the forces belong to the structures: {told}", ""
     else:
         verdict, text = Verdict.WARNING, f"not enough to tell whether the forces belong to the structures: {told}"

@@ -18,6 +18,8 @@ from pfd.units import GPA_PER_EV_PER_A3
 from pfd.wording import counted
 
 ALIKE = 0.7
+CLEARLY = 0.3
+"""Correlation by which another order of the shears has to be better before it is spoken of."""
 FEWEST_FRAMES = 3
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")
 _SHEARS = (3, 4, 5)
@@ -50,39 +52,33 @@ def stress_convention(labelled: LabelledSet) -> Iterator[Finding]:
     label, model, volume = _stresses(labelled)
     if len(label) < FEWEST_FRAMES or GPA_PER_EV_PER_A3 * float(np.sqrt((model**2).mean())) < _QUIET_GPA:
         return
-    order = _order(label, model)
-    ordered = label[:, [0, 1, 2, *order]]
-    scores = {each.name: _score(ordered * each.factor, model) for each in conventions(volume)}
-    plain, *_ = scores
+    shears = _shears(labelled.name, label, model)
+    if shears is not None and shears.verdict is Verdict.REFUSED:
+        label = label[:, [0, 1, 2, *_best_order(label, model)]]
+    scores = {each.name: _score(label * each.factor, model) for each in conventions(volume)}
     fits = [name for name, (alike, ratio) in scores.items() if alike > ALIKE and plausible(ratio)]
+    plain = next(iter(scores))
     alike, ratio = scores[plain]
-    rmse = GPA_PER_EV_PER_A3 * float(np.sqrt(((model - ordered) ** 2).mean()))
+    rmse = GPA_PER_EV_PER_A3 * float(np.sqrt(((model - label) ** 2).mean()))
     text = f"stress of {labelled.model} against the labels: correlation {alike:.3f}, ratio {ratio:.3g}"
-    text += f", RMSE {rmse:.2f} GPa, {counted(len(label), 'frame')}"
     verdict, hint = Verdict.FINE, ""
-    if plain not in fits:
-        verdict = Verdict.REFUSED if fits else Verdict.WARNING
-        wanted = "convert it to eV/Å^3, positive under tension (ASE)"
-        hint = (
-            f"the labels seem to be {fits[0]}: {wanted}" if fits else "look at sign and unit of both, or leave it out"
-        )
+    if plain in fits:
+        text += f", RMSE {rmse:.2f} GPa"
+    elif fits:
+        verdict = Verdict.REFUSED
+        hint = f"the labels seem to be {fits[0]}: convert them to eV/Å^3, positive under tension (ASE)"
+    else:
+        verdict, hint = Verdict.WARNING, "look at sign and unit of both, or leave the stress out"
     yield Finding(
         sign="stress against the model",
         verdict=verdict,
         where=labelled.name,
-        text=text,
+        text=f"{text}, {counted(len(label), 'frame')}",
         hint=hint,
         numbers={"correlation": alike, "ratio": ratio, "rmse_GPa": rmse, "frames": len(label)},
     )
-    if order != _SHEARS:
-        given = ", ".join(COMPONENTS[3 + order.index(place)] for place in _SHEARS)
-        yield Finding(
-            sign="order of the shear stresses",
-            verdict=Verdict.REFUSED,
-            where=labelled.name,
-            text=f"the last three components seem to be {given} instead of {', '.join(COMPONENTS[3:])}",
-            hint="write them in the order xx yy zz yz xz xy, or as a 3 x 3 matrix",
-        )
+    if shears is not None:
+        yield shears
 
 
 def conventions(volume: Volumes) -> tuple[Convention, ...]:
@@ -124,11 +120,31 @@ def _score(label: Stresses, model: Stresses) -> tuple[float, float]:
     return cosine(one, other), float(np.linalg.norm(other)) / size if size else 0.0
 
 
-def _order(label: Stresses, model: Stresses) -> tuple[int, ...]:
-    """The order in which the last three components fit the model's yz, xz, xy; the right one if in doubt."""
-    shears = model[:, 3:]
-    if GPA_PER_EV_PER_A3 * float(np.sqrt((shears**2).mean())) < _QUIET_GPA:
-        return _SHEARS
-    fits = {order: abs(cosine(label[:, list(order)], shears)) for order in permutations(_SHEARS)}
-    best = max(fits, key=lambda order: fits[order])
-    return best if fits[best] > ALIKE and fits[_SHEARS] < fits[best] - 0.3 else _SHEARS
+def _shears(where: str, label: Stresses, model: Stresses) -> Finding | None:
+    """What is wrong with the order of the last three components, if the model's shears are large enough to tell."""
+    if GPA_PER_EV_PER_A3 * float(np.sqrt((model[:, 3:] ** 2).mean())) < _QUIET_GPA:
+        return None
+    best = _best_order(label, model)
+    given, found = _shear_fit(label, model, _SHEARS), _shear_fit(label, model, best)
+    if best == _SHEARS or given > found - CLEARLY:
+        return None
+    order = ", ".join(COMPONENTS[3 + best.index(place)] for place in _SHEARS)
+    one = found > ALIKE
+    return Finding(
+        sign="order of the shear stresses",
+        verdict=Verdict.REFUSED if one else Verdict.WARNING,
+        where=where,
+        text=f"the last three components, correlation {given:.2f} with the model's yz, xz, xy, are more like {order} "
+        f"({found:.2f})" + ("" if one else ", and not all like them: frames may be of several orders"),
+        hint="write them in the order xx yy zz yz xz xy, or as a 3 x 3 matrix",
+        numbers={"correlation": given, "best_correlation": found},
+    )
+
+
+def _shear_fit(label: Stresses, model: Stresses, order: tuple[int, ...]) -> float:
+    return abs(cosine(label[:, list(order)], model[:, 3:]))
+
+
+def _best_order(label: Stresses, model: Stresses) -> tuple[int, ...]:
+    """The order of the last three components that fits the model's yz, xz, xy best; whatever the sign."""
+    return max(permutations(_SHEARS), key=lambda order: _shear_fit(label, model, order))
