@@ -1,8 +1,8 @@
 """How often the data gate refuses good sets, and how often it lets bad ones pass, without a model.
 
-Good sets: those of --data, and sets made here: metals and alloys with EMT (MD, relaxations, slabs, a cluster), molecules
-with GFN2-xTB, and crystals of other bonding with CHGNet; the last two where tblite and chgnet are installed. Each is
-looked at whole and in parts of a few frames. Bad sets: the same with forces that were spoilt.
+Good sets: those of --data, and sets made here: metals and alloys with EMT (MD, relaxations, slabs, a cluster),
+molecules with GFN2-xTB, and crystals of other bonding with CHGNet; the last two where tblite and chgnet are installed.
+Each is looked at whole and in parts of a few frames. Bad sets: the same with forces that were spoilt.
 
     python benchmarks/data_gate.py --data ../shared/data --out data-gate.json
 """
@@ -178,7 +178,7 @@ def molecules(rng: np.random.Generator) -> Iterator[tuple[str, list[Atoms]]]:
     from tblite.ase import TBLite
 
     calculator = TBLite(method="GFN2-xTB", verbosity=0)
-    names = [name for name in g2.names if 3 <= len(g2[name]) and g2[name].get_initial_magnetic_moments().sum() == 0]
+    names = [name for name in g2.names if len(g2[name]) >= 3 and g2[name].get_initial_magnetic_moments().sum() == 0]
     frames = [shaken(molecule(name), 0.08, rng) for name in names]
     yield "80 molecules, displaced", [labelled(frame, calculator) for frame in frames[:80]]
     yield "80 molecules, as tabulated", [labelled(molecule(name), calculator) for name in names[:80]]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pfd.evaluate.data_gate.finding import MOST_NAMED, Finding, Verdict, named
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
 from pfd.frames import count_labels, labels_of
+from pfd.frames.labels import FREE_KEY, SIGMA0_KEY
 from pfd.wording import counted
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 MOMENTS = ("initial_magmoms", "label_local_magmoms")
 """Arrays of a frame that hold magnetic moments, Bohr magnetons."""
+SAME_MEV_PER_ATOM = 0.1
+"""Two kinds of energy that differ by less (RMS) need not be told apart: an insulator's."""
 
 
 def content(labelled: LabelledSet) -> Iterator[Finding]:
@@ -35,6 +42,7 @@ def content(labelled: LabelledSet) -> Iterator[Finding]:
         numbers={**found, "compositions": len(kinds)},
     )
     yield from _missing(labelled)
+    yield from energy_convention(labelled)
     yield from _constant_energy(labelled)
     yield from _levels(labelled)
 
@@ -53,6 +61,40 @@ def _missing(labelled: LabelledSet) -> Iterator[Finding]:
                 numbers={"frames": len(lacking)},
                 frames=tuple(labelled.called(index) for index in lacking),
             )
+
+
+def energy_convention(labelled: LabelledSet) -> Iterator[Finding]:
+    """Finding ``energy convention``: free energies or extrapolated to zero smearing, where frames hold both."""
+    energies = [i for i, frame in enumerate(labelled.frames) if labels_of(frame).energy is not None]
+    for key, taken, other in (
+        (SIGMA0_KEY, "free energy", "one extrapolated to zero smearing"),
+        (FREE_KEY, "energy extrapolated to zero smearing", "free energy, whose gradient the forces are,"),
+    ):
+        both = [index for index in energies if key in labelled.frames[index].info]
+        if not both:
+            continue
+        off = [_apart_meV_per_atom(labelled.frames[index], key) for index in both]
+        rms = float(np.sqrt(np.mean(np.square(off))))
+        mixed = len(both) < len(energies)
+        verdict, hint = Verdict.FINE, ""
+        if key == FREE_KEY and rms > SAME_MEV_PER_ATOM:
+            verdict, hint = Verdict.WARNING, "take the free energy: --labels energy=free_energy"
+        elif mixed and rms > SAME_MEV_PER_ATOM:
+            verdict = Verdict.WARNING
+            hint = "find out which energy the other frames hold; in an input, data.energy_is must say it"
+        yield Finding(
+            sign="energy convention",
+            verdict=verdict,
+            where=labelled.name,
+            text=f"{len(both)} of {len(energies)} energies are the {taken}; the {other} stands beside it, "
+            f"{rms:.2f} meV/atom off (RMS)",
+            hint=hint,
+            numbers={"frames": len(both), "of": len(energies), "rms_meV_per_atom": rms},
+        )
+
+
+def _apart_meV_per_atom(frame: Atoms, key: str) -> float:
+    return 1000.0 * (float(labels_of(frame).energy or 0.0) - float(frame.info[key])) / len(frame)
 
 
 def _constant_energy(labelled: LabelledSet) -> Iterator[Finding]:

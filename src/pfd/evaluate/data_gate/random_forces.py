@@ -20,6 +20,8 @@ FEWEST_COMPONENTS = 3 * FEWEST_ATOMS
 RANDOM_BELOW = 0.15
 """Mean cosine with pair forces below which forces do not follow the structure; good sets: docs/data-gate.md."""
 REAL_ABOVE = 0.3
+CERTAIN = 6.0
+"""Standard deviations of a mean cosine from which even few atoms tell that forces are real."""
 FEWEST_IN_FRAME = 30
 FRAME_BELOW = 0.25
 """A frame of 30 such atoms with a lower mean cosine is named: random ones are above it once in a hundred times."""
@@ -105,10 +107,12 @@ def _verdict(where: str, signs: list[Sign], *, refused: bool) -> Finding:
 def _pair_sign(fitted: PairForces) -> Sign:
     value = fitted.mean()
     text = f"pair forces give their directions with a mean cosine of {value:.2f} ({fitted.atoms} atoms)"
+    if value > REAL_ABOVE and value * math.sqrt(3.0 * fitted.atoms) > CERTAIN:
+        return Sign("pair_cosine", value, "real", text)
     if fitted.atoms < FEWEST_ATOMS:
         few = f"only {fitted.atoms} atoms have a force above {FORCE_THAT_COUNTS_EV_PER_A:g} eV/Å"
         return Sign("pair_cosine", value, "nothing", few)
-    return Sign("pair_cosine", value, _says(value, RANDOM_BELOW, REAL_ABOVE), text)
+    return Sign("pair_cosine", value, "random" if value < RANDOM_BELOW else "nothing", text)
 
 
 def _model_sign(labelled: LabelledSet) -> Sign | None:

@@ -59,7 +59,7 @@ def _overlap(train: LabelledSet, test: LabelledSet, found: Pairs) -> Finding:
         sign="overlap",
         verdict=Verdict.REFUSED if len(partners) > TEST_REFUSED * total else Verdict.WARNING,
         where=_both(train, test),
-        text=f"{len(partners)} of {counted(total, 'test frame')} are in training: {named(texts)}",
+        text=f"in training, too: {len(partners)} of {counted(total, 'test frame')}: {named(texts)}",
         hint="take them out of one of the two: they make errors look smaller than they are",
         numbers={"frames": len(partners), "of": total},
         frames=tuple(f"{test.called(j)} = {train.called(i)}" for j, i in partners),
