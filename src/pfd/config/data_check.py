@@ -19,7 +19,7 @@ from pfd.evaluate.data_gate.gate import pass_sets
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
 from pfd.evaluate.data_gate.random_forces import random_forces
 from pfd.frames.fingerprint import NEAR, overlap
-from pfd.frames.outside import read_labelled
+from pfd.frames.outside import read_outside
 from pfd.models.family import Progress, no_progress, read_model
 from pfd.models.named_model import named_model, predictions
 from pfd.wording import counted
@@ -71,7 +71,8 @@ def check_data(
     for path in paths:
         if sum(path.resolve() == other.resolve() for other in paths) > 1:
             raise SettingError("one file is named twice", where=str(path), hint="name each set once")
-    sets = [LabelledSet(str(path), read_labelled(path, file_format, labels)) for path in paths]
+    found = [(str(path), read_outside(path, file_format, labels)) for path in paths]
+    sets = [LabelledSet(name, each.frames, left_out=each.left_out) for name, each in found]
     if against is not None:
         with named_model(str(against), head, trust_file, where="--against") as folder:
             sets = [_compared(each, folder, str(against), device, max_predicted, progress) for each in sets]
@@ -86,7 +87,7 @@ def _compared(
     told = told_by_run(folder.resolve().parent.parent)  # RUN/models/NAME
     found = predictions(folder, [labelled.frames[index] for index in chosen], progress, device, told)
     model = called if ":" in called else f"{read_model(folder).card.name} in {called}"
-    return LabelledSet(labelled.name, labelled.frames, dict(zip(chosen, found, strict=True)), model)
+    return replace(labelled, predicted=dict(zip(chosen, found, strict=True)), model=model)
 
 
 def look_at_brought(

@@ -84,10 +84,7 @@ def cosine(label: np.ndarray, model: np.ndarray) -> float:
 
 
 def _forces(labelled: LabelledSet, label: np.ndarray, model: np.ndarray, numbers: dict[str, float]) -> Finding:
-    sizes = np.linalg.norm(model, axis=1)
-    moved = sizes >= FORCE_THAT_COUNTS_EV_PER_A
-    known = float(np.median(np.linalg.norm(label[moved], axis=1))) if moved.any() else 0.0
-    ratio = float(np.median(sizes[moved])) / known if known else 0.0
+    ratio, moved = _ratio(label, model)
     numbers["ratio"] = ratio
     text = (
         f"forces of {labelled.model} against the labels: cosine {numbers['cosine']:.3f}, "
@@ -96,7 +93,7 @@ def _forces(labelled: LabelledSet, label: np.ndarray, model: np.ndarray, numbers
         f"(RMS label {numbers['rms_label_meV_per_A']:.0f} meV/Å), {counted(int(numbers['frames']), 'frame')}"
     )
     verdict, hint = Verdict.FINE, ""
-    if moved.sum() >= FEWEST_ATOMS:
+    if moved >= FEWEST_ATOMS:
         unit = unit_slip(ratio, FORCE_UNITS) if abs(numbers["cosine"]) > ALIKE else None
         if unit is not None:
             verdict, hint = Verdict.REFUSED, f"the labels seem to be in {unit}: convert them to eV/Å"
@@ -109,6 +106,21 @@ def _forces(labelled: LabelledSet, label: np.ndarray, model: np.ndarray, numbers
     return Finding(
         sign="forces against the model", verdict=verdict, where=labelled.name, text=text, hint=hint, numbers=numbers
     )
+
+
+def _ratio(label: np.ndarray, model: np.ndarray) -> tuple[float, int]:
+    """Size of the model's forces over that of the labels, and the number of atoms with a force that counts.
+
+    Medians over the quarter of those atoms whose forces are largest: small forces are where models are too soft by far
+    (CHGNet on molybdenum: 0.49 over all, 0.82 over that quarter, slope 0.80).
+    """
+    sizes = np.linalg.norm(model, axis=1)
+    moved = sizes[sizes >= FORCE_THAT_COUNTS_EV_PER_A]
+    if not moved.size:
+        return 0.0, 0
+    large = sizes >= np.percentile(moved, 75.0)
+    known = float(np.median(np.linalg.norm(label[large], axis=1)))
+    return (float(np.median(sizes[large])) / known if known else 0.0), moved.size
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ SAME_MEV_PER_ATOM = 0.1
 
 
 def content(labelled: LabelledSet) -> Iterator[Finding]:
-    """Findings ``content``, ``missing labels``, ``constant energy`` and ``level of theory`` of a set."""
+    """Findings ``content``, ``left out``, ``missing labels``, ``constant energy``, ``level of theory`` of a set."""
     frames = labelled.frames
     found = count_labels(frames)
     found["moments"] = sum(any(name in frame.arrays for name in MOMENTS) for frame in frames)
@@ -41,6 +41,15 @@ def content(labelled: LabelledSet) -> Iterator[Finding]:
         text=f"{counted(found['frames'], 'frame')} of {atoms}; {labels}; {most}{rest}",
         numbers={**found, "compositions": len(kinds)},
     )
+    if labelled.left_out:
+        yield Finding(
+            sign="left out",
+            verdict=Verdict.WARNING,
+            where=labelled.name,
+            text=f"{counted(len(labelled.left_out), 'frame')} left out: {named(labelled.left_out)}",
+            hint="label them anew if they are needed",
+            numbers={"frames": len(labelled.left_out)},
+        )
     yield from _missing(labelled)
     yield from energy_convention(labelled)
     yield from _constant_energy(labelled)

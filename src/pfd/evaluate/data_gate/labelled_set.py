@@ -30,18 +30,20 @@ class LabelledSet:
 
     Attributes:
         name: how messages call it.
-        frames: all of them, in the order of the file.
+        frames: those that may be used, in the order of the file.
         predicted: number of a frame -> what the model says of it; empty without a model.
         model: how messages call the model.
+        left_out: one reason for each frame that may not be used.
     """
 
     name: str
     frames: list[Atoms]
     predicted: dict[int, Labels] = field(default_factory=dict)
     model: str = ""
+    left_out: tuple[str, ...] = ()
 
     def called(self, index: int) -> str:
-        """A frame's name: file, number in the file from 0, and id."""
+        """A frame's name: file, number from 0 among those that may be used, and id."""
         return f"{self.name} {self.short(index)}"
 
     def short(self, index: int) -> str:
