@@ -19,6 +19,7 @@ STILL_A = 1e-3
 _STRAIN = 0.03
 Displacements = Float[np.ndarray, "atoms 3"]
 PerPair = Float[np.ndarray, "pairs"]
+PerClosePair = Float[np.ndarray, "close_pairs"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class NearFrames:
 
     restoring: PerPair
     components: PerPair
-    work: PerPair
-    energy_change: PerPair
+    work: PerClosePair
+    energy_change: PerClosePair
 
     def mean_restoring(self) -> float:
         """Mean of ``restoring`` over the components of all pairs; 0 if there is no pair."""

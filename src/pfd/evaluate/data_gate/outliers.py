@@ -16,7 +16,7 @@ from pfd.wording import counted
 
 TIMES_TYPICAL = 4.0
 """Largest force of a frame over the 99th percentile of all atoms' forces from which it is named; the largest in a
-good set was 2.6 (docs/data-gate.md)."""
+good set was 2.8 (silicon)."""
 LOWEST_LIMIT_EV_PER_A = 5.0
 DEVIATIONS = 10.0
 """Robust standard deviations (1.4826 times the median deviation) from which an energy is named."""

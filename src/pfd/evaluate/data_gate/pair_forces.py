@@ -26,6 +26,8 @@ MOST_NUMBERS = 2**25
 MOST_ATOMS = 20_000
 _RIDGE = 1e-4
 _FOLDS = 2
+FrameForces = Float[np.ndarray, "_ 3"]
+"""Forces of one of several frames, eV/Å: their numbers of atoms differ."""
 Cosines = Float[np.ndarray, "atoms"]
 Elements = Int[np.ndarray, " elements"]
 FrameNumbers = Int[np.ndarray, "atoms"]
@@ -60,7 +62,7 @@ class PairForces:
         return {int(index): float(sums[index] / counts[index]) for index in np.flatnonzero(counts >= fewest_atoms)}
 
 
-def fit_pair_forces(frames: Sequence[Atoms], forces: Sequence[Forces], seed: int = 0) -> PairForces:
+def fit_pair_forces(frames: Sequence[Atoms], forces: Sequence[FrameForces], seed: int = 0) -> PairForces:
     """Fit F_i = sum over neighbours j and functions k of c_k(kinds) phi_k(r_ij) r_ij / |r_ij|, and cross-validate.
 
     The phi_k are Gaussians of r over the sum of covalent radii, damped to zero at 5 Å, with coefficients of their own
