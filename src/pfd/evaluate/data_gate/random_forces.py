@@ -18,7 +18,7 @@ FEWEST_ATOMS = 100
 """Atoms with a force that counts from which pair forces can tell: the mean cosine of random ones is 0 +- 0.06."""
 FEWEST_COMPONENTS = 3 * FEWEST_ATOMS
 RANDOM_BELOW = 0.15
-"""Mean cosine with pair forces below which forces do not follow the structure; good sets: docs/data-gate.md."""
+"""Mean cosine with pair forces below which forces do not follow the structure; good sets have 0.66 and more."""
 REAL_ABOVE = 0.3
 CERTAIN = 6.0
 """Standard deviations of a mean cosine from which even few atoms tell that forces are real."""
