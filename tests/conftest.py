@@ -17,6 +17,11 @@ hypothesis.settings.register_profile("pfd", database=None, deadline=None)
 hypothesis.settings.load_profile("pfd")
 
 SHAPES_CHECKED = (
+    "pfd.evaluate.data_gate.against_model",
+    "pfd.evaluate.data_gate.correlated",
+    "pfd.evaluate.data_gate.near_frames",
+    "pfd.evaluate.data_gate.pair_forces",
+    "pfd.evaluate.data_gate.stress_convention",
     "pfd.evaluate.errors_of",
     "pfd.evaluate.parity",
     "pfd.frames.energy_shift",

@@ -10,6 +10,7 @@ _PUBLIC = {
     "Run": "pfd.api",
     "load": "pfd.api",
     "open_run": "pfd.api",
+    "check_data": "pfd.config.data_check",
     "submit": "pfd.api",
     "read_frames": "pfd.frames",
     "write_frames": "pfd.frames",

@@ -88,6 +88,7 @@ def test_each_set_is_told_with_its_labels(tmp_path, tree, found):
         "data.0.file (set.extxyz): 2 frames; energy in 2, forces in 2, stress in 1",
         "finetune.explore.0.1.file (pool.extxyz): 10 frames, 5 of them taken; energy in 6, forces in 0, stress in 0",
         "evaluate.test_file (test.extxyz): 1 frame; energy in 1, forces in 1, stress in 0",
+        "  warning: in data, too, as they are or as symmetry copies: 1 of 1 test frame: fa8bc62035f33",
     ]
 
 

@@ -269,3 +269,21 @@ def test_counts_say_what_a_set_carries(tmp_path):
         [frame, with_labels(frame, Labels(1.0)), with_labels(frame, Labels(1.0, frame.positions))],
     )
     assert count_labels(read_frames(tmp_path / "a.extxyz")) == {"frames": 3, "energy": 2, "forces": 1, "stress": 0}
+
+
+@pytest.mark.parametrize(
+    ("keys", "energy", "beside"),
+    [
+        ({}, -1.25, {"label_energy_sigma0_eV": -1.0}),
+        ({"energy": "free_energy"}, -1.25, {"label_energy_sigma0_eV": -1.0}),
+        ({"energy": "energy"}, -1.0, {"label_energy_free_eV": -1.25}),
+        ({"energy": "REF_energy"}, 3.0, {}),
+    ],
+)
+def test_the_energy_that_is_not_taken_stands_beside_it(tmp_path, keys, energy, beside):
+    (frame,) = read_frames(outside(tmp_path / "a.xyz", "energy=-1.0 free_energy=-1.25 REF_energy=3"), keys)
+    assert labels_of(frame).energy == energy
+    assert {key: value for key, value in frame.info.items() if key.startswith("label_")} == beside
+    write_frames(tmp_path / "b.xyz", [frame])
+    (again,) = read_frames(tmp_path / "b.xyz")
+    assert {key: value for key, value in again.info.items() if key.startswith("label_")} == beside

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pfd.errors import PFDError
 
@@ -49,6 +50,24 @@ environments = typer.Typer(
     no_args_is_help=True, help="Environments of model families that exclude each other, and of labelers."
 )
 app.add_typer(environments, name="env", rich_help_panel=_LOOK)
+
+
+class _InputUnlessData(TyperGroup):
+    """``pfd check FILE`` is about an input file; only what follows ``data`` is not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the command for inputs before a word that is no command."""
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["INPUT", *args]
+        return super().parse_args(ctx, args)
+
+
+checks = typer.Typer(
+    cls=_InputUnlessData,
+    no_args_is_help=True,
+    help="Look for mistakes in an input (pfd check INPUT), or at labelled sets (pfd check data FILE...).",
+)
+app.add_typer(checks, name="check", rich_help_panel=_RUN)
 FamilyName = Annotated[
     str, typer.Argument(help="Registered name of a family (pfd models lists them).", metavar="FAMILY")
 ]
@@ -108,7 +127,7 @@ def submit(
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel=_RUN)
+@checks.command("INPUT")
 def check(input_file: InputFile) -> None:
     """Look for mistakes in an input, and tell what it would run; nothing is started.
 
@@ -117,6 +136,45 @@ def check(input_file: InputFile) -> None:
     from pfd.cli.check import check_and_show
 
     check_and_show(input_file)
+
+
+@checks.command("data")
+def check_data(
+    files: Annotated[list[Path], typer.Argument(help="Labelled sets to train on.", metavar="FILE...")],
+    against: Annotated[
+        str | None,
+        typer.Option(help="A model that was not trained on them: FAMILY:WEIGHTS or a model folder.", metavar="MODEL"),
+    ] = None,
+    test: Annotated[list[Path] | None, typer.Option(help="Labelled sets to test on.", metavar="FILE")] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY"),
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
+    trust_file: Annotated[
+        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")] = "cpu",
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Most frames of each set that the model is asked about.")
+    ] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Look at labelled sets before training: labels, twins, random forces, units, outliers, overlap with a test set.
+
+    Exit code 0: fine, or with warnings. 2: a set is refused.
+
+    Example: pfd check data train.extxyz --test test.extxyz --against chgnet:0.3.0
+    """
+    from pfd.cli.check_data import check_data_and_show
+
+    code = check_data_and_show(
+        files, against, test or [], labels or [], file_format, head, trust_file, device, max_frames, as_json
+    )
+    raise typer.Exit(code)
 
 
 @app.command(rich_help_panel=_LOOK)

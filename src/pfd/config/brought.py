@@ -31,25 +31,30 @@ class Brought:
         file: as the input names it.
         frames: those that are used.
         found: all that the file holds.
+        notes: what the data gate warns of.
     """
 
     key: str
     file: str
     frames: list[Atoms]
     found: OutsideSet
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """What is in it, one line, and one more for each frame that was left out."""
+        """What is in it, one line, and one more for each frame that was left out and each warning."""
         counts = self.found.counts
         labels = ", ".join(f"{name} in {counts[name]}" for name in ("energy", "forces", "stress"))
         used = "" if len(self.frames) == counts["frames"] else f", {len(self.frames)} of them taken"
         first = f"{self.key} ({self.file}): {counted(counts['frames'], 'frame')}{used}; {labels}"
-        return [first, *(f"  left out: {reason}" for reason in self.found.left_out)]
+        left_out = [f"  left out: {reason}" for reason in self.found.left_out]
+        return [first, *left_out, *(f"  warning: {note}" for note in self.notes)]
 
     def warn(self) -> None:
-        """Warn of each frame that was left out."""
+        """Warn of each frame that was left out, and of what the data gate warns of."""
         for reason in self.found.left_out:
             warnings.warn(f"{self.key} ({self.file}): left out: {reason}", UserWarning, stacklevel=2)
+        for note in self.notes:
+            warnings.warn(f"{self.key} ({self.file}): {note}", UserWarning, stacklevel=2)
 
 
 def read_pool_of(resolved: ResolvedInput, group: PoolSettings, key: str) -> Brought:

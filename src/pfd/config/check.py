@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
+from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
 from pfd.config.machine import check_cores, check_ranks
 from pfd.config.reading import ResolvedInput, at, source_path
@@ -84,7 +85,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
             where=resolved.place("data"),
             hint="leave it out, or add a section finetune",
         )
-    data, test = read_data(resolved), read_test_set(resolved)
+    data, test = look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
     brought = [*data, *explored.pools, *test]
     by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}}
     _check_families(resolved, by_key)

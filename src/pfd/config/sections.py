@@ -43,6 +43,10 @@ class DataSettings(Settings):
     """Name of the format where the file's name does not tell it."""
     labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
     """Keys that hold the labels, if they are not ``energy, forces, stress`` or ``REF_*``."""
+    energy_is: Literal["free", "sigma0"] | None = None
+    """Which energy the labels hold: ``free``, with the smearing's -TS, whose gradient the forces are; or ``sigma0``,
+    extrapolated to zero smearing, which is refused: it cannot be trained on beside free ones. Default: ``free_energy``
+    where a frame has it, else ``energy``; where only some frames have both, this key must say what the others hold."""
     level_of_theory: str | None = None
     """Level of theory of these labels; None asserts that it is the one of ``finetune.label``; frames that
     name another are refused."""

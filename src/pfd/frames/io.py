@@ -14,7 +14,7 @@ import numpy as np
 from pfd.errors import DataError
 from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.frame import frame_id
-from pfd.frames.labels import Labels, labels_of, with_labels
+from pfd.frames.labels import FREE_KEY, SIGMA0_KEY, Labels, labels_of, with_labels
 from pfd.frames.virial import is_virial, stress_of_virial, virial_key
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ is looked for (see ``virial``)."""
 
 _MATRICES = ("Lattice", "stress", "virial")
 """Keys that ASE's reader takes for 3 x 3 matrices, column by column, whatever they are."""
+_BOTH_ENERGIES = ("free_energy", "energy")
 _TRUTH = ("t", "f", "true", "false")
 _SAFE = string.punctuation.replace("%", "")
 
@@ -110,6 +111,7 @@ def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, An
         found["stress"] = stress_of_virial(frame, found["stress"], where)
     elif found["stress"] is None and (key := virial_key(frame)):
         found["stress"] = stress_of_virial(frame, frame.info[key], where)
+    _keep_other_energy(frame, keys.get("energy"))
     for name, usual in LABEL_KEYS.items():
         for alias in {*usual, keys.get(name, name)}:
             frame.info.pop(alias, None)
@@ -117,6 +119,15 @@ def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, An
     while key := virial_key(frame):
         del frame.info[key]
     return found
+
+
+def _keep_other_energy(frame: Atoms, taken: str | None) -> None:
+    """Of a frame with a free energy and one extrapolated to zero smearing, note the one that is not taken."""
+    results = frame.calc.results if frame.calc is not None else {}
+    held = {name: value for store in (frame.info, results) for name, value in store.items() if name in _BOTH_ENERGIES}
+    other, note = ("free_energy", FREE_KEY) if taken == "energy" else ("energy", SIGMA0_KEY)
+    if len(held) == len(_BOTH_ENERGIES) and taken in {None, *_BOTH_ENERGIES} and np.size(held[other]) == 1:
+        frame.info[note] = float(np.ravel(held[other])[0])
 
 
 def _as_labels(frame: Atoms, found: dict[str, Any], level: str, where: str) -> Labels:

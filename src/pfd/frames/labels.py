@@ -16,6 +16,11 @@ from pfd.voigt import to_voigt
 if TYPE_CHECKING:
     from ase import Atoms
 
+SIGMA0_KEY = "label_energy_sigma0_eV"
+"""In the ``info`` of a frame whose energy is the free one: the energy extrapolated to zero smearing, eV."""
+FREE_KEY = "label_energy_free_eV"
+"""In the ``info`` of a frame whose energy is another one, because the user named its key: the free energy, eV."""
+
 
 @dataclass(frozen=True)
 class Labels:

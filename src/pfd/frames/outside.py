@@ -87,7 +87,7 @@ def read_outside(
     elif kind.startswith(DPDATA_PREFIX):
         frames = _numbered(_read_dpdata(path, kind.removeprefix(DPDATA_PREFIX)), path)
     else:
-        frames = _numbered(_read_ase(path, kind), path)
+        frames = _numbered(read_with_ase(path, kind), path)
         if kind in {"vasp-out", "vasp-xml"}:
             left_out = unconverged_steps(path, len(frames))
     kept = [frame for index, frame in enumerate(frames) if index not in left_out]
@@ -137,15 +137,6 @@ def _checked_keys(labels: Mapping[str, str]) -> dict[str, str]:
                 f"{name!r} is no label", where="labels", hint=f"{guess}there are: {', '.join(LABEL_KEYS)}"
             )
     return dict(labels)
-
-
-def _read_ase(path: Path, kind: str) -> list[Atoms]:
-    frames = read_with_ase(path, kind)
-    for frame in frames:
-        results = frame.calc.results if frame.calc is not None else {}
-        if "free_energy" in results:  # ASE's `energy` is extrapolated to zero smearing; the forces belong to this one
-            results["energy"] = results["free_energy"]
-    return frames
 
 
 def _read_dpdata(path: Path, kind: str) -> list[Atoms]:

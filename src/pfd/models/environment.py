@@ -79,14 +79,32 @@ def require_family(family: Family) -> None:
     require_modules(family.modules, what=f"the family {family.name!r}", install=hint)
 
 
-def card_elsewhere(launch: Launch, family: Family, source: str, head: str | None, trust_file: bool) -> ModelCard:
+def card_elsewhere(
+    launch: Launch, family: Family, source: str, head: str | None, trust_file: bool, folder: Path | None = None
+) -> ModelCard:
     """What a model says of itself, read by another interpreter.
+
+    Args:
+        launch: how that interpreter is started.
+        family: the model's.
+        source: shipped weights, or the path of a checkpoint.
+        head: of a multi-head model.
+        trust_file: see ``Family.adopt``.
+        folder: an existing empty folder that the model is adopted into; None leaves nothing.
 
     Raises:
         PFDError: what the other interpreter raised: ModelError if it cannot be adopted.
         TaskFailed: if the interpreter fails.
     """
-    asked = json.dumps({"family": family.name, "source": source, "head": head, "trust_file": trust_file})
+    asked = json.dumps(
+        {
+            "family": family.name,
+            "source": source,
+            "head": head,
+            "trust_file": trust_file,
+            "folder": None if folder is None else str(folder.resolve()),
+        }
+    )
     command = launch.command("-P", "-m", "pfd.models.card", asked)
     try:
         done = subprocess.run(

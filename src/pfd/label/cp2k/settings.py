@@ -60,7 +60,7 @@ HARMLESS = ("GLOBAL/", f"{_SCF}/")
 class CP2KSettings(StartSettings, ProgramSettings):
     """Settings of CP2K."""
 
-    paths: ClassVar[tuple[str, ...]] = ("data_dir",)
+    paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "data_dir")
     method: Literal["cp2k"] = "cp2k"
     command: str = "cp2k.psmp"
     """How CP2K is started, such as ``mpirun -np 8 cp2k.psmp``; no shell is involved."""
