@@ -32,7 +32,7 @@ def found(tmp_path):
             write_frames(tmp_path / "test.extxyz", test)
             tree["evaluate"]["test_file"] = "test.extxyz"
         (tmp_path / "input.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
-        return check_input(read_input(tmp_path / "input.yaml"))
+        return check_input(read_input(tmp_path / "input.yaml")).brought
 
     return look
 
