@@ -136,7 +136,7 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
 def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[None]:
     """However the campaign ends, the summary, the journal and the report say how."""
     from pfd.report.page import write_report
-    from pfd.workflow.loop import Paused
+    from pfd.workflow.pause import Paused
 
     outcome, ended = campaign.outcome, False
     try:
@@ -144,7 +144,7 @@ def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[No
         ended = True
     except Paused as paused:
         outcome.status, ended = "paused", True
-        run.journal.write("paused", after=str(paused), superseded=run.superseded())
+        run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
     except KeyboardInterrupt:
         outcome.status, ended = "interrupted", True
         run.journal.write("interrupted")

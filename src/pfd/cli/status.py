@@ -222,7 +222,7 @@ def _state(events: Sequence[Event], driven: bool) -> tuple[str, str]:
     if driven:
         return "running", ""
     if last["event"] == "paused":
-        return "paused", f"after {last['after']}"
+        return "paused", last.get("message") or f"after {last['after']}"
     return "interrupted", "submit the same input again to go on"
 
 

@@ -113,6 +113,9 @@ def _say_end(ended: Run, until: str | None) -> None:
     events = Journal(ended.path / "journal.jsonl").read()
     last = events[-1]
     if ended.status == "paused":
+        if last["message"]:
+            console.print(f"paused: {last['message']}", markup=False)
+            return
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):
             console.print(line, markup=False)
         console.print(f"paused after {until}; submit again without --until to go on. Run folder: {ended.path}")

@@ -33,7 +33,7 @@ ENDINGS = {
     "not_converged": "Finished without converging: at least one limit is not met.",
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
-    "paused": "Paused, as asked: the same command without --until goes on.",
+    "paused": "Paused: pfd status tells what it waits for; the same command without --until goes on.",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
@@ -17,6 +18,7 @@ from pfd.settings import Settings
 from pfd.tasks.folder import Artifact, Resources, TaskSpec
 from pfd.tasks.steps.labelling import level_of_model
 from pfd.units import seconds
+from pfd.workflow.external import ExternalLabels
 
 
 class Binding(ABC):
@@ -38,6 +40,10 @@ class Binding(ABC):
     @abstractmethod
     def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
         """The task that labels one frame; with other settings than the input's, if they are given."""
+
+    def awaits(self, frames: Sequence[Path]) -> str:
+        """What the user is to do before these frames can be labelled; nothing if they can be."""
+        return ""
 
     def finer(self) -> Sequence[Finer]:
         """The labeler's settings one step finer, if labels are to be compared with such before they are paid for."""
@@ -76,6 +82,7 @@ class FineTune(Binding):
         teacher: model folder of the pre-trained model.
         label_model: model folder of the model that labels in the place of first principles (``method: family``).
         files: field of the training's settings -> the file that it names (see ``tuning_files``).
+        external: labels that were put back by hand (``method: external``).
     """
 
     name = "finetune"
@@ -88,10 +95,16 @@ class FineTune(Binding):
         teacher: Artifact,
         label_model: Artifact | None = None,
         files: Mapping[str, Artifact] | None = None,
+        external: ExternalLabels | None = None,
     ) -> None:
         super().__init__(resolved, settings, teacher)
         self._files = dict(files or {})
         self._label_model = {} if label_model is None else {"model": label_model}
+        self._external = external
+
+    def awaits(self, frames: Sequence[Path]) -> str:
+        """See ``Binding.awaits``."""
+        return "" if self._external is None else self._external.missing(frames)
 
     def finer(self) -> Sequence[Finer]:
         """See ``Binding.finer``."""
@@ -112,7 +125,8 @@ class FineTune(Binding):
             how["files"] = []  # they are inputs of the task, known by their content
         fixed = {key: how.pop(key) for key in ("method", *sorted(labeler.identity))}
         level = self.level_of_theory() if settings is None else labeler.level_of_theory()
-        inputs = {"frame": frame, **stored, **self._label_model}
+        by_hand = {} if self._external is None else self._external.label_of(frame)
+        inputs = {"frame": frame, **stored, **by_hand, **self._label_model}
         return TaskSpec("label", {"settings": fixed, "level": level}, inputs, resources_of(self.resolved, "label"), how)
 
     def aids(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.teacher import check_brought_elements, tuning_files
 from pfd.errors import DataError
 from pfd.frames import read_frames
+from pfd.label.external import ExternalSettings
 from pfd.models.family import ModelCard, read_model
 from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
@@ -17,6 +18,7 @@ from pfd.theory import compare_levels
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.earlier import Earlier
+from pfd.workflow.external import ExternalLabels
 from pfd.workflow.label_model import adopt_label_model
 from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
@@ -50,7 +52,7 @@ class Campaign:
         """Run everything that the input asks for.
 
         Raises:
-            Paused: if ``until`` was reached.
+            Paused: if ``until`` was reached, or frames wait for labels that are made by hand.
             PFDError: whatever ended the run.
         """
         pretrained = self.run.one("start/teacher/adopt", self._adopt_spec()).output("model")
@@ -121,7 +123,9 @@ class Campaign:
         assert self.input.finetune is not None
         label_model = adopt_label_model(self.run, self.resolved, read_frames(structures.path))
         files = {name: self.run.keep_input(path) for name, path in tuning_files(self.resolved).items()}
-        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model, files)
+        labeler = self.resolved.labeler
+        external = ExternalLabels(self.run.path, labeler) if isinstance(labeler, ExternalSettings) else None
+        binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model, files, external)
         if label_model is None:
             self._say_levels(read_model(pretrained.path).card, binding)
         loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from itertools import zip_longest
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pfd.errors import TaskFailed
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
@@ -14,6 +14,7 @@ from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
 from pfd.workflow.ledger import frame_and_level
 from pfd.workflow.outcome import Outcome
+from pfd.workflow.pause import FOR_LABELS, Paused
 from pfd.workflow.run_folder import ROUNDING, RunFolder
 
 MIN_JUDGED = 10
@@ -43,9 +44,13 @@ class Labelling:
             Place -> the task that judged its labels, or nothing if there were none.
 
         Raises:
+            Paused: if frames wait for labels that are made by hand.
             TaskFailed: if a smaller part than ``min_success`` of all labels so far in this loop was accepted.
         """
-        specs = {place: self._specs(selection) for place, selection in chosen.items()}
+        frames = {place: _frames(selection) for place, selection in chosen.items()}
+        if message := self._binding.awaits([frame for some in frames.values() for frame in some]):
+            raise Paused(FOR_LABELS, message)
+        specs = {place: self._specs(some) for place, some in frames.items()}
         tasks = self._perform(specs)
         judged = {place: self._judge(place, folders) for place, folders in tasks.items()}
         rejected, flagged = _findings(judged)
@@ -97,8 +102,7 @@ class Labelling:
         record = read_record(folder.path / "outputs" / "label")
         return frame_and_level(folder) == mine and not verdict(record, self._binding.accept)
 
-    def _specs(self, selection: TaskFolder) -> list[TaskSpec]:
-        frames = sorted((selection.path / "outputs" / "frames").iterdir())
+    def _specs(self, frames: list[Path]) -> list[TaskSpec]:
         specs = [self._binding.label(Artifact.of(frame)) for frame in frames]
         ledger = self._budget.ledger
         return specs if ledger is None else ledger.settle(specs, self._binding.aids())
@@ -176,6 +180,11 @@ class Labelling:
                 where=place,
                 hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success})",
             )
+
+
+def _frames(selection: TaskFolder) -> list[Path]:
+    """The files of the chosen frames, one frame each."""
+    return sorted((selection.path / "outputs" / "frames").iterdir())
 
 
 def _findings(judged: Mapping[str, list[TaskFolder]]) -> tuple[dict[str, str], dict[str, str]]:

@@ -18,13 +18,10 @@ from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
+from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, turn_record
-
-
-class Paused(Exception):
-    """The run reached the step after which ``--until`` stops it."""
 
 
 class Loop:

@@ -1,0 +1,117 @@
+"""The frames that wait for labels made by hand, and the labels that were put back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pfd.errors import DataError
+from pfd.frames import frame_id, labels_of, read_frames, with_labels, write_frames
+from pfd.frames.frame import with_origin
+from pfd.frames.outside import read_outside
+from pfd.label.external import NOT_CONVERGED, ExternalSettings
+from pfd.tasks.folder import Artifact
+from pfd.wording import counted
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+WAITING = "to-label.extxyz"
+"""The frames that wait, in the folder ``external`` of the run."""
+PUT_BACK = "labelled"
+"""The folder beside it that takes files of labelled frames."""
+SAME_A = 1e-3
+"""A frame that was put back is the chosen one if no atom or cell vector is farther off, Å: files keep few digits."""
+
+
+class ExternalLabels:
+    """Labels that were put back into one run folder.
+
+    Args:
+        run: the run folder.
+        settings: of the labeler.
+    """
+
+    def __init__(self, run: Path, settings: ExternalSettings) -> None:
+        self.folder, self._settings = run / "external", settings
+
+    def label_of(self, frame: Artifact) -> dict[str, Artifact]:
+        """The input of the task that labels this frame: a file of the frame that was put back; nothing if none was.
+
+        Raises:
+            DataError: if a file that was put back cannot be read, or two labels of one frame differ.
+        """
+        chosen = read_frames(frame.path)[0]
+        found = [other for other in self._put_back if _same(chosen, other)]
+        if not found:
+            return {}
+        path = self.folder / "found" / f"{frame_id(chosen)}.extxyz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, [found[0]])
+        content = path.read_bytes()
+        for other in found[1:]:
+            write_frames(path, [other])
+            if path.read_bytes() != content:
+                hint = f"keep one of them in {self.folder / PUT_BACK}"
+                raise DataError(f"frame {frame_id(chosen)} was put back with two labels", where=str(path), hint=hint)
+        return {"stored0": Artifact.of(path)}
+
+    def missing(self, frames: Sequence[Path]) -> str:
+        """Write those of the frames that have no label yet, and say what to do; nothing if all have one.
+
+        Raises:
+            DataError: as ``label_of``.
+        """
+        waiting = [frame for frame in frames if not self.label_of(Artifact.of(frame))]
+        if not waiting:
+            return ""
+        target = self.folder / PUT_BACK
+        target.mkdir(parents=True, exist_ok=True)
+        path = self.folder / WAITING
+        write_frames(path, [read_frames(frame)[0] for frame in waiting])
+        there = f" ({len(frames) - len(waiting)} of {len(frames)} have one" if self._put_back else ""
+        there += f"; {counted(len(self._put_back), 'frame')} read in all)" if there else ""
+        return (
+            f"{counted(len(waiting), 'frame')} in {path} wait for labels{there}. Put files with energy, forces and "
+            f"stress of the same atoms in the same order into {target}, then submit again; converged=F rejects a frame"
+        )
+
+    @cached_property
+    def _put_back(self) -> list[Atoms]:
+        """All frames that were put back, with their labels as extended XYZ keeps them."""
+        frames: list[Atoms] = []
+        keys = {str(name): key for name, key in self._settings.labels.items()}
+        folder = self.folder / PUT_BACK
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not path.name.startswith("."):
+                found = read_outside(path, self._settings.format, keys, needs_labels=False)
+                frames += [_plain(frame) for frame in found.frames]
+        return frames
+
+
+def _plain(frame: Atoms) -> Atoms:
+    """The frame with its labels, and with nothing of where it comes from: that must not make it another label."""
+    from ase import Atoms
+
+    bare = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+    plain = with_labels(with_origin(bare), labels_of(frame))
+    if not frame.info.get(NOT_CONVERGED, True):
+        plain.info[NOT_CONVERGED] = False
+    return plain
+
+
+def _same(chosen: Atoms, other: Atoms) -> bool:
+    """The same atoms in the same order, in the same cell, at the same places but for periodic images."""
+    if len(chosen) != len(other) or (chosen.numbers != other.numbers).any():
+        return False
+    if np.abs(chosen.cell.array - other.cell.array).max() > SAME_A:
+        return False
+    shift = other.positions - chosen.positions
+    if chosen.cell.rank == 3:
+        fractional = np.linalg.solve(chosen.cell.array.T, shift.T).T
+        shift = shift - np.where(chosen.pbc, np.round(fractional), 0.0) @ chosen.cell.array
+    return bool(np.abs(shift).max(initial=0.0) <= SAME_A)
