@@ -17,7 +17,7 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-families environments check kill demo-check bench-selection bench-families clean
+.PHONY: demo test test-core test-families environments check kill demo-check bench-selection bench-labels bench-families clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -53,6 +53,10 @@ DATA ?= ../shared/data
 bench-selection: $(VENV)/.test
 	$(BIN)/python benchmarks/selection.py --out selection.json
 	$(BIN)/python benchmarks/selection_training.py --data $(DATA)
+
+# What our runner adds to an engine, and frames an hour.
+bench-labels: $(VENV)/.test
+	$(BIN)/python benchmarks/labels.py --out labels.json
 
 # Microseconds per atom of every family, where its tasks run, beside SevenNet-0 and Stillinger-Weber.
 bench-families: environments
