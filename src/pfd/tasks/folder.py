@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +44,11 @@ class Artifact:
     def of(cls, path: Path) -> Artifact:
         """The artifact of an existing file or folder."""
         return cls(path, file_digest(path))
+
+
+def numbered(name: str, artifacts: Sequence[Artifact]) -> dict[str, Artifact]:
+    """Inputs called ``name0``, ``name1`` ..., as ``TaskContext.inputs`` finds them."""
+    return {f"{name}{index}": artifact for index, artifact in enumerate(artifacts)}
 
 
 @dataclass(frozen=True)

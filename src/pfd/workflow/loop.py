@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from pfd.errors import TaskFailed
 from pfd.evaluate.decision import Decision
-from pfd.evaluate.error_report import condition_text
 from pfd.explore.settings import PoolSettings
 from pfd.frames import read_frames
-from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, numbered
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
 from pfd.workflow.earlier import JOINED, Earlier
@@ -21,7 +19,8 @@ from pfd.workflow.outcome import Outcome
 from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
 from pfd.workflow.run_folder import RunFolder
-from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, turn_record
+from pfd.workflow.sampling import Sampling
+from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
 
 
 class Loop:
@@ -53,6 +52,7 @@ class Loop:
         self.state = LoopState()
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
+        self._sampling = Sampling(run, binding, self.explorer, budget)
         self._earlier = earlier
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
@@ -96,7 +96,7 @@ class Loop:
         labels: list[TaskFolder] = []
         selected: dict[str, Artifact] = {}
         if label_start:
-            chosen = self._sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
+            chosen = self._sampling.sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
             self._preflight({f"{place}/label": chosen})
             labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
@@ -113,15 +113,15 @@ class Loop:
         turn.select = self._select(turn.place, turn.explored)
         to_label = {f"{turn.place}/label": turn.select}
         if test_explored is not None:
-            test = self._sample_test(test_explored)
+            test = self._sampling.choose(test_explored)
             done = [folder for folder in test_explored if folder.done()]
-            self._require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
+            self._sampling.require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
             to_label[f"{self.binding.name}/test/label"] = test
         self._pause_after("select")  # with all that is to be labelled chosen, the test set too
         self._preflight(to_label)
         labels = self._label(to_label)
         if test_explored is not None:
-            self._fix_test_set(to_label, labels)
+            self.state.test = self._sampling.fix(to_label, labels, self.state.dataset)
         self._pause_after("label")
         before = self._model_before()
         selected = {"selected": turn.select.output("selected.extxyz")}
@@ -129,7 +129,7 @@ class Loop:
         if before is not None and content_of(turn.collect, "counts.json")["accepted"]:
             turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
         if self._deviations:
-            inputs = {"labelled": turn.collect.output("new.extxyz")} | _numbered("deviation", self._deviations)
+            inputs = {"labelled": turn.collect.output("new.extxyz")} | numbered("deviation", self._deviations)
             turn.calibration = self.run.one(f"{turn.place}/calibrate", TaskSpec("calibrate", {}, inputs))
         turn.train = self._train(turn.place)
         self._pause_after("train")
@@ -168,7 +168,7 @@ class Loop:
         folders = self.run.perform(groups, min_done=EXPLORE_MIN_DONE)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
         self._tested = [folder.output("trajectory.extxyz") for folder in done.get(test_place, [])] or self._tested
-        self.outcome.trajectories += [_trajectory(folder) for group in done.values() for folder in group]
+        self.outcome.trajectories += [trajectory_record(folder) for group in done.values() for folder in group]
         self.state.explored += [folder.output("trajectory.extxyz") for folder in done[f"{place}/explore"]]
         return done[f"{place}/explore"], folders.get(test_place)
 
@@ -184,9 +184,9 @@ class Loop:
         return self.run.one(f"{place}/select", spec)
 
     def _select_spec(self, trajectories: list[Artifact]) -> TaskSpec:
-        inputs = _numbered("trajectory", trajectories)
-        inputs |= _numbered("reference", list(self.state.dataset.inputs().values()))
-        inputs |= _numbered("deviation", self._deviations)
+        inputs = numbered("trajectory", trajectories)
+        inputs |= numbered("reference", list(self.state.dataset.inputs().values()))
+        inputs |= numbered("deviation", self._deviations)
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
         limit = min(settings.max_frames, self.budget.left(reserve))
@@ -205,7 +205,7 @@ class Loop:
             replace(spec, parameters=spec.parameters | {"member": number}) for number in range(1, committee.models)
         ]
         trained = self.run.perform({f"{place}/committee-train": members})[f"{place}/committee-train"]
-        models = _numbered("model", [self.state.model, *(folder.output("model") for folder in trained)])
+        models = numbered("model", [self.state.model, *(folder.output("model") for folder in trained)])
         resources = resources_of(self.binding.resolved, "predict")
         specs = [TaskSpec("committee", {}, {"frames": each} | models, resources) for each in trajectories]
         asked = self.run.perform({f"{place}/committee": specs})[f"{place}/committee"]
@@ -224,55 +224,14 @@ class Loop:
         if judged is None:
             return
         chosen = [self.run.known(identity) for identity in sorted(earlier.selections)]
-        inputs = {"label": judged.output("label")} | _numbered("test", self._tested)
-        inputs |= _numbered("selected", [folder.output("selected.extxyz") for folder in chosen if folder is not None])
+        inputs = {"label": judged.output("label")} | numbered("test", self._tested)
+        inputs |= numbered("selected", [folder.output("selected.extxyz") for folder in chosen if folder is not None])
         origins = self.run.one(f"{place}/earlier-origins", TaskSpec("origins", {}, inputs)).output("selected.extxyz")
         frames = len(read_frames(origins.path))
         if frames:  # else all of them may be tested on now
             self._collect(f"{place}/earlier-collect", [judged], {"selected": origins})
         self.outcome.kept_labels += frames
         self.run.journal.write(JOINED, selection=selection, labels=sorted(labels), frames=frames)
-
-    def _sample_test(self, explored: list[TaskFolder]) -> TaskFolder:
-        wanted = [count for folder, count in zip(explored, self.explorer.test_counts(), strict=True) if folder.done()]
-        trajectories = [folder.output("trajectory.extxyz") for folder in explored if folder.done()]
-        return self._sample(f"{self.binding.name}/test/select", trajectories, wanted)
-
-    def _sample(self, place: str, trajectories: list[Artifact], counts: list[int], reserve: int = 0) -> TaskFolder:
-        """So many frames from each trajectory, within the budget but a reserve."""
-        cap = self.budget.cap(reserve)
-        gate = self.binding.settings.select.gate.model_dump(mode="json")
-        parameters: dict[str, Any] = {"per_trajectory": counts, "gate": gate}
-        parameters |= {"limit": cap} if cap is not None else {}
-        return self.run.one(place, TaskSpec("sample", parameters, _numbered("trajectory", trajectories)))
-
-    def _require_conditions(self, test: Artifact, what: str, explored: Sequence[TaskFolder] = ()) -> None:
-        """Refuse to pay for labels if a temperature or pressure that was asked for could never be judged.
-
-        Raises:
-            TaskFailed: naming the condition, and why trajectories ended early.
-        """
-        frames = read_frames(test.path)
-        for key, asked in self.explorer.conditions(None).items():
-            there = {frame.info.get(key) for frame in frames}
-            for value in asked:
-                if value not in there:
-                    reports = [_trajectory(folder) for folder in explored]
-                    stops = [each["stop_reason"] for each in reports if each.get(key) == value and each["stop_reason"]]
-                    why = f" ({stops[0].splitlines()[0]})" if stops else ""
-                    if self.budget.reached():
-                        raise TaskFailed(
-                            f"no label is left for a test frame at {key}={condition_text(value)}",
-                            where=f"{self.binding.name}.label",
-                            hint="raise label.max_total or label.max_core_hours: labels of earlier inputs in this run "
-                            "folder count too",
-                        )
-                    raise TaskFailed(
-                        f"{what} no test frame at {key}={condition_text(value)}{why}",
-                        where=f"{self.binding.name}/test",
-                        hint="give the trajectories more steps or a shorter timestep_fs, perturb the starting "
-                        "structures less, loosen explore.stop, or leave the condition out",
-                    )
 
     def _preflight(self, chosen: dict[str, TaskFolder]) -> None:
         """Once before the first labels: say how far they are from those of finer settings."""
@@ -289,33 +248,11 @@ class Loop:
         """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""
         return self._labelling.label(chosen)
 
-    def _fix_test_set(self, chosen: dict[str, TaskFolder], labels: dict[str, list[TaskFolder]]) -> None:
-        """Collect the test set; it is never touched again in this run."""
-        place = f"{self.binding.name}/test"
-        inputs = _numbered("label", [folder.output("label") for folder in labels[f"{place}/label"]])
-        inputs["selected"] = chosen[f"{place}/label"].output("selected.extxyz")
-        inputs |= _numbered("seen", list(self.state.dataset.inputs().values()))
-        collected = self.run.one(f"{place}/collect", TaskSpec("collect", {"valid_fraction": 0.0}, inputs))
-        counts = content_of(collected, "counts.json")
-        if counts["in_training"]:
-            self.run.journal.write("leakage", left_out_of_test=counts["in_training"])
-        if not counts["new"]:
-            hint = "raise explore steps or loosen the stops"
-            if counts["in_training"]:
-                hint = (
-                    "data: holds the frames that were to be tested on; explore other files than those, or leave it out"
-                )
-            raise TaskFailed("no test frame was accepted", where=place, hint=hint)
-        self.state.test = collected.output("new.extxyz")
-        self._require_conditions(self.state.test, "the labeler accepted")
-
     def _collect(self, place: str, labels: list[TaskFolder], inputs: dict[str, Artifact]) -> TaskFolder:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
-        inputs = (
-            inputs | _numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
-        )
+        inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         inputs |= {} if self.state.test is None else {"test": self.state.test}
-        inputs |= _numbered("held", self._held)
+        inputs |= numbered("held", self._held)
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
@@ -364,10 +301,10 @@ class Loop:
             return
         where = f"{turn.place}/student-explore"
         turn.own_md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
-        self.outcome.trajectories += [_trajectory(folder) for folder in turn.own_md]
+        self.outcome.trajectories += [trajectory_record(folder) for folder in turn.own_md]
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
         wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
-        sample = turn.own_frames = self._sample(f"{turn.place}/student-select", trajectories, wanted)
+        sample = turn.own_frames = self._sampling.sample(f"{turn.place}/student-select", trajectories, wanted)
         labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}
@@ -382,8 +319,8 @@ class Loop:
             "selection": turn.select.output("selection.json"),
             "counts": turn.collect.output("counts.json"),
             "test": turn.test.output("errors.json"),
-            **_numbered("report", [folder.output("report.json") for folder in turn.explored]),
-            **_numbered("md", [folder.output("report.json") for folder in turn.own_md]),
+            **numbered("report", [folder.output("report.json") for folder in turn.explored]),
+            **numbered("md", [folder.output("report.json") for folder in turn.own_md]),
         }
         if turn.prospective is not None:
             inputs["prospective"] = turn.prospective.output("errors.json")
@@ -409,22 +346,3 @@ COMMITTEE_FRAMES = 5
 """Training frames from which on a committee is asked: members trained on four fifths of fewer are hardly different."""
 EXPLORE_MIN_DONE = 0.8
 """Part of a stage's trajectories that must have been run at all; those that a stop check ended count as run."""
-
-
-def _trajectory(folder: TaskFolder) -> dict[str, Any]:
-    report = content_of(folder, "report.json")
-    keys = (
-        "name",
-        "temperature_K",
-        "pressure_GPa",
-        "finished",
-        "stop_reason",
-        "steps",
-        "mean_temperature_K",
-        "structure",
-    )
-    return {key: report[key] for key in keys}
-
-
-def _numbered(name: str, artifacts: list[Artifact]) -> dict[str, Artifact]:
-    return {f"{name}{index}": artifact for index, artifact in enumerate(artifacts)}

@@ -104,3 +104,19 @@ def content_of(folder: TaskFolder, name: str) -> dict[str, Any]:
     path: Path = folder.path / "outputs" / name
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def trajectory_record(folder: TaskFolder) -> dict[str, Any]:
+    """What the report keeps of one trajectory."""
+    report = content_of(folder, "report.json")
+    keys = (
+        "name",
+        "temperature_K",
+        "pressure_GPa",
+        "finished",
+        "stop_reason",
+        "steps",
+        "mean_temperature_K",
+        "structure",
+    )
+    return {key: report[key] for key in keys}
