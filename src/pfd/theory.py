@@ -77,8 +77,10 @@ def theory_of(level: str) -> Theory:
     'PBE+D3'
     """
     text = level.lower()
-    functional = next((name for pattern, name in _FUNCTIONALS if re.search(_EDGE.format(pattern), text)), "")
-    with_u = bool(re.search(r"\+u(?![a-z])|hubbard|lda_plus_u|\bu \d+(\.\d+)? ev", text))
+    named = text.split(",")[0]  # what follows are cutoffs, basis sets and keys
+    functional = next((name for pattern, name in _FUNCTIONALS if re.search(_EDGE.format(pattern), named)), "")
+    functional += " hybrid" if functional and re.search(r"\bhybrid\b|\blhfcalc\b", text) else ""
+    with_u = bool(re.search(r"\+u(?![a-z])|hubbard|lda_plus_u|\bu \d+(\.\d+)? ev|setup of \S+ \S*:[spdf],", text))
     hubbard: Literal["yes", "no", "some"] = "yes" if with_u else "no"
     if with_u and re.search(r"([a-z0-9]+)\s*/\s*\1\+u", text):
         hubbard = "some"

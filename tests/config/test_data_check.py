@@ -105,3 +105,8 @@ def test_energies_extrapolated_to_zero_smearing_are_refused(found):
     with pytest.raises(DataError, match="extrapolated to zero smearing") as error:
         found(copper(8), energy_is="sigma0")
     assert error.value.where.endswith("data.0.energy_is")
+
+
+def test_reversed_forces_are_a_note(found):
+    (brought,) = found([relabelled(frame, forces=-labels_of(frame).forces) for frame in copper(20)])
+    assert any("forces that point the wrong way" in note for note in brought.notes)

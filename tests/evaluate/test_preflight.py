@@ -18,8 +18,8 @@ def labels(forces, stress=None):
 
 
 def test_rms_changes_in_their_units():
-    mine = [labels(np.zeros((2, 3)), np.zeros(6)), labels(np.zeros((1, 3)))]
-    finer = [labels(np.full((2, 3), 0.03), np.full(6, 1.0 / GPA_PER_EV_PER_A3)), labels(np.full((1, 3), -0.03))]
+    mine = [labels(np.ones((2, 3)), np.zeros(6)), labels(np.ones((1, 3)))]
+    finer = [labels(np.full((2, 3), 1.03), np.full(6, 1.0 / GPA_PER_EV_PER_A3)), labels(np.full((1, 3), 0.97))]
     change = setting_change(NAMES, mine, finer, ConvergeSettings(force_rmse_eV_per_A=0.02))
     assert change.force_change_meV_per_A == pytest.approx(30.0)
     assert change.force_target_meV_per_A == 20.0
@@ -44,6 +44,17 @@ def test_without_a_force_limit_nothing_is_above_it():
     )
     assert change.force_target_meV_per_A is None
     assert not change.above_target()
+    assert change.in_words().endswith("(converge names no limit)")
+
+
+def test_forces_that_vanish_by_symmetry_say_nothing():
+    mine, finer = [labels(np.zeros((2, 3)), np.zeros(6))], [labels(np.full((2, 3), 1e-6), np.zeros(6))]
+    change = setting_change(NAMES, mine, finer, ConvergeSettings(force_rmse_relative=0.1))
+    assert change.force_change_meV_per_A is None
+    assert change.in_words() == "ecutwfc_Ry 40, tried with 52: stresses change by 0 GPa: converged"
+    still = [labels(np.zeros((2, 3)))]
+    bare = setting_change(NAMES, still, still, ConvergeSettings(force_rmse_relative=0.1))
+    assert "all forces vanish by symmetry" in bare.in_words()
 
 
 @pytest.mark.parametrize("count", [0, 1])

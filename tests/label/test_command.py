@@ -290,3 +290,12 @@ def test_the_example_of_the_docs_works(tmp_path):
     labeler = Command(Command.Settings.model_validate(section).starting_at(tmp_path))
     labeler.check([copper()])
     assert label_frame(labeler, copper(), tmp_path / "scratch").stress is not None
+
+
+def test_a_package_that_is_missing_stops_the_run_and_rejects_no_frame(command, tmp_path):
+    with pytest.raises(MissingError, match="no_such_package_at_all"):
+        label_frame(command("import no_such_package_at_all"), copper(), tmp_path / "scratch")
+
+
+def test_a_rejected_frame_is_worth_another_try_with_another_interpreter(command):
+    assert command(command="python label.py").aids() != command(command="python3.12 label.py").aids()

@@ -375,3 +375,8 @@ def test_a_missing_program_is_missing(cp2k, tmp_path):
     for attempt in (lambda: labeler.check([]), lambda: labeler.run(bulk("Si"), tmp_path / "scratch")):
         with pytest.raises(MissingError, match="apt install cp2k"):
             attempt()
+
+
+def test_an_excited_state_is_another_level_of_theory(cp2k):
+    excited = {"FORCE_EVAL": {"DFT": {"SCF": {"MOM": {"_": "ON", "DEOCC_ALPHA": 4}}}}}
+    assert cp2k(sections=excited).level_of_theory() != cp2k().level_of_theory()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 
 import pytest
 
-from pfd.errors import SettingError
+from pfd.errors import TransientError
 from pfd.label.evidence import prune, working_folder
 
 FILES = (
@@ -88,8 +89,8 @@ def test_what_a_killed_process_left_there_is_removed_and_that_of_a_living_one_is
     gone.wait()
     host = socket.gethostname()
     dead, living, other = (
-        tmp_path / f"pfd-scratch-{name}"
-        for name in (f"{host}-{gone.pid}-0", f"{host}-{os.getppid()}-0", "elsewhere-1-0")
+        tmp_path / f"pfd-scratch-{name}-0123abcd"
+        for name in (f"{host}-{gone.pid}", f"{host}-{os.getppid()}", f"{host}-ib-{gone.pid}")
     )
     for folder in (dead, living, other):
         folder.mkdir()
@@ -104,6 +105,15 @@ def test_what_a_killed_process_left_there_is_removed_and_that_of_a_living_one_is
 def test_a_disk_that_is_none_is_named(tmp_path, name):
     (tmp_path / "file").touch()
     working = working_folder(tmp_path, tmp_path / name)
-    with pytest.raises(SettingError, match="no folder can be made") as caught:
+    with pytest.raises(TransientError, match="no folder can be made") as caught:
         working.__enter__()
     assert caught.value.where == "label.scratch_dir"
+
+
+def test_a_full_disk_under_the_run_folder_is_no_mistake_of_the_input(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise shutil.Error([("a", "b", "No space left on device")])
+
+    monkeypatch.setattr("pfd.label.evidence.shutil.copytree", full)
+    with pytest.raises(TransientError, match="cannot be moved"), working_folder(tmp_path / "evidence", tmp_path):
+        pass

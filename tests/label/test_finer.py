@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ase.build import bulk, molecule
 
 from pfd.label.abacus.labeler import Abacus
 from pfd.label.espresso.labeler import Espresso
@@ -28,6 +29,22 @@ def test_cutoff_and_k_points_each_alone(labeler):
     }
     assert (found["ecutwfc_Ry"].settings.ecutwfc_Ry, found["ecutwfc_Ry"].settings.kspacing_per_A) == (52, 0.2)
     assert (found["kspacing_per_A"].settings.ecutwfc_Ry, found["kspacing_per_A"].settings.kspacing_per_A) == (40, 0.14)
+
+
+def test_k_points_are_made_finer_until_there_are_more_of_them():
+    made = Espresso(Espresso.Settings.model_validate({"method": "espresso", **PLANE_WAVES, "kspacing_per_A": 0.75}))
+    silicon = bulk("Si", cubic=True)  # 1.16/Å: two points at 0.75, and at 0.525 three
+    assert [each.finer for each in made.finer([silicon])] == ["52", "0.525"]
+    coarse = Espresso(Espresso.Settings.model_validate({"method": "espresso", **PLANE_WAVES, "kspacing_per_A": 1.1}))
+    assert [each.finer for each in coarse.finer([silicon])] == ["52", "0.539"]  # 0.77 makes two, as 1.1 does
+    molecule = molecule_in_a_box()
+    assert [each.setting for each in made.finer([molecule])] == ["ecutwfc_Ry"]
+
+
+def molecule_in_a_box():
+    frame = molecule("H2O")
+    frame.center(vacuum=5.0)
+    return frame
 
 
 def test_the_cutoff_of_the_density_goes_along():

@@ -257,3 +257,20 @@ def test_forces_are_those_of_the_frame_in_its_order(gpaw, tmp_path):
     forces = label_frame(gpaw(), frame, tmp_path / "a").forces
     order = np.random.default_rng(1).permutation(len(frame))
     np.testing.assert_allclose(label_frame(gpaw(), frame[order], tmp_path / "b").forces, forces[order], atol=1e-7)
+
+
+def test_a_spin_is_shared_out_as_the_settings_have_it_and_held_for_antiferromagnets_too(gpaw):
+    from pfd.label.gpaw.keywords import frame_with_moments, keywords
+
+    frame = bulk("MgO", "rocksalt", a=4.25, cubic=True)
+    frame.info["spin"] = 5
+    settings = gpaw(magmoms={"Mg": 3.0}).settings
+    moments = frame_with_moments(settings, frame).get_initial_magnetic_moments()
+    assert moments == pytest.approx(np.where(frame.numbers == 12, 1.0, 0.0))
+    opposed = copper()
+    opposed.info["spin"] = 1
+    opposed.set_initial_magnetic_moments([1.0, -1.0, 1.0, -1.0])
+    assert keywords(settings, opposed)["occupations"]["fixmagmom"] is True
+    opposed.set_initial_magnetic_moments([1.0, 1.0, 1.0, -1.0])
+    with pytest.raises(InputError, match="total moment of 0"):
+        frame_with_moments(settings, opposed)

@@ -214,3 +214,9 @@ def test_engines_that_honour_moments_know_starts(method, pseudo_dir, potcar_dir)
     assert started.finer()[0].settings.magnetic_starts == started.settings.magnetic_starts
     again = make_labeler(started.settings.model_dump(mode="json"))
     assert again.level_of_theory() == started.level_of_theory()
+
+
+def test_moments_by_element_belong_into_the_starts(pseudo_dir):
+    own = {"pseudo_dir": str(pseudo_dir), "pseudopotentials": {"Fe": "Fe.upf"}, "ecutwfc_Ry": 20}
+    with pytest.raises(SettingError, match="magnetic_starts and magmoms exclude each other"):
+        make_labeler({"method": "abacus", **own, "magmoms": {"Fe": 2.2}, "magnetic_starts": [{"Fe": 0}, {"Fe": 3}]})

@@ -135,3 +135,50 @@ def test_a_level_of_theory_is_needed(small, write_input, in_process, tmp_path):
     small["finetune"]["label"] = {"method": "external"}
     with pytest.raises(SettingError, match=r"finetune\.label\.level"):
         submit(write_input(small), tmp_path / "run")
+
+
+def test_digits_that_a_file_leaves_out_and_periodic_images_do_not_matter(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    for frame in frames:
+        calculator = frame.calc
+        frame.positions = frame.positions.round(3)
+        frame.wrap()
+        frame.calc = calculator
+    run.put([with_labels(frame, labels_of(frame)) for frame in frames])
+    assert run.submit().summary["labels"]["accepted"] == 6
+
+
+@pytest.mark.parametrize(
+    ("info", "told"),
+    [
+        ({"converged": "no"}, "converged is 'no'"),
+        ({"level_of_theory": "GFN1-xTB"}, "GFN1-xTB"),
+    ],
+)
+def test_what_a_frame_says_of_itself_is_heeded(run, tmp_path, info, told):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    frames[0].info |= info
+    run.put(frames)
+    with pytest.raises(DataError, match=told):
+        run.submit()
+
+
+def test_a_cycle_that_used_all_its_steps_is_rejected(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    frames[0].info |= {"scf_steps": 60, "max_scf_steps": 60}
+    run.put(frames)
+    assert run.submit().summary["labels"]["rejected"] == 1
+
+
+def test_what_stands_beside_a_label_is_kept(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    for frame in frames:
+        frame.info["label_energy_sigma0_eV"] = labels_of(frame).energy + 0.01
+    run.put(frames)
+    ended = run.submit()
+    kept = read_frames(ended.path / "data" / "finetune-train.extxyz")
+    assert all(frame.info["label_energy_sigma0_eV"] for frame in kept)

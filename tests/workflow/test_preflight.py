@@ -8,6 +8,7 @@ import pytest
 
 from pfd import submit
 from pfd.cli.status import status_lines, status_of
+from pfd.errors import InputError, LabelRejected, TaskFailed, TransientError
 from pfd.label.labeler import finer_by
 from pfd.report.data import read_report_data
 from pfd.testing.toy_labeler import ToyLabeler
@@ -21,7 +22,7 @@ def depth_is_a_basis(monkeypatch):
     """A labeler whose labels depend on a setting, by so much for one step."""
 
     def by(factor):
-        monkeypatch.setattr(ToyLabeler, "finer", lambda self: finer_by(self.settings, "depth", factor))
+        monkeypatch.setattr(ToyLabeler, "finer", lambda self, frames=(): finer_by(self.settings, "depth", factor))
 
     return by
 
@@ -91,8 +92,6 @@ def test_a_rejected_frame_is_told(submitted, depth_is_a_basis, monkeypatch):
 
     def failing(self, frame, scratch):
         if self.settings.depth != 1.0:
-            from pfd.errors import LabelRejected
-
             raise LabelRejected("it did not converge")
         return honest(self, frame, scratch)
 
@@ -108,3 +107,53 @@ def test_a_labeler_without_such_settings_has_none(submitted):
     assert ended.summary["preflight"] == []
     events = Journal(ended.path / "journal.jsonl").read()
     assert "preflight" not in json.dumps(events)
+
+
+def test_core_hours_that_do_not_pay_for_it_are_told(submitted, depth_is_a_basis, monkeypatch):
+    depth_is_a_basis(1.25)
+    monkeypatch.setattr("pfd.workflow.budget.core_seconds", lambda folder, cores: 3600.0 * folder.done())
+    monkeypatch.setattr("pfd.workflow.ledger.core_seconds", lambda folder, cores: 3600.0 * folder.done())
+    ended, said = submitted(max_core_hours=4.5)
+    unpaid = "label.max_core_hours or label.max_total does not pay for it"
+    assert said == [f"depth 1, tried with 1.25: nothing to compare ({unpaid})"]
+    assert not list(ended.path.glob(LABELS))
+
+
+def test_a_finer_setting_that_is_refused_stops_nothing(submitted, depth_is_a_basis, monkeypatch):
+    depth_is_a_basis(1.25)
+    honest = ToyLabeler.check
+
+    def refusing(self, frames):
+        if self.settings.depth != 1.0:
+            raise InputError("no such depth")
+        honest(self, frames)
+
+    monkeypatch.setattr(ToyLabeler, "check", refusing)
+    _, said = submitted()
+    assert said == ["depth 1, tried with 1.25: nothing to compare (no such depth)"]
+
+
+def test_a_first_label_that_is_lost_is_tried_again_by_the_next_submission(submitted, depth_is_a_basis, monkeypatch):
+    depth_is_a_basis(1.25)
+    honest = ToyLabeler.run
+
+    def killed(self, frame, scratch):
+        raise TransientError("out of time")
+
+    monkeypatch.setattr(ToyLabeler, "run", killed)
+    with pytest.raises(TaskFailed, match="out of time"):
+        submitted()
+    monkeypatch.setattr(ToyLabeler, "run", honest)
+    ended, _ = submitted()
+    assert ended.status in {"converged", "not_converged"}
+    assert ended.summary["labels"]["unfinished"] == 0
+
+
+def test_an_adopted_finer_setting_has_its_labels_already(submitted, depth_is_a_basis, small):
+    depth_is_a_basis(1.25)
+    submitted()
+    depth_is_a_basis(1.001)
+    again, _ = submitted(depth=1.25, max_total=20)
+    (adopted,) = (path for path in again.path.glob(LABELS) if "times 1.25 " in (path / "task.json").read_text())
+    assert len(list(adopted.glob("attempts/*"))) == 1
+    assert str(adopted.relative_to(again.path)) not in Journal(again.path / "journal.jsonl").read()[-1]["superseded"]

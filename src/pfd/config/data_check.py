@@ -17,7 +17,7 @@ from pfd.evaluate.data_gate.content import energy_convention
 from pfd.evaluate.data_gate.finding import Finding, GateReport, Verdict, named
 from pfd.evaluate.data_gate.gate import pass_sets
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
-from pfd.evaluate.data_gate.random_forces import random_forces
+from pfd.evaluate.data_gate.random_forces import REVERSED, random_forces
 from pfd.frames.fingerprint import NEAR, overlap
 from pfd.frames.outside import read_outside
 from pfd.models.family import Progress, no_progress, read_model
@@ -143,7 +143,8 @@ def _noted(resolved: ResolvedInput, brought: Brought, findings: list[Finding]) -
         if finding.verdict is Verdict.REFUSED:
             hint = f"{finding.hint}; pfd check data {brought.file} tells more"
             raise DataError(f"{brought.file}: {finding.text}", where=resolved.place(brought.key), hint=hint)
-    notes = tuple(each.text for each in findings if each.verdict is Verdict.WARNING and each.frames)
+    warnings = [each for each in findings if each.verdict is Verdict.WARNING]
+    notes = tuple(each.text for each in warnings if each.frames or each.sign == REVERSED)  # not that a set is small
     return replace(brought, notes=notes)
 
 

@@ -14,6 +14,9 @@ from pfd.units import GPA_PER_EV_PER_A3
 STRESS_TARGET_GPA = 0.3
 """Target of the stress where the run names none: a few per cent of what a strain of 0.05 makes in a hard solid."""
 
+VANISHING_EV_PER_A = 1e-4
+"""Forces below this are zero by symmetry: no setting changes them, and they say nothing of it."""
+
 
 class SettingChange(Settings):
     """What one finer setting does to the labels of a few frames."""
@@ -27,7 +30,7 @@ class SettingChange(Settings):
     frames: int
     """Frames compared."""
     force_change_meV_per_A: float | None = None
-    """RMS change of a force component, meV/Å."""
+    """RMS change of a force component, meV/Å; None where all forces vanish by symmetry, which nothing changes."""
     force_target_meV_per_A: float | None = None
     """The force error that the run aims at, meV/Å; None if it names none."""
     stress_change_GPa: float | None = None
@@ -56,8 +59,17 @@ class SettingChange(Settings):
             return f"{begin}: nothing to compare ({self.problem})"
         if above := self.above_target():
             return f"WARNING {begin}: {'; '.join(above)}: make {self.setting} finer before more labels are paid for"
-        stress = "" if self.stress_change_GPa is None else f", stresses by {self.stress_change_GPa:.2g} GPa"
-        return f"{begin}: forces change by {self.force_change_meV_per_A:.2g} meV/Å{stress}: converged"
+        pairs = (
+            ("forces", self.force_change_meV_per_A, self.force_target_meV_per_A, "meV/Å"),
+            ("stresses", self.stress_change_GPa, self.stress_target_GPa, "GPa"),
+        )
+        changes = [
+            f"{what} change by {change:.2g} {unit}" + ("" if target is not None else " (converge names no limit)")
+            for what, change, target, unit in pairs
+            if change is not None
+        ]
+        judged = self.force_target_meV_per_A is not None or self.stress_target_GPa is not None
+        return f"{begin}: {', '.join(changes)}" + (": converged" if judged else "")
 
 
 def setting_change(
@@ -88,14 +100,16 @@ def setting_change(
         for mine, other in pairs
         if mine.stress is not None and other.stress is not None
     ]
+    vanish = max(float(np.abs(array).max(initial=0.0)) for array in forces) < VANISHING_EV_PER_A
     setting, now, then = names
     return SettingChange(
         setting=setting,
         now=now,
         finer=then,
         frames=len(labels),
-        force_change_meV_per_A=1000.0 * change,
-        force_target_meV_per_A=None if target is None else 1000.0 * target,
+        force_change_meV_per_A=None if vanish else 1000.0 * change,
+        force_target_meV_per_A=None if vanish or target is None else 1000.0 * target,
+        problem="all forces vanish by symmetry, and there is no stress" if vanish and not stresses else "",
         stress_change_GPa=_rms(stresses) * GPA_PER_EV_PER_A3 if stresses else None,
         stress_target_GPa=(converge.stress_rmse_GPa or STRESS_TARGET_GPA) if stresses else None,
     )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TRY_AGAIN = 75
 """Exit code with which a script says that something outside it failed (EX_TEMPFAIL of sysexits.h)."""
+SETUP_FAULTS = ("ModuleNotFoundError", "command not found", "error while loading shared libraries")
+"""Last words of what would fail for every frame alike."""
 SCRIPTS = (".py", ".sh", ".bash", ".pl", ".jl", ".rb")
 """How names of scripts end: a word of the command that ends so must be a file."""
 
@@ -142,6 +144,9 @@ def _failure_of(finished: Finished, where: str, *, written: bool) -> PFDError | 
     if finished.code in {126, 127} and not written:
         what = f"the command could not be run: {words}"
         return MissingError(what, where="label.command", hint="try it by hand in the task folder")
+    if finished.code != 0 and any(sign in words for sign in SETUP_FAULTS):
+        what = f"the command lacks something; its last words: {words}"
+        return MissingError(what, where="label.command", hint="install it where the command runs")
     if finished.code != 0 or not written:
         what = f"ended with code {finished.code}" if finished.code else f"wrote no {LABELLED_FILE}"
         hint = "look into command.out in the task folder"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pfd.errors import SettingError
+from pfd.errors import TransientError
 
 Keep = Literal["all", "evidence", "none"]
 _OURS = "pfd-scratch"
@@ -43,26 +44,31 @@ def working_folder(scratch: Path, disk: Path | None) -> Iterator[Path]:
     Folders on that disk whose process was killed are removed by the next process of the same host.
 
     Raises:
-        SettingError: if no folder can be made on that disk.
+        TransientError: if no folder can be made on that disk, which may be another one on the next node, or the files
+            cannot be moved.
     """
     if disk is None:
         yield scratch
         return
     host, pid = socket.gethostname(), os.getpid()
     try:
-        for left in disk.glob(f"{_OURS}-{host}-*-*"):
-            if not _alive(int(left.name.split("-")[-2])):
+        mine = re.compile(rf"{_OURS}-{re.escape(host)}-(\d+)-[0-9a-f]{{8}}")
+        for left in disk.iterdir():
+            if (owner := mine.fullmatch(left.name)) and not _alive(int(owner[1])):
                 shutil.rmtree(left, ignore_errors=True)
         folder = disk / f"{_OURS}-{host}-{pid}-{uuid.uuid4().hex[:8]}"
         folder.mkdir()
     except OSError as error:
         what = f"no folder can be made in {disk}: {error.strerror}"
-        raise SettingError(what, where="label.scratch_dir", hint="name a folder that may be written to") from error
+        raise TransientError(what, where="label.scratch_dir", hint="name a folder that may be written to") from error
     try:
         yield folder
     finally:
         try:
             shutil.copytree(folder, scratch, dirs_exist_ok=True, symlinks=True)
+        except OSError as error:
+            what = f"the engine's files cannot be moved from {disk}: {error}"
+            raise TransientError(what, where=str(scratch), hint="is the disk of the run folder full?") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

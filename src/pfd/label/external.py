@@ -15,8 +15,8 @@ from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 if TYPE_CHECKING:
     from ase import Atoms
 
-NOT_CONVERGED = "converged"
-"""Key of a frame's info: false says that the calculation did not converge, and the frame is rejected."""
+BESIDE = "label_"
+"""How keys begin of what stands beside a label, such as ``label_energy_sigma0_eV``."""
 
 
 class ExternalSettings(LabelerSettings):
@@ -69,9 +69,13 @@ class External(Labeler):
         if len(self._files) != 1:
             raise InputError("no label was put back for this frame", where="label.method", hint="submit the run again")
         found = read_frames(self._files[0])[0]
+        beside = {**found.info, **{key: found.arrays[key].tolist() for key in found.arrays}}
         return Outcome(
             labels_of(found),
-            converged=bool(found.info.get(NOT_CONVERGED, True)),
+            converged=bool(found.info.get("converged", True)),
             echoed=found,
+            scf_steps=found.info.get("scf_steps"),
+            max_scf_steps=found.info.get("max_scf_steps"),
             needs_stress=self._settings.stress and bool(frame.pbc.all()),
+            extra={key.removeprefix(BESIDE): value for key, value in beside.items() if key.startswith(BESIDE)},
         )

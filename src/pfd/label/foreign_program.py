@@ -56,6 +56,10 @@ class ForeignLabeler(ProgramLabeler[F, None]):
         self.honours = frozenset(self._settings.honours)
         self._digests: dict[str, str] = {}
 
+    def aids(self) -> dict[str, Any]:
+        """The command as well: with another program, or another interpreter, a rejected frame may fare better."""
+        return super().aids() | {"command": self._settings.command}
+
     def check(self, frames: Sequence[Atoms]) -> None:
         """Refuse frames with a state that the program is not said to honour, and files that are not there.
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from pfd.errors import InputError, SettingError
 from pfd.frames import Labels
+from pfd.label.k_mesh import k_divisions
 from pfd.plugins import load_plugin
 from pfd.settings import Settings
 
@@ -108,6 +109,21 @@ def finer_by(settings: LabelerSettings, name: str, factor: float) -> list[Finer]
     return [Finer(name, f"{value:g}", f"{finer:g}", settings.model_copy(update={name: finer}))]
 
 
+def finer_mesh(settings: LabelerSettings, frames: Sequence[Atoms], name: str = "kspacing_per_A") -> list[Finer]:
+    """A smaller distance of k-points, by which every one of the frames gets more of them, if three steps can do it."""
+    spacing = getattr(settings, name)
+    if spacing is None:
+        return []
+    factor = 1.0
+    for _ in range(MESH_STEPS):
+        factor *= SPACING_STEP
+        (finer,) = finer_by(settings, name, factor)
+        if all(k_divisions(frame, float(finer.finer)) != k_divisions(frame, spacing) for frame in frames):
+            return [finer]
+    return []
+
+
+MESH_STEPS = 3
 CUTOFF_STEP, SPACING_STEP = 1.3, 0.7
 """One step finer: a cutoff is multiplied by the first, a distance of k-points by the second."""
 
@@ -159,10 +175,13 @@ class Labeler(ABC):
         """How many processes one calculation starts and the setting that says so; None if it starts one."""
         return None
 
-    def finer(self) -> Sequence[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> Sequence[Finer]:
         """The settings that decide how well labels are converged, each one step finer: cutoff and k-points.
 
         By default there are none. They change the physics, so such labels never enter a training set.
+
+        Args:
+            frames: what is to be labelled with them; a step that leaves these frames' k-points as they are is none.
         """
         return ()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from pfd.errors import InputError, LabelRejected, PFDError
 from pfd.frames import frame_id
@@ -32,6 +32,12 @@ class StartSettings(LabelerSettings):
     (needs its package where labels are made); or chemical symbol -> Bohr magnetons, such as ``{Fe: 3}``, where a list
     such as ``{Fe: [3, -3]}`` goes round the atoms of that element in the frame's order, and other elements start with
     0. Default: the frame's own alone, since each further start costs a label more."""
+
+    @model_validator(mode="after")
+    def _of_one_source(self) -> StartSettings:
+        if self.magnetic_starts and any(getattr(self, "magmoms", {}).values()):
+            raise ValueError("magnetic_starts and magmoms exclude each other: name the elements in the starts")
+        return self
 
     @field_validator("magnetic_starts")
     @classmethod

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.sections import LoopSettings, StepResources
+from pfd.errors import PFDError
 from pfd.explore.settings import PoolSettings
 from pfd.label.labeler import AcceptanceRules, Finer, Labeler, LabelerSettings, make_labeler
 from pfd.models.family import Family
@@ -19,6 +20,9 @@ from pfd.tasks.folder import Artifact, Resources, TaskSpec
 from pfd.tasks.steps.labelling import level_of_model
 from pfd.units import seconds
 from pfd.workflow.external import ExternalLabels
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 class Binding(ABC):
@@ -45,9 +49,13 @@ class Binding(ABC):
         """What the user is to do before these frames can be labelled; nothing if they can be."""
         return ""
 
-    def finer(self) -> Sequence[Finer]:
+    def finer(self, frames: Sequence[Atoms]) -> Sequence[Finer]:
         """The labeler's settings one step finer, if labels are to be compared with such before they are paid for."""
         return ()
+
+    def refuses(self, frame: Atoms, settings: LabelerSettings) -> str:
+        """Why a frame cannot be labelled with such settings; nothing if it can."""
+        return ""
 
     def aids(self) -> dict[str, Any]:
         """The labeler's settings with which a rejected frame is tried again if they change (``Labeler.aids``)."""
@@ -106,9 +114,17 @@ class FineTune(Binding):
         """See ``Binding.awaits``."""
         return "" if self._external is None else self._external.missing(frames)
 
-    def finer(self) -> Sequence[Finer]:
+    def finer(self, frames: Sequence[Atoms]) -> Sequence[Finer]:
         """See ``Binding.finer``."""
-        return self._labeler.finer() if self.resolved.campaign.preflight else ()
+        return self._labeler.finer(frames) if self.resolved.campaign.preflight else ()
+
+    def refuses(self, frame: Atoms, settings: LabelerSettings) -> str:
+        """See ``Binding.refuses``."""
+        try:
+            make_labeler(settings.model_dump(mode="json")).check([frame])
+        except PFDError as error:
+            return error.what
+        return ""
 
     def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
         """See ``Binding.label``.

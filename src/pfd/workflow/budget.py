@@ -105,7 +105,7 @@ class Budget:
         """
         if self.ledger is None:
             return list(specs)
-        begun = self.ledger.begun()
+        begun = self.ledger.begun({spec.identity() for spec in specs})
         known = [begun.get(spec.identity()) for spec in specs]
         ended = {folder.task()["identity"] for folder in known if folder and (folder.done() or folder.given_up())}
         total = self._campaign.max_total
@@ -124,6 +124,12 @@ class Budget:
             taken[identity] = True
             paid, fresh = paid - 1, fresh - new
         return [spec for spec in specs if spec.identity() in taken]
+
+    def affords(self, labels: int) -> bool:
+        """Whether the core hours that are left should pay for so many more labels, by the mean cost so far."""
+        if self.ledger is None:
+            return True
+        return self._affordable(self.ledger.core_seconds(), self.ledger.finished(), UNLIMITED) >= labels
 
     def cut(self) -> None:
         """Note that a batch did not fit: from here on nothing is left."""

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.errors import DataError
-from pfd.frames import frame_id, labels_of, read_frames, with_labels, write_frames
+from pfd.evaluate.data_gate.content import energy_convention
+from pfd.evaluate.data_gate.finding import Verdict
+from pfd.evaluate.data_gate.labelled_set import LabelledSet
+from pfd.frames import frame_id, labels_of, read_frames, require_level, with_labels, write_frames
 from pfd.frames.frame import with_origin
 from pfd.frames.outside import read_outside
-from pfd.label.external import NOT_CONVERGED, ExternalSettings
+from pfd.label.external import BESIDE, ExternalSettings
 from pfd.tasks.folder import Artifact
 from pfd.wording import counted
 
@@ -24,6 +27,8 @@ WAITING = "to-label.extxyz"
 """The frames that wait, in the folder ``external`` of the run."""
 PUT_BACK = "labelled"
 """The folder beside it that takes files of labelled frames."""
+SIGNS = ("converged", "scf_steps", "max_scf_steps")
+"""Keys of a frame's info by which it is judged."""
 SAME_A = 1e-3
 """A frame that was put back is the chosen one if no atom or cell vector is farther off, Å: files keep few digits."""
 
@@ -43,21 +48,22 @@ class ExternalLabels:
         """The input of the task that labels this frame: a file of the frame that was put back; nothing if none was.
 
         Raises:
-            DataError: if a file that was put back cannot be read, or two labels of one frame differ.
+            DataError: if a file that was put back cannot be read, says that it is of another level of theory, holds
+                energies of two kinds, or if two labels of one frame differ.
         """
         chosen = read_frames(frame.path)[0]
-        found = [other for other in self._put_back if _same(chosen, other)]
+        found = [_labelled(chosen, other) for other in self._put_back if _same(chosen, other)]
         if not found:
             return {}
         path = self.folder / "found" / f"{frame_id(chosen)}.extxyz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_frames(path, [found[0]])
-        content = path.read_bytes()
-        for other in found[1:]:
-            write_frames(path, [other])
-            if path.read_bytes() != content:
-                hint = f"keep one of them in {self.folder / PUT_BACK}"
-                raise DataError(f"frame {frame_id(chosen)} was put back with two labels", where=str(path), hint=hint)
+        contents = set()
+        for each in found:
+            write_frames(path, [each])
+            contents.add(path.read_bytes())
+        if len(contents) > 1:
+            hint = f"keep one of them in {self.folder / PUT_BACK}"
+            raise DataError(f"frame {frame_id(chosen)} was put back with two labels", where=str(path), hint=hint)
         return {"stored0": Artifact.of(path)}
 
     def missing(self, frames: Sequence[Path]) -> str:
@@ -82,26 +88,42 @@ class ExternalLabels:
 
     @cached_property
     def _put_back(self) -> list[Atoms]:
-        """All frames that were put back, with their labels as extended XYZ keeps them."""
+        """All frames that were put back."""
         frames: list[Atoms] = []
         keys = {str(name): key for name, key in self._settings.labels.items()}
         folder = self.folder / PUT_BACK
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if not path.name.startswith("."):
-                found = read_outside(path, self._settings.format, keys, needs_labels=False)
-                frames += [_plain(frame) for frame in found.frames]
+                found = read_outside(path, self._settings.format, keys, needs_labels=False).frames
+                require_level(found, self._settings.level, where=str(path))
+                for number, frame in enumerate(found):
+                    if not isinstance(frame.info.get("converged", True), bool | np.bool_):
+                        what = f"converged is {frame.info['converged']!r} in frame {number}"
+                        raise DataError(what, where=str(path), hint="write T or F")
+                frames += found
+        kinds = [each for each in energy_convention(LabelledSet(PUT_BACK, frames)) if each.verdict is Verdict.WARNING]
+        if kinds:
+            hint = "put back the energy whose gradient the forces are for all frames, as free_energy or as energy"
+            raise DataError(kinds[0].text, where=str(folder), hint=hint)
         return frames
 
 
-def _plain(frame: Atoms) -> Atoms:
-    """The frame with its labels, and with nothing of where it comes from: that must not make it another label."""
-    from ase import Atoms
+def _labelled(chosen: Atoms, other: Atoms) -> Atoms:
+    """The chosen frame with the labels of the one that was put back, and what stands beside them.
 
-    bare = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
-    plain = with_labels(with_origin(bare), labels_of(frame))
-    if not frame.info.get(NOT_CONVERGED, True):
-        plain.info[NOT_CONVERGED] = False
-    return plain
+    Digits that the file left out, and periodic images, are the chosen frame's; of where the file comes from nothing
+    stays: that must not make it another label.
+    """
+    labelled = with_labels(with_origin(chosen), labels_of(other))
+    labelled.info = {"id": labelled.info["id"]}
+    kept = {key: value for key, value in other.info.items() if key in SIGNS or key.startswith(BESIDE)}
+    labelled.info |= {key: bool(value) if key == "converged" else value for key, value in kept.items()}
+    for key in [key for key in labelled.arrays if key not in {"numbers", "positions"}]:
+        del labelled.arrays[key]
+    for key, values in other.arrays.items():
+        if key.startswith(BESIDE):
+            labelled.set_array(key, values)
+    return labelled
 
 
 def _same(chosen: Atoms, other: Atoms) -> bool:

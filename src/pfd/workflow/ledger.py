@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,15 @@ class Ledger:
                 folder.verify()
                 yield folder
 
-    def begun(self) -> dict[str, TaskFolder]:
-        """Those of the campaign by identity: labels of a preflight are not counted against its cap."""
-        return {
-            folder.task()["identity"]: folder
-            for folder in self.folders()
-            if folder.path.parent != self._run / PREFLIGHT_PLACE
-        }
+    def begun(self, asked: Collection[str] = ()) -> dict[str, TaskFolder]:
+        """Those of the campaign by identity: labels of a preflight are none, unless they are asked for now.
+
+        Args:
+            asked: identities of the labels that are wanted: a finer setting may have been adopted.
+        """
+        found = {folder.task()["identity"]: folder for folder in self.folders()}
+        apart = self._run / PREFLIGHT_PLACE
+        return {name: folder for name, folder in found.items() if folder.path.parent != apart or name in asked}
 
     def core_seconds(self) -> float:
         """What all of them have cost so far."""

@@ -8,13 +8,19 @@ from pathlib import Path
 from pfd.evaluate.preflight import SettingChange, setting_change
 from pfd.frames import labels_of, read_frames
 from pfd.frames.labels import Labels
+from pfd.label.engine_program import ProgramSettings
+from pfd.label.labeler import LabelerSettings
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.tasks.steps.labelling import read_record
+from pfd.units import seconds
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
 from pfd.workflow.ledger import PREFLIGHT_PLACE
 from pfd.workflow.run_folder import RunFolder
 
+COSTLIER = 4
+"""A label with a finer setting may take this many times as long: 0.7 in the distance of k-points makes 2.9 times as
+many of them."""
 FRAMES = 2
 """Most frames that are looked at, each of another composition."""
 
@@ -33,38 +39,58 @@ def preflight(
     Returns:
         One entry for each finer setting; none if the labeler has none, or nothing is left to spend.
     """
-    place, frames = _frames(chosen)
-    finer = binding.finer()
+    place, paths = _frames(chosen)
+    frames = [read_frames(path)[0] for path in paths]
+    finer = binding.finer(frames)
     ledger = budget.ledger
     if not finer or not frames or ledger is None:
         return []
-    specs = ledger.settle([binding.label(frame) for frame in frames], binding.aids())
-    if len(budget.portion(specs)) < len(specs):
-        return []
-    mine = run.perform({place: specs}, min_done=0.0)[place]
-    others = [[binding.label(frame, each.settings) for frame in frames] for each in finer]
-    everything = [spec for group in others for spec in group]
-    tried = run.perform({PREFLIGHT_PLACE: everything}, min_done=0.0)[PREFLIGHT_PLACE]
-    budget.spend(tried)
+    specs = ledger.settle([binding.label(Artifact.of(path)) for path in paths], binding.aids())
+    within = [spec.identity() for spec in budget.portion(specs)]
+    kept = [number for number, spec in enumerate(specs) if spec.identity() in within]
+    mine = run.perform({place: [specs[number] for number in kept]})[place] if kept else []
     changes = []
-    for number, each in enumerate(finer):
-        theirs = tried[number * len(frames) : (number + 1) * len(frames)]
+    for each in finer:
         names = (each.setting, each.now, each.finer)
-        changes.append(_compared(names, mine, theirs, binding))
+        if not kept or not budget.affords(COSTLIER * len(kept)):
+            changes.append(_uncompared(names, "label.max_core_hours or label.max_total does not pay for it"))
+            continue
+        if problem := next(filter(None, (binding.refuses(frames[number], each.settings) for number in kept)), ""):
+            changes.append(_uncompared(names, problem))
+            continue
+        patient = _patient(each.settings)
+        theirs = [binding.label(Artifact.of(paths[number]), patient) for number in kept]
+        tried = run.perform({PREFLIGHT_PLACE: theirs}, min_done=0.0)[PREFLIGHT_PLACE]
+        budget.spend(tried)
+        changes.append(_compared(names, mine, tried, binding))
     return changes
 
 
-def _frames(chosen: Mapping[str, TaskFolder]) -> tuple[str, list[Artifact]]:
-    """The smallest frame of each of the first compositions that are to be labelled, and the place of their labels."""
+def _patient(settings: LabelerSettings) -> LabelerSettings:
+    """The same settings with time for the longer run."""
+    if not isinstance(settings, ProgramSettings):
+        return settings
+    return settings.model_copy(update={"wall_time": COSTLIER * seconds(settings.wall_time)})
+
+
+def _uncompared(names: tuple[str, str, str], problem: str) -> SettingChange:
+    return SettingChange(setting=names[0], now=names[1], finer=names[2], frames=0, problem=problem)
+
+
+def _frames(chosen: Mapping[str, TaskFolder]) -> tuple[str, list[Path]]:
+    """The smallest frame of each of the first compositions that are to be labelled, and the place of their labels.
+
+    Of equally small ones it is the last: the first may be a crystal whose forces vanish.
+    """
     for place, selection in chosen.items():
         smallest: dict[str, tuple[int, Path]] = {}
         for path in sorted((selection.path / "outputs" / "frames").iterdir()):
             frame = read_frames(path)[0]
             kind = frame.symbols.formula.reduce()[0].format("hill")
-            if kind not in smallest or len(frame) < smallest[kind][0]:
+            if kind not in smallest or len(frame) <= smallest[kind][0]:
                 smallest[kind] = (len(frame), path)
         if smallest:
-            return place, [Artifact.of(path) for _, path in list(smallest.values())[:FRAMES]]
+            return place, [path for _, path in list(smallest.values())[:FRAMES]]
     return "", []
 
 
@@ -74,8 +100,7 @@ def _compared(
     pairs = [(_label(one), _label(other)) for one, other in zip(mine, theirs, strict=True)]
     both = [(one, other) for one, other in pairs if isinstance(one, Labels) and isinstance(other, Labels)]
     if not both:
-        problem = next(str(each) for pair in pairs for each in pair if not isinstance(each, Labels))
-        return SettingChange(setting=names[0], now=names[1], finer=names[2], frames=0, problem=problem)
+        return _uncompared(names, next(str(each) for pair in pairs for each in pair if not isinstance(each, Labels)))
     return setting_change(names, [one for one, _ in both], [other for _, other in both], binding.settings.converge)
 
 

@@ -16,6 +16,8 @@ from pfd.evaluate.data_gate.pair_forces import PairForces, fit_pair_forces, pair
 
 FEWEST_ATOMS = 100
 """Atoms with a force that counts from which pair forces can tell: the mean cosine of random ones is 0 +- 0.06."""
+REVERSED = "reversed forces"
+"""The sign of a finding that forces point the wrong way."""
 FEWEST_COMPONENTS = 3 * FEWEST_ATOMS
 RANDOM_BELOW = 0.15
 """Mean cosine with pair forces below which forces do not follow the structure; good sets have 0.66 and more."""
@@ -76,7 +78,7 @@ def random_forces(labelled: LabelledSet) -> Iterator[Finding]:
     if "reversed" in says:
         by_model = any(sign.says == "reversed" and sign.name == "model_cosine" for sign in signs)
         yield Finding(
-            sign="reversed forces",
+            sign=REVERSED,
             verdict=Verdict.REFUSED if by_model else Verdict.WARNING,
             where=labelled.name,
             text="forces that point the wrong way: " + "; ".join(s.text for s in signs if s.says == "reversed"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from pfd.label.abacus.orbital_file import orbital_digest
 from pfd.label.abacus.output import AbacusOutput, read_abacus_output
 from pfd.label.abacus.settings import AbacusSettings
 from pfd.label.engine_program import ProgramLabeler, run_engine
-from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, Outcome, finer_by
+from pfd.label.labeler import CUTOFF_STEP, Finer, Outcome, finer_by, finer_mesh
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
 from pfd.label.species_order import frame_order
 
@@ -85,10 +85,10 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
             f"kspacing {self._settings.kspacing_per_A:g}/Å" if text is None else f"KPT {json_digest(text.split())[:8]}"
         )
 
-    def finer(self) -> list[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
         """A higher cutoff, and a denser mesh of k-points where ``kspacing_per_A`` makes it."""
         settings = self._settings
-        mesh = finer_by(settings, "kspacing_per_A", SPACING_STEP) if settings.kpt_file is None else []
+        mesh = finer_mesh(settings, frames) if settings.kpt_file is None else []
         return finer_by(settings, "ecutwfc_Ry", CUTOFF_STEP) + mesh
 
     def prepare(self, frame: Atoms) -> AbacusInput:

@@ -85,6 +85,10 @@ class AseCalculator(ForeignLabeler[AseCalculatorSettings]):
         ]
         return ", ".join(parts)
 
+    def aids(self) -> dict[str, Any]:
+        """See ``ForeignLabeler.aids``; the interpreter too."""
+        return super().aids() | {"python": self._settings.python}
+
     def check(self, frames: Sequence[Atoms]) -> None:
         """Refuse a missing launcher or interpreter, and what ``ForeignLabeler.check`` refuses.
 

@@ -33,7 +33,7 @@ DESCRIBE_SECONDS = 120.0
 """Longest time that an interpreter may take to say what it has."""
 UNCONVERGED = frozenset({"KohnShamConvergenceError", "ConvergenceError", "SCFError"})
 """Names of the errors with which calculators say that the SCF cycle did not converge."""
-INPUT_FAULTS = frozenset({"NotImplementedError", "CalculatorSetupError"})
+INPUT_FAULTS = frozenset({"NotImplementedError", "CalculatorSetupError", "FileNotFoundError"})
 """Names of errors that tell of what was asked, not of the frame's geometry."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from pfd.label.cp2k.input import CP2KInput, cp2k_input
 from pfd.label.cp2k.output import CP2KOutput, read_cp2k_output
 from pfd.label.cp2k.settings import CP2KSettings
 from pfd.label.engine_program import ProgramLabeler, run_engine
-from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, Outcome, finer_by
+from pfd.label.labeler import CUTOFF_STEP, Finer, Outcome, finer_by, finer_mesh
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -72,11 +72,11 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
         ]
         return ", ".join(parts)
 
-    def finer(self) -> list[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
         """A higher cutoff, on which the net force depends, and a denser mesh of k-points."""
         settings = self._settings
         resolved = settings.model_copy(update={"cutoff_Ry": self._cutoff_Ry})
-        return finer_by(resolved, "cutoff_Ry", CUTOFF_STEP) + finer_by(settings, "kspacing_per_A", SPACING_STEP)
+        return finer_by(resolved, "cutoff_Ry", CUTOFF_STEP) + finer_mesh(settings, frames)
 
     def prepare(self, frame: Atoms) -> CP2KInput:
         """See ``cp2k_input``."""

@@ -53,7 +53,14 @@ OWNED = {
     f"{_SCF}/IGNORE_CONVERGENCE_FAILURE": "an unconverged run is no label",
 }
 """Sections and keys that the labeler writes itself -> what to do instead."""
-HARMLESS = ("GLOBAL/", f"{_SCF}/")
+HARMLESS = (
+    "GLOBAL/",
+    *(
+        f"{_SCF}/{name}"
+        for name in ("MIXING/", "DIAGONALIZATION/", "OT/", "MAX_", "CHOLESKY", "EPS_DIIS", "EPS_EIGVAL")
+    ),
+    *(f"{_SCF}/{name}" for name in ("NCOL_BLOCK", "NROW_BLOCK", "NOTCONV_STOPALL", "LEVEL_SHIFT", "FORCE_SCF_CALC")),
+)
 """How paths of keys begin that do not change the physics; so do those of all print sections."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +19,7 @@ from pfd.label.espresso.moments import moment_shares
 from pfd.label.espresso.output import PwOutput, read_pw_output
 from pfd.label.espresso.settings import EspressoSettings
 from pfd.label.k_mesh import k_divisions
-from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, LabelerSettings, Outcome, finer_by
+from pfd.label.labeler import CUTOFF_STEP, Finer, LabelerSettings, Outcome, finer_by, finer_mesh
 from pfd.label.pseudopotential import Pseudopotential, functional_name, one_functional, read_pseudopotential
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
         ]
         return ", ".join(parts)
 
-    def finer(self) -> list[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
         """A higher cutoff (of the density too), and a denser mesh of k-points."""
         settings = self._settings
         cutoff = finer_by(settings, "ecutwfc_Ry", CUTOFF_STEP)
         if settings.ecutrho_Ry is not None:
             rho = {"ecutrho_Ry": settings.ecutrho_Ry * CUTOFF_STEP}
             cutoff = [replace(each, settings=each.settings.model_copy(update=rho)) for each in cutoff]
-        return cutoff + finer_by(settings, "kspacing_per_A", SPACING_STEP)
+        return cutoff + finer_mesh(settings, frames)
 
     def prepare(self, frame: Atoms) -> None:
         """Refuse a frame of an element without a pseudopotential, or without a box.

@@ -23,8 +23,8 @@ OWN_BETA = 0.05
 def frame_with_moments(settings: GPAWSettings, frame: Atoms) -> Atoms:
     """The frame with the initial moments that GPAW starts from.
 
-    GPAW holds the total moment at the sum of the initial ones, if it is to be held. A spin without moments is spread
-    over all atoms.
+    GPAW holds the total moment at the sum of the initial ones, if it is to be held. A spin without moments is shared
+    out as ``magmoms`` has it, else over all atoms.
 
     Raises:
         InputError: if the frame's spin is not the sum of its own moments.
@@ -34,10 +34,11 @@ def frame_with_moments(settings: GPAWSettings, frame: Atoms) -> Atoms:
     if moments is None and any(settings.magmoms.get(symbol) for symbol in frame.get_chemical_symbols()):
         moments = np.array([settings.magmoms.get(symbol, 0.0) for symbol in frame.get_chemical_symbols()])
     copy.arrays.pop("initial_magmoms", None)
-    if state.multiplicity is not None and state.multiplicity > 1:
+    if state.multiplicity is not None and (state.multiplicity > 1 or moments is not None):
         unpaired = float(state.multiplicity - 1)
         if state.magmoms is None:
-            moments = np.full(len(frame), unpaired / len(frame))
+            told = np.zeros(len(frame)) if moments is None else moments
+            moments = told * unpaired / told.sum() if told.sum() > 0.0 else np.full(len(frame), unpaired / len(frame))
         elif abs(state.magmoms.sum() - unpaired) > 1e-3:
             what = f"spin {state.multiplicity} means a total moment of {unpaired:g}, and the initial moments sum to"
             hint = "let them sum to 2S, or give only one of the two"
@@ -75,7 +76,8 @@ def keywords(settings: GPAWSettings, frame: Atoms) -> dict[str, Any]:
 
 
 def _occupations(settings: GPAWSettings, state: ElectronicState) -> dict[str, Any]:
-    held = {"fixmagmom": True} if state.multiplicity not in {None, 1} else {}
+    polarised = state.multiplicity != 1 or state.magmoms is not None
+    held = {"fixmagmom": True} if state.multiplicity is not None and polarised else {}
     if settings.smearing == "none":
         return {"name": "fermi-dirac", "width": 0.0, **held}
     return {"name": settings.smearing, "width": settings.width_eV, **held}

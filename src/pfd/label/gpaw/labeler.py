@@ -16,7 +16,7 @@ from pfd.label.ase_calculator.program import Calculation, ask_interpreter, run_c
 from pfd.label.engine_program import ProgramLabeler
 from pfd.label.gpaw.keywords import LOG_FILE, frame_with_moments, keywords, tries
 from pfd.label.gpaw.settings import GPAWSettings
-from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, Outcome, finer_by
+from pfd.label.labeler import CUTOFF_STEP, Finer, Outcome, finer_by, finer_mesh
 from pfd.label.labelled_file import FRAME_FILE, LABELLED_FILE
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
             self.prepare(frame)
             frame_with_moments(self._settings, frame)
 
-    def finer(self) -> list[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
         """A higher cutoff, and a denser mesh of k-points."""
         settings = self._settings
-        return finer_by(settings, "ecut_eV", CUTOFF_STEP) + finer_by(settings, "kspacing_per_A", SPACING_STEP)
+        return finer_by(settings, "ecut_eV", CUTOFF_STEP) + finer_mesh(settings, frames)
 
     def prepare(self, frame: Atoms) -> dict[str, Any]:
         """GPAW's keywords.
@@ -113,7 +113,6 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
             "gpaw",
             {**given, **tuned},
             stress=bool(frame.pbc.all()),
-            input_faults=frozenset({"FileNotFoundError"}),
             variables={"GPAW_MPI_BACKEND": "cgpaw" if self._settings.command else "serial"},
         )
         started = frame_with_moments(self._settings, frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pfd.errors import LabelRejected
 from pfd.frames import frame_id
 from pfd.label.engine_program import ProgramLabeler, run_engine
-from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, LabelerSettings, Outcome, finer_by
+from pfd.label.labeler import CUTOFF_STEP, Finer, LabelerSettings, Outcome, finer_mesh
 from pfd.label.species_order import frame_order
 from pfd.label.vasp.failure import failed_in_cycle, failure_of
 from pfd.label.vasp.incar import AIDS, ENFORCED, Value, differing, physics_of
@@ -67,13 +67,13 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
         aids = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         return {"incar": aids, "ladder": self._settings.ladder}
 
-    def finer(self) -> list[Finer]:
+    def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
         """A higher ENCUT and a denser mesh of k-points, as far as the label section gives them.
 
         What a preset, an INCAR or a KPOINTS file says is the user's decision for all frames, and is not compared.
         """
         settings = self._settings
-        finer = finer_by(settings, "kspacing_per_A", SPACING_STEP)
+        finer = finer_mesh(settings, frames)
         keys = settings.incar_keys()
         cutoff = keys.get("ENCUT")
         if isinstance(cutoff, int | float):
