@@ -1,7 +1,8 @@
 """What our runner adds to an engine: CPU seconds a frame beside the bare program on the same input, and frames an hour.
 
 Quantum ESPRESSO, CP2K and GPAW, as far as they are there; a label is a task of the local engine, as in a run, and the
-bare program is started by hand in a copy of the folder that the label left. Both orders, alternating.
+bare program is started by hand in a copy of the folder that the label left. A worker labels several frames, as in a run:
+its start and imports are shared among them.
 
     python benchmarks/labels.py --frames 3 --out labels.json
 """
@@ -98,33 +99,28 @@ def bare(command, evidence):
 
 
 def measure(name, count, work):
-    """One engine: our runner and the bare program in turns, then two workers."""
+    """One engine: some frames by one worker, as a run has them labelled, the bare program on each, then two workers."""
     settings, command = ENGINES[name]
     labeler = make_labeler(settings)
     labeler.check([silicon(0)])
-    rows = []
-    for seed in range(count):
-        folder = work / f"{name}-{seed}"
-        folder.mkdir()
-        (task,) = label_tasks(folder, settings, [silicon(seed)])
-        ours, wall = run([task], 1)
-        (evidence,) = task.path.glob("attempts/*/evidence/try-1")
-        rows.append({"ours": ours, "bare": bare(command, evidence), "wall": wall})
+    alone = work / f"{name}-one"
+    alone.mkdir()
+    tasks = label_tasks(alone, settings, [silicon(seed) for seed in range(count)])
+    cpu, wall = run(tasks, 1)
+    bare_cpu = [bare(command, next(task.path.glob("attempts/*/evidence/try-1"))) for task in tasks]
     both = work / f"{name}-two"
     both.mkdir()
     frames = [silicon(100 + seed) for seed in range(2 * count)]
-    _, wall = run(label_tasks(both, settings, frames), 2)
-    ours = sum(row["ours"] for row in rows) / count
-    alone = sum(row["bare"] for row in rows) / count
+    _, wall_of_two = run(label_tasks(both, settings, frames), 2)
+    ours, program = cpu / count, sum(bare_cpu) / count
     return {
         "frames": count,
         "cpu_s_per_frame": ours,
-        "bare_cpu_s_per_frame": alone,
-        "overhead_s": ours - alone,
-        "overhead_percent": 100.0 * (ours / alone - 1.0),
-        "frames_per_hour_1_worker": 3600.0 * count / sum(row["wall"] for row in rows),
-        "frames_per_hour_2_workers": 3600.0 * len(frames) / wall,
-        "rows": rows,
+        "bare_cpu_s_per_frame": program,
+        "overhead_s": ours - program,
+        "overhead_percent": 100.0 * (ours / program - 1.0),
+        "frames_per_hour_1_worker": 3600.0 * count / wall,
+        "frames_per_hour_2_workers": 3600.0 * len(frames) / wall_of_two,
     }
 
 

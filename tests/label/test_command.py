@@ -299,3 +299,15 @@ def test_a_package_that_is_missing_stops_the_run_and_rejects_no_frame(command, t
 
 def test_a_rejected_frame_is_worth_another_try_with_another_interpreter(command):
     assert command(command="python label.py").aids() != command(command="python3.12 label.py").aids()
+
+
+def test_another_periodicity_is_another_frame(command, tmp_path):
+    with pytest.raises(LabelRejected, match="periodic in no direction"):
+        label_frame(command("atoms.pbc = False; results.pop('stress')", stress=False), copper(), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_scratch_folder_that_is_none_is_refused_before_anything_runs(command, tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match="no folder that may be written to"):
+        command(scratch_dir=str(tmp_path / name)).check([copper()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from pfd import submit
@@ -182,3 +183,47 @@ def test_what_stands_beside_a_label_is_kept(run, tmp_path):
     ended = run.submit()
     kept = read_frames(ended.path / "data" / "finetune-train.extxyz")
     assert all(frame.info["label_energy_sigma0_eV"] for frame in kept)
+
+
+def test_labels_of_another_level_are_not_renamed(run, tmp_path, small, write_input):
+    run.submit()
+    run.put(by_hand(run.waiting(), tmp_path))
+    small["finetune"]["label"] = EXTERNAL | {"level": "by hand SCAN"}
+    write_input(small)
+    with pytest.raises(SettingError, match="were asked for as 'by hand PBE'"):
+        run.submit()
+
+
+def test_a_cluster_is_no_crystal(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    for frame in frames:
+        frame.pbc = False
+    run.put(frames)
+    assert run.submit().status == "paused"
+
+
+def test_labels_that_were_found_stay_when_their_files_are_cleared_away(run, tmp_path):
+    run.submit()
+    run.put(by_hand(run.waiting()[:4], tmp_path))
+    assert run.submit().status == "paused"
+    (run.put_back / "mine.extxyz").unlink()
+    run.put(by_hand(run.waiting(), tmp_path), "rest.extxyz")
+    assert run.submit().summary["labels"]["accepted"] == 6
+
+
+def test_forces_without_relation_to_the_frames_are_refused(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    for number, frame in enumerate(frames):
+        frame.calc.results["forces"] = np.random.default_rng(number).normal(size=(len(frame), 3))
+    run.put(frames)
+    with pytest.raises(DataError, match="no relation to the structures"):
+        run.submit()
+
+
+def test_backups_of_editors_are_passed_over(run, tmp_path):
+    run.submit()
+    (run.put_back / "mine.extxyz~").write_text("nothing")
+    run.put(by_hand(run.waiting(), tmp_path))
+    assert run.submit().summary["labels"]["accepted"] == 6

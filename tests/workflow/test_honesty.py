@@ -122,3 +122,12 @@ def test_models_of_another_input_do_not_outlive_a_failure(submit, small):
     assert not run.finetuned.exists()
     del small["finetune"]["label"]["constant_eV"], small["finetune"]["label"]["reject_fraction"]
     assert submit().finetuned.is_dir()
+
+
+def test_a_failure_after_an_edit_is_told_and_hidden_by_nothing(submit, small):
+    small["finetune"]["label"] = {"method": "toy", "reject_fraction": 1.0}
+    with pytest.raises(PFDError, match="0 of 6 labels were accepted"):
+        submit()
+    small["finetune"]["label"] = {"method": "toy", "reject_fraction": 1.0, "constant_eV": -4.0}
+    with pytest.raises(PFDError, match="0 of 6 labels were accepted"):
+        submit()

@@ -16,7 +16,7 @@ from pfd.errors import DataError, SettingError
 from pfd.evaluate.data_gate.content import energy_convention
 from pfd.evaluate.data_gate.finding import Finding, GateReport, Verdict, named
 from pfd.evaluate.data_gate.gate import pass_sets
-from pfd.evaluate.data_gate.labelled_set import LabelledSet
+from pfd.evaluate.data_gate.labelled_set import LabelledSet, require_sane
 from pfd.evaluate.data_gate.random_forces import REVERSED, random_forces
 from pfd.frames.fingerprint import NEAR, overlap
 from pfd.frames.outside import read_outside
@@ -135,7 +135,9 @@ def _require_free_energies(resolved: ResolvedInput, index: int, brought: Brought
 
 
 def _forces(brought: Brought) -> list[Finding]:
-    return list(random_forces(LabelledSet(brought.file, brought.frames)))
+    labelled = LabelledSet(brought.file, brought.frames)
+    require_sane(labelled)
+    return list(random_forces(labelled))
 
 
 def _noted(resolved: ResolvedInput, brought: Brought, findings: list[Finding]) -> Brought:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import field_validator
 
-from pfd.errors import LabelRejected, MissingError
+from pfd.errors import LabelRejected, MissingError, SettingError
 from pfd.frames import frame_id
 from pfd.label.evidence import Keep, prune, working_folder
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
@@ -108,9 +108,21 @@ class ProgramLabeler(Labeler, Generic[S, G]):
         program = shlex.split(self._settings.command)[0]
         if shutil.which(program) is None:
             raise MissingError(f"there is no program {program!r} on this machine", hint=self.install)
+        self.require_scratch()
         self.level_of_theory()
         for frame in frames:
             self.prepare(frame)
+
+    def require_scratch(self) -> None:
+        """Refuse a ``scratch_dir`` that is no folder to write to.
+
+        Raises:
+            SettingError
+        """
+        disk = self._settings.scratch_dir
+        if disk is not None and not (disk.expanduser().is_dir() and os.access(disk.expanduser(), os.W_OK)):
+            what = f"{disk} is no folder that may be written to"
+            raise SettingError(what, where="label.scratch_dir", hint="correct the path, or make the folder")
 
     def run(self, frame: Atoms, scratch: Path) -> Outcome:
         """Label one frame, on the ladder if need be; each try leaves in ``try-N`` what ``keep`` says.

@@ -66,6 +66,7 @@ class ForeignLabeler(ProgramLabeler[F, None]):
         Raises:
             InputError
         """
+        self.require_scratch()
         self.level_of_theory()
         for frame in frames:
             if ignored := [name for name in asked_of(frame) if name not in self.honours]:

@@ -57,6 +57,9 @@ def read_labelled_file(path: Path, frame: Atoms, *, needs_stress: bool) -> Outco
     if len(found) != 1:
         what = f"{path.name} holds {len(found)} frames instead of one"
         raise LabelRejected(what, where=where, hint="write the labels of frame.extxyz, of nothing else")
+    if (found[0].pbc != frame.pbc).any():
+        what = f"{path.name} is periodic in {_axes(found[0])}, and frame.extxyz in {_axes(frame)}"
+        raise LabelRejected(what, where=where, hint="keep cell and pbc of frame.extxyz")
     info, results = raw[0].info, raw[0].calc.results if raw[0].calc is not None else {}
     converged = info.get("converged", True)
     if not isinstance(converged, bool | np.bool_):
@@ -70,6 +73,10 @@ def read_labelled_file(path: Path, frame: Atoms, *, needs_stress: bool) -> Outco
         needs_stress=needs_stress and bool(frame.pbc.all()),
         extra=_extra({**info, **results}),
     )
+
+
+def _axes(frame: Atoms) -> str:
+    return "".join(axis for axis, periodic in zip("xyz", frame.pbc, strict=True) if periodic) or "no direction"
 
 
 def _count(info: dict[str, Any], key: str) -> int | None:

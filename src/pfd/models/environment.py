@@ -15,6 +15,8 @@ from pfd.plugins import install_command, missing_modules, require_modules
 
 CARD_SECONDS = 600.0
 """Longest time that reading a card may take."""
+OWN_MODULES = ("ase", "numpy", "pydantic")
+"""Some of what pfd itself needs there."""
 NONE_TOLD: Mapping[str, EnvironmentSettings] = {}
 
 
@@ -48,7 +50,7 @@ def require_there(launch: Launch, family: Family, where: str = "") -> None:
     Raises:
         MissingError: naming what it lacks, or why it does not start.
     """
-    missing = probe(launch, family.modules, where)["missing"]
+    missing = probe(launch, (*family.modules, *OWN_MODULES), where)["missing"]
     if missing:
         what = f"{launch.what} lacks {', '.join(missing)}, which the family {family.name!r} needs"
         raise MissingError(what, where=where, hint="install it there, or name another interpreter")

@@ -261,7 +261,7 @@ class Campaign:
     def remove_unpublished(self) -> None:
         """Take away what an earlier submission published and this one does not have; the tasks' own outputs stay."""
         for folder in ("data", "models"):
-            for path in (self.run.path / folder).iterdir():
+            for path in (self.run.path / folder).glob("*"):  # not there before the first loop has ended
                 if f"{folder}/{path.name}" not in self._published:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pfd.errors import DataError
+from pfd.errors import DataError, SettingError
 from pfd.evaluate.data_gate.content import energy_convention
 from pfd.evaluate.data_gate.finding import Verdict
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
+from pfd.evaluate.data_gate.random_forces import random_forces
 from pfd.frames import frame_id, labels_of, read_frames, require_level, with_labels, write_frames
 from pfd.frames.frame import with_origin
 from pfd.frames.outside import read_outside
@@ -27,6 +28,8 @@ WAITING = "to-label.extxyz"
 """The frames that wait, in the folder ``external`` of the run."""
 PUT_BACK = "labelled"
 """The folder beside it that takes files of labelled frames."""
+FOUND, LEVEL = "found", "level.txt"
+"""Beside it: the labels that were recognised, one file each, and the level of theory that they were asked for."""
 SIGNS = ("converged", "scf_steps", "max_scf_steps")
 """Keys of a frame's info by which it is judged."""
 SAME_A = 1e-3
@@ -53,9 +56,9 @@ class ExternalLabels:
         """
         chosen = read_frames(frame.path)[0]
         found = [_labelled(chosen, other) for other in self._put_back if _same(chosen, other)]
-        if not found:
-            return {}
-        path = self.folder / "found" / f"{frame_id(chosen)}.extxyz"
+        path = self.folder / FOUND / f"{frame_id(chosen)}.extxyz"
+        if not found:  # a label that was found once stays, whatever becomes of its file
+            return {"stored0": Artifact.of(path)} if path.is_file() else {}
         path.parent.mkdir(parents=True, exist_ok=True)
         contents = set()
         for each in found:
@@ -77,6 +80,7 @@ class ExternalLabels:
             return ""
         target = self.folder / PUT_BACK
         target.mkdir(parents=True, exist_ok=True)
+        (self.folder / LEVEL).write_text(self._settings.level + "\n", encoding="utf-8")
         path = self.folder / WAITING
         write_frames(path, [read_frames(frame)[0] for frame in waiting])
         there = f" ({len(frames) - len(waiting)} of {len(frames)} have one" if self._put_back else ""
@@ -89,18 +93,31 @@ class ExternalLabels:
     @cached_property
     def _put_back(self) -> list[Atoms]:
         """All frames that were put back."""
+        asked, folder = self.folder / LEVEL, self.folder / PUT_BACK
+        if asked.is_file() and (level := asked.read_text(encoding="utf-8").strip()) != self._settings.level:
+            raise SettingError(
+                f"the frames in {self.folder} were asked for as {level!r}, not {self._settings.level!r}",
+                where="finetune.label.level",
+                hint=f"restore the level; for labels of a new one, move {self.folder} away",
+            )
         frames: list[Atoms] = []
         keys = {str(name): key for name, key in self._settings.labels.items()}
-        folder = self.folder / PUT_BACK
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not path.name.startswith("."):
-                found = read_outside(path, self._settings.format, keys, needs_labels=False).frames
+            if not path.name.startswith(".") and not path.name.endswith(("~", ".bak")):
+                try:
+                    found = read_outside(path, self._settings.format, keys, needs_labels=False).frames
+                except DataError as error:
+                    hint = f"{error.hint}, or move it away if it holds no labels"
+                    raise DataError(error.what, where=str(path), hint=hint) from error
                 require_level(found, self._settings.level, where=str(path))
                 for number, frame in enumerate(found):
                     if not isinstance(frame.info.get("converged", True), bool | np.bool_):
                         what = f"converged is {frame.info['converged']!r} in frame {number}"
                         raise DataError(what, where=str(path), hint="write T or F")
                 frames += found
+        for finding in random_forces(LabelledSet(PUT_BACK, frames)) if frames else ():
+            if finding.verdict is Verdict.REFUSED:
+                raise DataError(finding.text, where=str(folder), hint=finding.hint)
         kinds = [each for each in energy_convention(LabelledSet(PUT_BACK, frames)) if each.verdict is Verdict.WARNING]
         if kinds:
             hint = "put back the energy whose gradient the forces are for all frames, as free_energy or as energy"
@@ -127,8 +144,11 @@ def _labelled(chosen: Atoms, other: Atoms) -> Atoms:
 
 
 def _same(chosen: Atoms, other: Atoms) -> bool:
-    """The same atoms in the same order, in the same cell, at the same places but for periodic images."""
-    if len(chosen) != len(other) or (chosen.numbers != other.numbers).any():
+    """The same atoms in the same order, in the same cell, at the same places but for periodic images.
+
+    Formats that know of no vacuum call every frame periodic; one that is less periodic than asked is another.
+    """
+    if len(chosen) != len(other) or (chosen.numbers != other.numbers).any() or (chosen.pbc & ~other.pbc).any():
         return False
     if np.abs(chosen.cell.array - other.cell.array).max() > SAME_A:
         return False

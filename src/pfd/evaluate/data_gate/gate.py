@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pfd.errors import DataError
 from pfd.evaluate.data_gate.against_model import against_model
 from pfd.evaluate.data_gate.content import content
 from pfd.evaluate.data_gate.correlated import correlated
 from pfd.evaluate.data_gate.finding import Finding, GateReport
-from pfd.evaluate.data_gate.labelled_set import LabelledSet
+from pfd.evaluate.data_gate.labelled_set import LabelledSet, require_sane
 from pfd.evaluate.data_gate.outliers import outliers
 from pfd.evaluate.data_gate.random_forces import random_forces
 from pfd.evaluate.data_gate.stress_convention import stress_convention
@@ -27,11 +26,10 @@ def pass_sets(train: Sequence[LabelledSet], test: Sequence[LabelledSet] = ()) ->
         test: sets to test on; a frame of theirs that is in training as well is named.
 
     Raises:
-        DataError: if a set holds no frame, or a frame no atom.
+        DataError: see ``require_sane``.
     """
     for labelled in (*train, *test):
-        if not labelled.frames or not all(map(len, labelled.frames)):
-            raise DataError("no frames, or one without atoms", where=labelled.name, hint="check the file")
+        require_sane(labelled)
     return GateReport(findings=tuple(_findings(train, test)))
 
 

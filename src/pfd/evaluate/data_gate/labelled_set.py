@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.arrays import Forces
+from pfd.errors import DataError
 from pfd.frames import Labels, frame_id, labels_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,38 @@ unexplained is as large as they are (relaxed surfaces of silicon, RMS force 0.03
 def counts(forces: Forces) -> bool:
     """Whether the RMS force of a frame is large enough to be asked whether it follows the structure."""
     return float(np.sqrt((forces**2).sum(axis=1).mean())) >= FORCE_THAT_COUNTS_EV_PER_A
+
+
+LARGEST_FORCE_EV_PER_A, LARGEST_SIZE_A = 1e5, 1e4
+"""Beyond these a frame holds no structure and no forces of one: a unit was mistaken, or a file is damaged."""
+
+
+def require_sane(labelled: LabelledSet) -> None:
+    """Refuse a set with a frame of which nothing can be asked.
+
+    Raises:
+        DataError: naming the first: no atoms, numbers that are none, a flat cell, sizes and forces that no frame has.
+    """
+    if not labelled.frames:
+        raise DataError("no frames", where=labelled.name, hint="check the file")
+    for index, frame in enumerate(labelled.frames):
+        if problem := _senseless(frame):
+            raise DataError(problem, where=f"{labelled.name}: frame {index}", hint="leave this frame out, or mend it")
+
+
+def _senseless(frame: Atoms) -> str:
+    if not len(frame):
+        return "no atoms"
+    if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
+        return "positions or cell are not finite"
+    if frame.pbc.all() and abs(np.linalg.det(frame.cell.array)) < 1e-6:
+        return "periodic in all directions, and its cell has no volume"
+    if max(float(np.ptp(frame.positions, axis=0).max()), float(np.abs(frame.cell.array).max())) > LARGEST_SIZE_A:
+        return f"more than {LARGEST_SIZE_A:g} Å long"
+    forces = labels_of(frame).forces
+    if forces is not None and np.abs(forces[np.isfinite(forces)]).max(initial=0.0) > LARGEST_FORCE_EV_PER_A:
+        return f"forces of more than {LARGEST_FORCE_EV_PER_A:g} eV/Å"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
         """
         for program in self._settings.launcher()[:1] if self._settings.environment is None else ():
             require_program(program, "label.command")
+        self.require_scratch()
         self.level_of_theory()
         for frame in frames:
             self.prepare(frame)
