@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import PFDError, RunError, SettingError
+from pfd.kept import ORIGIN
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -194,6 +195,7 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> tu
             Earlier.of(run.path).write(snapshot)
         if input_file.resolve() != (run.path / "input.yaml").resolve():
             _put(run.path / "input.yaml", input_file.read_bytes())
+            _put(run.path / ORIGIN, f"{resolved.folder}\n".encode())
         _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
     run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)
     return Earlier.read(snapshot) if number > 1 else Earlier(), edited

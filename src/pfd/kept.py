@@ -1,4 +1,5 @@
-"""Copies of input files that a run keeps in its ``inputs``, so that it can be moved: named by digest and name."""
+"""Files that an input names, looked for from its copy in a run on: kept in ``inputs``, or where the input lay."""
+"""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import re
 from pathlib import Path
 
 FOLDER = "inputs"
+ORIGIN = "input-folder.txt"
+"""File of a run that tells where the input lay that it was submitted with: what is too large to keep stays there."""
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
@@ -18,6 +21,16 @@ def kept_copies(folder: Path, name: str) -> list[Path]:
     """The copies of files of a name that are kept in a run folder, sorted; none if it is no run folder."""
     found = sorted((folder / FOLDER).glob("*"))
     return [copy for copy in found if _PREFIX.match(copy.name) and _PREFIX.sub("", copy.name) == name]
+
+
+def here_or_there(folder: Path, path: Path) -> Path:
+    """A path that starts at a folder; in a run folder without it, where it was from the first input's folder on."""
+    whole = folder / path.expanduser()
+    told = folder / ORIGIN
+    if whole.exists() or not told.is_file():
+        return whole
+    there = Path(told.read_text(encoding="utf-8").strip()) / path.expanduser()
+    return there if there.exists() else whole
 
 
 def here_or_kept(folder: Path, path: Path) -> Path:

@@ -46,3 +46,19 @@ def test_models_and_files_are_refused_where_they_make_no_sense():
         labeler.use_model(EMT(), "EMT")
     with pytest.raises(InputError, match="takes no files"):
         labeler.use_files([Path("a.extxyz")])
+
+
+def test_a_run_finds_what_lay_beside_its_first_input(tmp_path):
+    from pfd.kept import ORIGIN
+    from pfd.label.espresso.labeler import Espresso
+
+    (tmp_path / "work" / "pseudo").mkdir(parents=True)
+    run = tmp_path / "run"
+    run.mkdir()
+    own = {"method": "espresso", "pseudo_dir": "pseudo", "pseudopotentials": {"Si": "Si.upf"}, "ecutwfc_Ry": 30}
+    settings = Espresso.Settings.model_validate(own)
+    assert settings.starting_at(run).pseudo_dir == run / "pseudo"
+    (run / ORIGIN).write_text(f"{tmp_path / 'work'}\n")
+    assert settings.starting_at(run).pseudo_dir == tmp_path / "work" / "pseudo"
+    (run / "pseudo").mkdir()
+    assert settings.starting_at(run).pseudo_dir == run / "pseudo"

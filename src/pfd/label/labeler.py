@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from pfd.errors import InputError, SettingError
 from pfd.frames import Labels
+from pfd.kept import here_or_there
 from pfd.label.k_mesh import k_divisions
 from pfd.plugins import load_plugin
 from pfd.settings import Settings
@@ -51,7 +52,7 @@ class LabelerSettings(Settings):
     def starting_at(self, folder: Path) -> Self:
         """The same settings with relative paths starting at a folder: that of the input file."""
         named = {name: getattr(self, name) for name in self.paths}
-        absolute = {name: folder / Path(path).expanduser() for name, path in named.items() if path is not None}
+        absolute = {name: here_or_there(folder, Path(path)) for name, path in named.items() if path is not None}
         return self.model_copy(update=absolute)
 
 
