@@ -1,5 +1,4 @@
 """Files that an input names, looked for from its copy in a run on: kept in ``inputs``, or where the input lay."""
-"""
 
 from __future__ import annotations
 
