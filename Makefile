@@ -17,15 +17,21 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-families environments check kill demo-check bench-selection bench-labels bench-families clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check kill demo-check bench-selection bench-labels bench-families clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
 
 test: test-core test-families
 
-test-core: environments
-	$(BIN)/python -m pytest
+# In two parts, for two cores: whole runs and labels of real engines take half of the time.
+test-core: test-runs test-rooms
+
+test-runs: environments
+	$(BIN)/python -m pytest tests/workflow tests/label
+
+test-rooms: environments
+	$(BIN)/python -m pytest --ignore=tests/workflow --ignore=tests/label
 
 test-families: $(FAMILIES:%=test-%)
 
