@@ -38,7 +38,7 @@ def export_lammps(folder: Path, frames: Sequence[Atoms], target: Path) -> None:
     """
     name, family = _model_of(folder)
     if family.lammps_potential(folder) is None:
-        hint = _other_programs(family) or "export the student"
+        hint = _other_programs(family) or "--to ase; pfd models tells which families have a pair style"
         raise ModelError(f"models of {family.name!r} have no pair style in LAMMPS", where=str(folder), hint=hint)
     _prepare(folder, frames, target, earlier=(INPUT_FILE, README_FILE))
     for name_of_export in (INPUT_FILE, README_FILE):  # what an earlier export promised does not hold for these files

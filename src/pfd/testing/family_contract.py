@@ -45,8 +45,20 @@ def check_family(
         *_symmetries(predict, frame, energy_eV, force_eV_per_A),
         *_derivatives(predict, frame, force_eV_per_A),
         *_shift(family, folder, predict, frame, energy_eV, force_eV_per_A),
+        *_one_energy(family, folder, frame, predict(frame), energy_eV),
     ]
     assert not wrong, f"{family.name}: " + "; ".join(wrong)
+
+
+def _one_energy(family: Family, folder: Path, frame: Atoms, found: Labels, energy_eV: float) -> Iterator[str]:
+    """A model has no smearing: whatever its calculator calls energy is one number, and the one that it predicts."""
+    copy = frame.copy()
+    copy.calc = family.calculator(folder)
+    energy = copy.get_potential_energy()
+    for name, value in (("free_energy", copy.calc.results.get("free_energy", energy)), ("prediction", found.energy)):
+        off = abs(float(energy) - float(value or 0)) / len(frame)
+        if off > energy_eV:
+            yield f"its calculator's energy and its {name} differ by {off:.1e} eV/atom"
 
 
 def _symmetries(predict: Predict, frame: Atoms, energy_eV: float, force_eV_per_A: float) -> Iterator[str]:
