@@ -76,3 +76,21 @@ def test_what_breaks_it_is_caught(break_it, says, tmp_path):
     adopt_model(ToyFamily(), "soft-copper", None, tmp_path)
     with pytest.raises(AssertionError, match=says):
         check_family(Broken(), tmp_path, copper())
+
+
+def test_a_free_energy_that_is_another_is_caught(tmp_path):
+    class Broken(ToyFamily):
+        def calculator(self, folder, device="cpu"):
+            calculator = super().calculator(folder, device)
+            honest = calculator.calculate
+
+            def calculate(*arguments, **options):
+                honest(*arguments, **options)
+                calculator.results["free_energy"] = calculator.results["energy"] - 1.0
+
+            calculator.calculate = calculate
+            return calculator
+
+    adopt_model(ToyFamily(), "soft-copper", None, tmp_path)
+    with pytest.raises(AssertionError, match="energy and its free_energy differ"):
+        check_family(Broken(), tmp_path, copper())
