@@ -1,8 +1,8 @@
 """What our runner adds to an engine: CPU seconds a frame beside the bare program on the same input, and frames an hour.
 
 Quantum ESPRESSO, CP2K and GPAW, as far as they are there; a label is a task of the local engine, as in a run, and the
-bare program is started by hand in a copy of the folder that the label left. A worker labels several frames, as in a run:
-its start and imports are shared among them.
+bare program is started by hand in a copy of the folder that the label left. A worker labels several frames, as in a
+run: its start and imports are shared among them.
 
     python benchmarks/labels.py --frames 3 --out labels.json
 """
