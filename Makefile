@@ -17,7 +17,7 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check kill demo-check bench-selection bench-labels bench-families clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check kill demo-check bench-selection bench-labels bench-families proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -67,6 +67,10 @@ bench-labels: $(VENV)/.test
 # Microseconds per atom of every family, where its tasks run, beside SevenNet-0 and Stillinger-Weber.
 bench-families: environments
 	$(BIN)/python benchmarks/families.py --out families.json
+
+# Hours: errors on labelled sets of others (DATA) by number of labels; stopped, it goes on where it was. WORDS picks rows, MOST ends it.
+proof: $(VENV)/.test
+	$(BIN)/python benchmarks/accuracy.py --data $(DATA) --out proof $(if $(WORDS),--rows $(WORDS),) $(if $(MOST),--most $(MOST),)
 
 # Long: a second test set for the demo's models, made with another seed, and what it says of them.
 demo-check: $(VENV)/.demo

@@ -1,0 +1,190 @@
+"""One row of benchmarks/accuracy.py: a run on N labels of a pool, scored on a test file that the run never saw."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+import pfd
+from pfd.frames import fit_energy_shift, labels_of, read_frames
+from pfd.models.pod_fit import PODFitSettings
+
+SHIPPED = {"chgnet": "0.3.0", "sevennet": "7net-0"}
+DRAWS = 2000
+"""Bootstrap samples of an interval."""
+SAME_ENERGY_EV = 2e-5
+SAME_DISTANCE_A = 1e-3
+"""Two frames of one composition are copies up to symmetry if energy per atom and sorted distances agree to this."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row measures.
+
+    Attributes:
+        material: folder of the data.
+        kind: ``zero-shot``, ``selected`` (the default settings), ``random`` (of selection), or ``scratch`` (a student
+            that is fitted to the labels of the row ``selected`` alone).
+        family: of the teacher, for ``scratch`` that of the run that chose the labels.
+        labels: N; 0 for zero-shot, and for ``scratch`` on the whole training file.
+        seed: of the run.
+    """
+
+    material: str
+    kind: str
+    family: str
+    labels: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The row as one word."""
+        return f"{self.material}-{self.kind}-{self.family}-{self.labels}-{self.seed}"
+
+
+def measure(row: Row, data: Path, out: Path) -> dict[str, Any]:
+    """Do what a row asks for; its run folder stays in ``out``."""
+    folder = data / row.material
+    if row.kind == "zero-shot":
+        return asdict(row) | scores_of(_adopted(row, out), folder, shift_on=read_frames(folder / "train.extxyz"))
+    if row.kind == "scratch":
+        return asdict(row) | _scratch(row, folder, out)
+    run = out / "runs" / row.name
+    source = out / "inputs" / f"{row.name}.json"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(json.dumps(input_of(row, folder), indent=1), encoding="utf-8")
+    ended = pfd.submit(source, run)
+    used = sum(len(read_frames(path)) for path in (run / "data").glob("finetune-*.extxyz"))
+    if used > row.labels:
+        raise AssertionError(f"{row.name} used {used} labels")
+    spent = ended.summary["seconds"]
+    return asdict(row) | {"used": used, "seconds": spent} | scores_of(ended.finetuned, folder)
+
+
+def input_of(row: Row, folder: Path) -> dict[str, Any]:
+    """The input of a run: nothing but the budget departs from the defaults."""
+    pool = str((folder / "train.extxyz").resolve())
+    return {
+        "name": row.name,
+        "seed": row.seed,
+        "teacher": {"family": row.family, "model": SHIPPED[row.family]},
+        "finetune": {
+            "explore": {"method": "pool", "file": pool},
+            "select": {"max_frames": row.labels, "method": "random" if row.kind == "random" else "entropy"},
+            "label": {"method": "stored", "max_total": row.labels},
+            "converge": {"force_rmse_eV_per_A": 1e-3},
+            "max_iterations": 1,
+        },
+        "evaluate": {"test_frames": max(1, row.labels // 20), "speed_atoms": 0},
+    }
+
+
+def _adopted(row: Row, out: Path) -> Path:
+    folder = out / "models" / row.family
+    if not (folder / "model.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        pfd.adopt_model(pfd.make_family(row.family), SHIPPED[row.family], None, folder)
+    return folder
+
+
+def _scratch(row: Row, folder: Path, out: Path) -> dict[str, Any]:
+    """A student on the same labels, without any teacher; on all of the training file if ``labels`` is 0."""
+    if row.labels:
+        chosen = out / "runs" / Row(row.material, "selected", row.family, row.labels, row.seed).name / "data"
+        frames = [frame for path in sorted(chosen.glob("finetune-*.extxyz")) for frame in read_frames(path)]
+        if not frames:
+            raise FileNotFoundError(f"{chosen}: run the row of the teacher first")
+    else:
+        frames = read_frames(folder / "train.extxyz")
+    with tempfile.TemporaryDirectory() as scratch:
+        student = Path(scratch)
+        pfd.fit_model(pfd.make_family("pod"), frames, [], PODFitSettings(), row.seed, student)
+        return {"used": len(frames)} | scores_of(student, folder)
+
+
+def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict[str, Any]:
+    """Errors of a model on the test file of a material, meV/Å and meV per atom."""
+    test, train = read_frames(folder / "test.extxyz"), read_frames(folder / "train.extxyz")
+    predicted = [labels_of(frame) for frame in pfd.predict_frames(model, test)]
+    shift = None
+    if shift_on:
+        some = list(shift_on)[:: max(1, len(shift_on) // 20)]
+        shift = fit_energy_shift(some, [labels_of(frame) for frame in pfd.predict_frames(model, some)])
+    forces = [np.ravel(own.forces - labels_of(frame).forces) for own, frame in zip(predicted, test, strict=True)]
+    energies = [
+        ((own.energy or math.nan) + (shift.of(frame) if shift else 0.0) - labels_of(frame).energy) / len(frame)
+        for own, frame in zip(predicted, test, strict=True)
+    ]
+    copies = copies_of(test, train)
+    known = {_simulation(frame) for frame in train}
+    apart = [index for index, frame in enumerate(test) if _simulation(frame) not in known]
+    same = [index for index, frame in enumerate(test) if _simulation(frame) in known]
+    kinds = sorted({str(frame.info.get("group", "")) for frame in test})
+    members = {kind: [i for i, frame in enumerate(test) if str(frame.info.get("group", "")) == kind] for kind in kinds}
+    return {
+        "force": _rmse(forces),
+        "interval": interval(forces),
+        "energy": 1000 * float(np.sqrt(np.mean(np.square(energies)))),
+        "copies": copies,
+        "force_without_copies": _rmse([force for index, force in enumerate(forces) if index not in copies]),
+        "force_same_simulation": _rmse([forces[index] for index in same]),
+        "force_unseen_simulation": _rmse([forces[index] for index in apart]),
+        "force_by_group": {kind: _rmse([forces[index] for index in own]) for kind, own in members.items()},
+    }
+
+
+def interval(errors: Sequence[np.ndarray], draws: int = DRAWS) -> tuple[float, float]:
+    """95 % percentile bootstrap over frames of the RMSE, meV/Å."""
+    squares = np.array([np.sum(error**2) for error in errors])
+    sizes = np.array([len(error) for error in errors])
+    drawn = np.random.default_rng(0).integers(0, len(errors), (draws, len(errors)))
+    samples = 1000 * np.sqrt(squares[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def copies_of(test: Sequence[Atoms], train: Sequence[Atoms]) -> list[int]:
+    """Test frames that are a training frame up to symmetry: the same composition, energy and distances."""
+    found = []
+    for index, frame in enumerate(test):
+        for other in train:
+            if _alike(frame, other) and np.allclose(_distances(frame), _distances(other), atol=SAME_DISTANCE_A):
+                found.append(index)
+                break
+    return found
+
+
+def _alike(first: Atoms, second: Atoms) -> bool:
+    if first.get_chemical_formula() != second.get_chemical_formula():
+        return False
+    return abs(_energy(first) - _energy(second)) < SAME_ENERGY_EV * len(first)
+
+
+def _energy(frame: Atoms) -> float:
+    energy = labels_of(frame).energy
+    return math.nan if energy is None else energy
+
+
+def _distances(frame: Atoms) -> np.ndarray:
+    """Sorted distances between all atoms, nearest images."""
+    return np.sort(frame.get_all_distances(mic=True), axis=None)
+
+
+def _simulation(frame: Atoms) -> str:
+    """What says which simulation a frame is of: its description without the number of the snapshot."""
+    words = str(frame.info.get("desc", "")).split(" of ")
+    return words[-1]
+
+
+def _rmse(errors: Sequence[np.ndarray]) -> float | None:
+    if not errors:
+        return None
+    return 1000 * float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
