@@ -9,17 +9,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pfd.cli.hints import hints
+from pfd.cli.labels_option import HINTS, label_keys
 from pfd.config.data_check import check_data
 from pfd.errors import SettingError
 
 if TYPE_CHECKING:
     from pfd.evaluate.data_gate.finding import GateReport
-
-HINTS = {
-    "labels: {": "name the keys that hold the labels, e.g. --labels energy=REF_energy --labels forces=REF_forces",
-    "`format:`": "name it with --format",
-    "remove labels": "leave --labels out",
-}
 
 
 def check_data_and_show(
@@ -51,7 +46,7 @@ def check_data_and_show(
             files,
             against,
             test,
-            labels=_keys(labels),
+            labels=label_keys(labels),
             file_format=file_format,
             head=head,
             trust_file=trust_file,
@@ -61,16 +56,6 @@ def check_data_and_show(
         )
     _show(report, as_json)
     return report.exit_code
-
-
-def _keys(labels: list[str]) -> dict[str, str]:
-    keys = {}
-    for each in labels:
-        name, equals, key = each.partition("=")
-        if not equals or not key:
-            raise SettingError(f"{each!r} is not LABEL=KEY", where="--labels", hint="write e.g. forces=REF_forces")
-        keys[name] = key
-    return keys
 
 
 def _show(report: GateReport, as_json: bool) -> None:

@@ -75,6 +75,9 @@ IndexUrl = Annotated[
     str | None, typer.Option(help="An index besides pip's own, e.g. https://download.pytorch.org/whl/cpu.")
 ]
 
+LabelKeys = Annotated[
+    list[str] | None, typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY")
+]
 WithInput = Annotated[
     Path | None, typer.Option("--input", help="Input whose section environments says where families live.")
 ]
@@ -146,10 +149,7 @@ def check_data(
         typer.Option(help="A model that was not trained on them: FAMILY:WEIGHTS or a model folder.", metavar="MODEL"),
     ] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Labelled sets to test on.", metavar="FILE")] = None,
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY"),
-    ] = None,
+    labels: LabelKeys = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
     ] = None,
@@ -328,6 +328,44 @@ def select(
     from pfd.cli.select import select_from_files
 
     select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
+
+
+@app.command(rich_help_panel=_FRAMES)
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
+    files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],
+    labels: LabelKeys = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
+    trust_file: Annotated[
+        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")] = "cpu",
+    shift_on: Annotated[
+        Path | None, typer.Option(help="Labelled frames to fit an energy shift per element on first.", metavar="FILE")
+    ] = None,
+    domain: Annotated[
+        Path | None,
+        typer.Option(help="What the model was trained on: tell which frames lie outside of it.", metavar="FILE"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the predictions, extended XYZ; a parity plot goes beside it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Errors of a model on labelled frames; with --domain, which frames lie outside of its training set.
+
+    Example: pfd evaluate toy/models/student toy/data/finetune-test.extxyz --domain toy/data/distill-train.extxyz
+    """
+    from pfd.cli.evaluate import evaluate_and_show
+    from pfd.cli.evaluation import Question
+
+    question = Question(
+        model, files, labels or [], file_format, head, trust_file, device, shift_on=shift_on, train=domain, out=out
+    )
+    evaluate_and_show(question, as_json)
 
 
 @environments.command("list")

@@ -84,7 +84,7 @@ def _choose(
     drawn = [int(place) for place in np.random.default_rng(seed).permutation(len(pool))]
     if settings.method == "random":
         return drawn[: settings.max_frames], []
-    groups = _described([*pool, *reference], settings, progress)
+    groups = describe_frames([*pool, *reference], settings, progress)
     report = _part_of(progress, 0.5, 1.0)
     budget, bandwidth, least = settings.max_frames, settings.bandwidth_per_A, settings.min_gain_nats
     if settings.method == "farthest":
@@ -95,7 +95,14 @@ def _choose(
     return greedy_entropy(groups, len(pool), budget, bandwidth, settings.score, least, report, first)
 
 
-def _described(frames: list[Atoms], settings: SelectSettings, progress: Report | None) -> dict[int, Environments]:
+def describe_frames(
+    frames: Sequence[Atoms], settings: SelectSettings, progress: Report | None = None
+) -> dict[int, Environments]:
+    """The environments of all frames by species, if they fit into ``memory_GB``.
+
+    Raises:
+        DataError: if they do not.
+    """
     # Beside the features in double precision, the kernel keeps them in single precision, and some rows twice.
     needed = 1.6 * described_bytes(frames, settings.k) / 1e9
     if needed > settings.memory_GB:
