@@ -227,3 +227,36 @@ def test_backups_of_editors_are_passed_over(run, tmp_path):
     (run.put_back / "mine.extxyz~").write_text("nothing")
     run.put(by_hand(run.waiting(), tmp_path))
     assert run.submit().summary["labels"]["accepted"] == 6
+
+
+def label_tasks(folder):
+    return sorted(path.name for path in folder.glob("finetune/*/label/*"))
+
+
+def test_stress_is_no_part_of_the_level_and_what_has_one_is_not_made_anew(run, tmp_path, small, write_input):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    run.put(frames)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    made = label_tasks(run.folder)
+    small["finetune"]["label"] = {**EXTERNAL, "stress": False}
+    write_input(small)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    assert label_tasks(run.folder) == made
+
+
+def test_labels_without_a_stress_are_made_anew_where_one_is_asked_for_now(run, tmp_path, small, write_input):
+    small["finetune"]["label"] = {**EXTERNAL, "stress": False}
+    write_input(small)
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    frames[-1].calc.results.pop("stress")
+    run.put(frames)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    made = label_tasks(run.folder)
+    small["finetune"]["label"] = EXTERNAL
+    write_input(small)
+    assert run.submit().summary["labels"]["accepted"] == 5
+    (rejected,) = json.loads((run.folder / "report-data.json").read_text())["rejected"]
+    assert "gave no stress" in rejected["reason"]
+    assert len(label_tasks(run.folder)) == len(made) + 1

@@ -111,7 +111,7 @@ def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, An
         found["stress"] = stress_of_virial(frame, found["stress"], where)
     elif found["stress"] is None and (key := virial_key(frame)):
         found["stress"] = stress_of_virial(frame, frame.info[key], where)
-    _keep_other_energy(frame, keys.get("energy"))
+    _keep_other_energy(frame, keys)
     for name, usual in LABEL_KEYS.items():
         for alias in {*usual, keys.get(name, name)}:
             frame.info.pop(alias, None)
@@ -121,12 +121,22 @@ def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, An
     return found
 
 
-def _keep_other_energy(frame: Atoms, taken: str | None) -> None:
-    """Of a frame with a free energy and one extrapolated to zero smearing, note the one that is not taken."""
+def _keep_other_energy(frame: Atoms, keys: dict[str, str]) -> None:
+    """Of a frame with a free energy and another one, note the one that is not taken.
+
+    A free energy beside an energy with a key of its own is noted too, unless the forces have such a key as well: then
+    it is of whatever else labelled the frame.
+    """
     results = frame.calc.results if frame.calc is not None else {}
     held = {name: value for store in (frame.info, results) for name, value in store.items() if name in _BOTH_ENERGIES}
-    other, note = ("free_energy", FREE_KEY) if taken == "energy" else ("energy", SIGMA0_KEY)
-    if len(held) == len(_BOTH_ENERGIES) and taken in {None, *_BOTH_ENERGIES} and np.size(held[other]) == 1:
+    taken = keys.get("energy")
+    if taken in {None, *_BOTH_ENERGIES}:
+        other, note = ("free_energy", FREE_KEY) if taken == "energy" else ("energy", SIGMA0_KEY)
+        told = len(held) == len(_BOTH_ENERGIES)
+    else:
+        other, note = "free_energy", FREE_KEY
+        told = other in held and keys.get("forces", "forces") == "forces"
+    if told and np.size(held[other]) == 1:
         frame.info[note] = float(np.ravel(held[other])[0])
 
 

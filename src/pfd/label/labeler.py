@@ -148,6 +148,9 @@ class Labeler(ABC):
     identity: ClassVar[frozenset[str]] = frozenset()
     """Settings that make another label although ``level_of_theory`` does not tell them. All others (convergence aids,
     acceptance rules, ``how``) never make an accepted label be computed again."""
+    private: ClassVar[tuple[str, ...]] = ()
+    """Names of files that the labeler removes when it has run, such as licensed ones; where it was killed, the next
+    attempt at the frame does."""
     honours: frozenset[str] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 

@@ -46,6 +46,7 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     programs = ("vasp_std",)
     install = "VASP is licensed (https://www.vasp.at); name yours with label.command"
     how = ProgramLabeler.how | {"potcar_dir", "incar_file", "kpoints_file"}
+    private = ("POTCAR",)
     evidence = ("INCAR", "POSCAR", "KPOINTS", "OUTCAR", "vasprun.xml", "vasp.out")
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 

@@ -26,10 +26,13 @@ def label(task: TaskContext) -> dict[str, Any]:
     ``LabelRecord``. Acceptance rules play no part here: see ``accept``. What the labeler leaves in its folder stays in
     the attempt, under ``evidence``. Measured: label_seconds.
     """
+    from pfd.label.evidence import remove_private
     from pfd.label.judge import record_label
 
     frame = read_frames(task.input("frame"))[0]
     labeler = _labeler(task)
+    for left in task.left_beside("evidence"):
+        remove_private(left, labeler.private)
     began = time.perf_counter()
     evidence = task.beside("evidence")
     evidence.mkdir()
