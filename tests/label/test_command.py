@@ -323,7 +323,7 @@ def test_a_script_that_says_in_its_own_words_that_the_disk_is_full_is_tried_agai
 def test_no_frame_is_rejected_while_no_space_is_left(command, tmp_path, monkeypatch, name):
     monkeypatch.setattr("pfd.label.program_failure.NO_SPACE_BYTES", 2**62)
     edit, end, _ = BAD_ENDS[name]
-    with pytest.raises(TransientError, match="the disk of .* is full"):
+    with pytest.raises(TransientError, match=r"the disk of .* is full"):
         label_frame(command(edit, end), copper(), tmp_path / "scratch")
 
 

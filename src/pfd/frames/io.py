@@ -14,7 +14,15 @@ import numpy as np
 from pfd.errors import DataError
 from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.frame import frame_id
-from pfd.frames.labels import FREE_KEY, SIGMA0_KEY, Labels, labels_of, with_labels
+from pfd.frames.labels import (
+    FREE_KEY,
+    LOCAL_MOMENTS_KEY,
+    SIGMA0_KEY,
+    TOTAL_MOMENT_KEY,
+    Labels,
+    labels_of,
+    with_labels,
+)
 from pfd.frames.virial import is_virial, stress_of_virial, virial_key
 
 if TYPE_CHECKING:
@@ -112,6 +120,7 @@ def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, An
     elif found["stress"] is None and (key := virial_key(frame)):
         found["stress"] = stress_of_virial(frame, frame.info[key], where)
     _keep_other_energy(frame, keys)
+    _keep_moments(frame)
     for name, usual in LABEL_KEYS.items():
         for alias in {*usual, keys.get(name, name)}:
             frame.info.pop(alias, None)
@@ -138,6 +147,16 @@ def _keep_other_energy(frame: Atoms, keys: dict[str, str]) -> None:
         told = other in held and keys.get("forces", "forces") == "forces"
     if told and np.size(held[other]) == 1:
         frame.info[note] = float(np.ravel(held[other])[0])
+
+
+def _keep_moments(frame: Atoms) -> None:
+    """Note the total and the local magnetic moments (Bohr magnetons) of a calculation, as our own labelers do."""
+    results = frame.calc.results if frame.calc is not None else {}
+    total, local = results.get("magmom"), np.asarray(results.get("magmoms", ()))
+    if np.size(total) == 1 and np.asarray(total).dtype.kind in "fi" and np.isfinite(total):
+        frame.info[TOTAL_MOMENT_KEY] = float(np.ravel(total)[0])
+    if local.shape == (len(frame),) and local.dtype.kind in "fi" and np.isfinite(local).all():
+        frame.set_array(LOCAL_MOMENTS_KEY, local.astype(float))
 
 
 def _as_labels(frame: Atoms, found: dict[str, Any], level: str, where: str) -> Labels:

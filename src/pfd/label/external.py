@@ -77,4 +77,6 @@ class External(Labeler):
             max_scf_steps=found.info.get("max_scf_steps"),
             needs_stress=self._settings.stress and bool(frame.pbc.all()),
             extra={key.removeprefix(BESIDE): value for key, value in beside.items() if key.startswith(BESIDE)},
+            by="the calculation that was put back",
+            hint="put a better one back in its place",
         )

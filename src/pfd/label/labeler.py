@@ -71,6 +71,8 @@ class Outcome:
         extra: what else the engine said and the frame keeps beside its labels: ``energy_sigma0_eV``, the energy
             extrapolated to zero smearing, ``total_magmom`` and ``local_magmoms`` (Bohr magnetons). A list has one
             number per atom.
+        by: what messages call who made the label.
+        hint: what to try if it is rejected, where that is not to change settings or to look into the engine's output.
     """
 
     labels: Labels
@@ -82,6 +84,8 @@ class Outcome:
     notes: dict[str, str] = field(default_factory=dict)
     asked: Atoms | None = None
     extra: dict[str, float | list[float]] = field(default_factory=dict)
+    by: str = "the engine"
+    hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,9 @@ class Ledger:
     def settle(self, specs: list[TaskSpec], aids: dict[str, Any]) -> list[TaskSpec]:
         """The tasks that label these frames, given what the run folder knows of them.
 
-        A frame with a sound label of this level of theory keeps it, whatever the settings are by now, unless a stress is
-        asked for now and was not then (``stress``, where a labeler has such a setting). A frame that the
-        engine rejected, or whose task was given up, is tried again, as another task, if the settings have changed since
+        A frame with a sound label of this level of theory keeps it, whatever the settings are by now, unless a stress
+        is asked for now and was not then (``stress``, where a labeler has such a setting). A frame that the engine
+        rejected, or whose task was given up, is tried again, as another task, if the settings have changed since
         (``Labeler.aids``: not commands, paths or acceptance rules). One that was never tried, or is under way, is the
         task that it always was. So the answer depends on the input and the run folder alone.
 

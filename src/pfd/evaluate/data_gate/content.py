@@ -11,13 +11,13 @@ import numpy as np
 from pfd.evaluate.data_gate.finding import MOST_NAMED, Finding, Verdict, named
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
 from pfd.frames import count_labels, labels_of
-from pfd.frames.labels import FREE_KEY, SIGMA0_KEY
+from pfd.frames.labels import FREE_KEY, LOCAL_MOMENTS_KEY, SIGMA0_KEY
 from pfd.wording import counted
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-MOMENTS = ("initial_magmoms", "label_local_magmoms")
+MOMENTS = ("initial_magmoms", LOCAL_MOMENTS_KEY)
 """Arrays of a frame that hold magnetic moments, Bohr magnetons."""
 NOT_FREE = "not the free energy"
 """Sign of energies beside which the frames hold a free energy that is another number."""
