@@ -48,6 +48,7 @@ F = TypeVar("F", bound=ForeignSettings)
 class ForeignLabeler(ProgramLabeler[F, None]):
     """A labeler that runs a user's program once for each frame."""
 
+    foreign = True
     how = ProgramLabeler.how | {"input_files"}
     evidence = (FRAME_FILE, LABELLED_FILE, "*.out")
 

@@ -152,6 +152,8 @@ class Labeler(ABC):
     identity: ClassVar[frozenset[str]] = frozenset()
     """Settings that make another label although ``level_of_theory`` does not tell them. All others (convergence aids,
     acceptance rules, ``how``) never make an accepted label be computed again."""
+    foreign: ClassVar[bool] = False
+    """Whether we know nothing of how its labels are made: then the data gate looks at them too."""
     private: ClassVar[tuple[str, ...]] = ()
     """Names of files that the labeler removes when it has run, such as licensed ones; where it was killed, the next
     attempt at the frame does."""

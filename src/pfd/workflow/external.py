@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.errors import DataError, SettingError
-from pfd.evaluate.data_gate.content import energy_convention
-from pfd.evaluate.data_gate.finding import Verdict
-from pfd.evaluate.data_gate.labelled_set import LabelledSet
-from pfd.evaluate.data_gate.random_forces import random_forces
 from pfd.frames import frame_id, labels_of, read_frames, require_level, with_labels, write_frames
 from pfd.frames.apart import apart_A
 from pfd.frames.frame import with_origin
@@ -24,6 +20,7 @@ from pfd.frames.outside import read_outside
 from pfd.label.external import BESIDE, ExternalSettings
 from pfd.tasks.folder import Artifact
 from pfd.wording import counted
+from pfd.workflow.labels_gate import MIXED, refused
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -138,13 +135,9 @@ class ExternalLabels:
         left_out = {path for path in paths if path.name.startswith(".") or path.name.endswith(("~", ".bak"))}
         put_back = [each for path in paths if path not in left_out for each in self._read(path)]
         frames = [each.frame for each in put_back]
-        for finding in random_forces(LabelledSet(PUT_BACK, frames)) if frames else ():
-            if finding.verdict is Verdict.REFUSED:
-                raise DataError(finding.text, where=str(folder), hint=finding.hint)
-        kinds = [each for each in energy_convention(LabelledSet(PUT_BACK, frames)) if each.verdict is Verdict.WARNING]
-        if kinds:
+        for finding in refused(PUT_BACK, frames):
             hint = "put back the energy whose gradient the forces are for all frames, as free_energy or as energy"
-            raise DataError(kinds[0].text, where=str(folder), hint=hint)
+            raise DataError(finding.text, where=str(folder), hint=hint if finding.sign in MIXED else finding.hint)
         return put_back
 
     def _read(self, path: Path) -> list[_PutBack]:
