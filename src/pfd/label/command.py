@@ -48,7 +48,7 @@ class CommandSettings(ForeignSettings):
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""
         located = super().starting_at(folder)
         words = [word for number, word in enumerate(shlex.split(self.command)) if _is_relative(number, word)]
-        named = [here_or_kept(folder, Path(word)) for word in words]
+        named = [here_or_kept(folder, Path(word), "label.command") for word in words]
         files = dict.fromkeys([*located.input_files, *(path for path in named if path.is_file())])
         return located.model_copy(update={"input_files": tuple(files)})
 

@@ -38,7 +38,7 @@ class ForeignSettings(ProgramSettings):
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``."""
-        files = tuple(here_or_kept(folder, path) for path in self.input_files)
+        files = tuple(here_or_kept(folder, path, "label.input_files") for path in self.input_files)
         return super().starting_at(folder).model_copy(update={"input_files": files})
 
 
