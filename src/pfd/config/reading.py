@@ -263,12 +263,15 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
 
 @contextmanager
 def at(resolved: ResolvedInput, key: str) -> Iterator[None]:
-    """Name the input file and the key in whatever error arises."""
+    """Name the input file and the key in whatever error arises: the one that the error names itself, if it does."""
     try:
         yield
     except (InputError, MissingError) as error:
         place = resolved.place(key)
         if error.where.startswith(place):
             raise
+        if error.where.startswith(("label.", "environments.")):  # a labeler knows the key, and not where it stands
+            place = resolved.place(error.where.replace("label.", "finetune.label.", 1))
+            raise type(error)(error.what, where=place, hint=error.hint) from error
         what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
         raise type(error)(what, where=place, hint=error.hint) from error

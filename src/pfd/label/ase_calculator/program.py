@@ -138,7 +138,7 @@ def ask_interpreter(
 @cache
 def _answer(launch: Launch, words: tuple[str, ...], where: str, files: tuple[tuple[Path, str], ...]) -> dict[str, Any]:
     command = launch.command(*words)
-    hint = f"try: {shlex.join(command)}"
+    hint = f"run by hand: {shlex.join(command)}"
     with TemporaryDirectory(prefix="pfd-") as folder:
         for path, _ in files:
             shutil.copy(path, Path(folder) / original_name(path))
