@@ -23,5 +23,6 @@ def absurd_energy(student_meV_per_atom: float | None, teacher_meV_per_atom: floa
     return (
         f"WARNING the student's energy error is {student_meV_per_atom:.0f} meV/atom{times} its teacher's "
         f"{teacher_meV_per_atom:.1f}: do not compare energies with it, whatever its forces are. Give it a larger "
-        "size or more frames, and set distill.converge.energy_rmse_meV_per_atom, so that such a student is not called converged"
+        "size or more frames, and set distill.converge.energy_rmse_meV_per_atom: then such a student is not called "
+        "converged"
     )
