@@ -101,3 +101,48 @@ def test_the_program_does_not_outlive_its_starter(tmp_path, ending):
     os.kill(starter.pid, ending)
     starter.wait(timeout=20)
     assert gone(int(log.read_text()))
+
+
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only where /proc tells of processes")
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_daemon_in_a_session_of_its_own_is_ended_too(tmp_path, seconds):
+    command = [sys.executable, "-c", DAEMON.format(seconds=seconds)]
+    done = run_program(command, tmp_path, tmp_path / "log", wall_time_s=1.0)
+    assert done.timed_out is bool(seconds)
+    assert gone(int(done.output), patience_s=2.0)
+
+
+@pytest.mark.parametrize("cut_log", [True, False])
+def test_a_log_keeps_its_beginning_and_end_and_says_that_it_was_cut(tmp_path, monkeypatch, cut_log):
+    monkeypatch.setattr("pfd.program.PART_KEPT", 100)
+    monkeypatch.setattr("pfd.program.OBSERVE_S", 0.05)
+    program = script(
+        tmp_path / "it",
+        """
+        echo begin
+        seq 1 1000
+        while grep -q ^500$ log && [ $((turn += 1)) -lt 20 ]; do sleep 0.02; done
+        seq 1001 2000
+        echo end
+        """,
+    )
+    log = tmp_path / "log"
+    done = run_program([program], tmp_path, log, wall_time_s=20, cut_log=cut_log)
+    assert done.output == log.read_text()
+    assert done.output.startswith("begin\n1\n2\n")
+    assert done.output.endswith("1999\n2000\nend\n")
+    assert ("left out" in done.output) is cut_log
+    assert (len(done.output) < 300) is cut_log

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pfd.errors import SettingError
+
 FOLDER = "inputs"
 ORIGIN = "input-folder.txt"
 """File of a run that tells where the input lay that it was submitted with: what is too large to keep stays there."""
@@ -32,8 +34,16 @@ def here_or_there(folder: Path, path: Path) -> Path:
     return there if there.exists() else whole
 
 
-def here_or_kept(folder: Path, path: Path) -> Path:
-    """A path that starts at a folder; if nothing is there, the one kept copy of that name, if there is one."""
+def here_or_kept(folder: Path, path: Path, where: str) -> Path:
+    """A path that starts at a folder; if nothing is there, the one kept copy of that name, if there is one.
+
+    Raises:
+        SettingError: at ``where``, if several are kept, since the file was edited between two submissions.
+    """
     whole = folder / path.expanduser()
     copies = [] if whole.exists() else kept_copies(folder, path.name)
-    return copies[0] if len(copies) == 1 else whole
+    if len(copies) > 1:
+        names = ", ".join(copy.name for copy in copies)
+        hint = f"put {path} back, or leave only the right one of {names} in {copies[0].parent}"
+        raise SettingError(f"no such file: {path}, and {len(copies)} kept ones of that name", where=where, hint=hint)
+    return copies[0] if copies else whole

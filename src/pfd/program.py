@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +18,13 @@ from pfd.errors import MissingError
 
 OBSERVE_S = 1.0
 """Seconds between two looks at a running program."""
+ROUNDS = 100
+"""How often it is looked for what a program left behind, before giving up."""
 GRACE_S = 5.0
 """Seconds between asking a program to end and killing it."""
+PART_KEPT = 1_000_000
+"""Bytes of the beginning and of the end that stay of a log that is cut."""
+_LEFT_OUT = b"\n[... the middle of this output is left out: it was longer than is kept ...]\n"
 
 # The launcher asks the kernel (Linux) to end the program when this process dies, also by kill -9, and then becomes it.
 _LAUNCHER = """
@@ -88,8 +95,11 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     install: str = "",
     observe: Callable[[], None] = lambda: None,
+    cut_log: bool = False,
 ) -> Finished:
-    """Run a program without a shell until it ends; whatever interrupts this call ends its whole process group first.
+    """Run a program without a shell until it ends; whatever interrupts this call ends all that it started first.
+
+    That is its process group, and (Linux) every process that inherited its environment, in whatever session.
 
     Args:
         command: program and arguments.
@@ -99,6 +109,7 @@ def run_program(
         environment: variables to add to this process's own.
         install: the command that installs the program, for the error message.
         observe: called every second while it runs, and once at its end.
+        cut_log: whether to leave out the middle of a log that grows beyond twice ``PART_KEPT``; the log says so.
 
     Raises:
         MissingError: if there is no such program.
@@ -109,21 +120,30 @@ def run_program(
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(Path(program).absolute())]
     began = time.monotonic()
     timed_out = False
-    with log.open("wb") as stream:
+    mark = f"PFD_PROGRAM_{uuid.uuid4().hex}"
+    log.write_bytes(b"")
+    with log.open("ab") as stream:  # to append, so that the middle can be left out meanwhile
+
+        def look() -> None:
+            if cut_log:
+                leave_out_middle(log)
+            observe()
+
         process = subprocess.Popen(
             [*launcher, *command[1:]],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **(environment or {}), mark: "1"},
             process_group=0,
         )
         try:
-            timed_out = not _ends_within(process, began + wall_time_s, observe)
+            timed_out = not _ends_within(process, began + wall_time_s, look)
         finally:
             _end_group(process)
-    observe()
+            _end_marked(mark)
+    look()
     output = log.read_text(encoding="utf-8", errors="replace")
     return Finished(process.returncode, timed_out, output, time.monotonic() - began)
 
@@ -152,3 +172,36 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+def _end_marked(mark: str) -> None:
+    """Kill every process that has a variable in its environment: what left the group, as daemons do."""
+    for _ in range(ROUNDS):  # one that is being killed may have started another
+        found = [path for path in Path("/proc").glob("[0-9]*") if _has_variable(path, mark.encode())]
+        if not found:
+            return
+        for path in found:
+            with suppress(ProcessLookupError):
+                os.kill(int(path.name), signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _has_variable(process: Path, name: bytes) -> bool:
+    """Whether a living process of ours has an environment variable; False of processes of others."""
+    try:
+        return b"\0" + name + b"=" in b"\0" + (process / "environ").read_bytes()
+    except OSError:
+        return False
+
+
+def leave_out_middle(log: Path) -> None:
+    """Of a file that is longer than twice ``PART_KEPT``, keep the beginning and the end, and say so between them."""
+    if log.stat().st_size <= 2 * PART_KEPT + len(_LEFT_OUT):
+        return
+    with log.open("rb") as stream:
+        head = stream.read(PART_KEPT)
+        stream.seek(-PART_KEPT, os.SEEK_END)
+        tail = stream.read()
+    os.truncate(log, len(head))
+    with log.open("ab") as stream:
+        stream.write(_LEFT_OUT + tail)

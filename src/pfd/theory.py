@@ -96,11 +96,14 @@ def compare_levels(model: str, labels: str) -> Comparison:
         labels: of the labeler.
     """
     if model == labels:
-        return Comparison("equal", f"the labels are of the model's own level of theory, {model}")
+        return Comparison("equal", f"labels: {labels} / model: its own level too: only the material is to be learnt")
     mine, theirs = theory_of(model), theory_of(labels)
+    named = [theory.words() if theory.functional else level for theory, level in ((theirs, labels), (mine, model))]
+    head = f"labels: {named[0]} / model: {named[1]}"
     if not mine.functional or not theirs.functional:
         what = "the model does not say" if not mine.functional else "the labels do not say"
-        return Comparison("unknown", f"{what} what functional it is: {model if not mine.functional else labels}")
+        words = f"{head}: {what} what functional it is. If it is another, fine-tuning must learn the difference as well"
+        return Comparison("unknown", words)
     differ = []
     if mine.functional != theirs.functional:
         differ.append(f"{theirs.functional} for {mine.functional}")
@@ -109,9 +112,11 @@ def compare_levels(model: str, labels: str) -> Comparison:
     if mine.dispersions != theirs.dispersions:
         differ.append(" and ".join(theirs.dispersions) if theirs.dispersions else f"no {'+'.join(mine.dispersions)}")
     if differ:
-        told = f"the labels are {theirs.words()}, the model learnt {mine.words()}"
-        return Comparison("different", f"{told}: {', '.join(differ)}. Fine-tuning must learn the difference as well")
+        follows = "fine-tuning must learn the difference as well, which takes more labels"
+        return Comparison("different", f"{head}: {', '.join(differ)}: {follows}")
     note = "; the model saw U for transition metals in oxides and fluorides only" if mine.hubbard == "some" else ""
     return Comparison(
-        "shifted", f"both are {theirs.words()}, by other settings: energies differ by a shift for each element{note}"
+        "shifted",
+        f"{head}: one physics by other settings: energies differ by a shift for each element, which is fitted before "
+        f"training{note}",
     )

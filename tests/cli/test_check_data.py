@@ -222,3 +222,17 @@ def test_a_model_of_another_environment_is_asked_there(files):
     with named_model(f"mace:{source}", family.untrained_head, trust_file=True) as folder:
         found = predictions(folder, copper(2))
     assert all(each.forces is not None and np.isfinite(each.forces).all() for each in found)
+
+
+def test_the_hint_of_a_damaged_file_speaks_of_options(files):
+    (files / "cut.xml").write_text("<modeling>")
+    ended = run("data", "cut.xml", "--format", "vasp-xml")
+    assert isinstance(ended.exception, DataError)
+    assert "--format" in ended.exception.hint
+    assert "is it complete?" in ended.exception.hint
+
+
+def test_the_help_reads_as_the_command_is_written():
+    said = run("--help").output
+    assert "INPUT | data FILE" in said
+    assert "pfd check INPUT" in " ".join(said.split())

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from pfd.cli import doctor, inventory
+from pfd.cli.main import app
 from pfd.errors import ModelError, SettingError
 from pfd.models.chgnet import CHGNet
 from pfd.models.environment import install_hint
@@ -112,3 +114,41 @@ def test_a_family_that_has_nothing_to_begin_with_is_untested():
 
     assert "ships no weights" in untestable(NoWeights())
     assert untestable(ToyFamily()) == ""
+
+
+def test_doctor_tests_what_an_input_needs_and_says_what_it_tests_when_piped(input_file, capsys):
+    there = input_file(python=sys.executable)
+    assert doctor.examine([], as_json=True, input_file=there) == 0
+    said = capsys.readouterr()
+    assert {(row["kind"], row["name"]) for row in json.loads(said.out)} == {("family", "toy"), ("labeler", "toy")}
+    assert "testing toy\n" in said.err
+
+
+def test_doctor_refuses_environments_of_what_an_input_does_not_use(input_file):
+    path = input_file(python=sys.executable)
+    content = yaml.safe_load(path.read_text())
+    for name, told in (("toyy", "is not one of the families"), ("chgnet", "no model of this input is of the family")):
+        path.write_text(yaml.safe_dump(content | {"environments": {name: {"python": sys.executable}}}))
+        with pytest.raises(SettingError, match=told) as error:
+            doctor.examine([], as_json=True, input_file=path)
+        assert f"environments.{name}" in error.value.where
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["--head", "pbe"], "--head"),
+        (["--trust-file"], "--trust-file"),
+        (["toy", "soft-copper", "--trust-file"], "--trust-file"),
+    ],
+)
+def test_options_without_effect_are_refused(arguments, where):
+    ended = CliRunner().invoke(app, ["models", *arguments])
+    assert isinstance(ended.exception, SettingError)
+    assert ended.exception.where == where
+
+
+def test_a_model_folder_says_its_head_itself(tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(SettingError, match="says its head itself"):
+        inventory.show_card("toy", str(tmp_path), "pbe", trust_file=False, as_json=False)

@@ -112,3 +112,15 @@ def test_a_loop_that_has_ended_shows_the_model_that_users_take(toy):
     run = (toy[0] / "toy").resolve()
     models = status_of(run)["models"]
     assert models == {name: str(run / "models" / name) for name in ("finetuned", "student")}
+
+
+def test_reasons_of_rejections_are_counted_and_their_files_named(under_way):
+    data = json.loads((under_way / "report-data.json").read_text())
+    reasons = [f"the largest force is {number} eV/Å\n  Try: less" for number in (60, 70)]
+    data["rejected"] = [{"id": f"f{number}", "reason": reason} for number, reason in enumerate(reasons)]
+    (under_way / "report-data.json").write_text(json.dumps(data))
+    path = next(iter(under_way.glob("finetune/iter-000/*/*/outputs/rejected.extxyz")))
+    path.write_text("frames")
+    text = "\n".join(status_lines(status_of(under_way)))
+    assert "    2 rejected: the largest force is … eV/Å\n" in text
+    assert f"    rejected frames: {path.resolve()}" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import ase.io
 import numpy as np
@@ -110,3 +111,23 @@ def test_energies_extrapolated_to_zero_smearing_are_refused(found):
 def test_reversed_forces_are_a_note(found):
     (brought,) = found([relabelled(frame, forces=-labels_of(frame).forces) for frame in copper(20)])
     assert any("forces that point the wrong way" in note for note in brought.notes)
+
+
+@pytest.mark.parametrize("off_eV", [0.5, 0.0])
+@pytest.mark.parametrize(("key", "labels"), [("label_energy_free_eV", {}), ("free_energy", {"energy": "REF_energy"})])
+def test_energies_are_not_believed_to_be_free_where_a_frame_says_another_free_one(found, key, labels, off_eV):
+    frames = copper(8)
+    for frame in frames:
+        frame.info["REF_energy"] = labels_of(frame).energy
+    frames[2].info[key] = frames[2].info["REF_energy"] + off_eV
+    denied = pytest.raises(DataError, match="says free, but 1 of 8 energies are the energy extrapolated")
+    with denied if off_eV else nullcontext():
+        found(frames, energy_is="free", labels=labels)
+
+
+def test_a_free_energy_of_whatever_made_other_forces_says_nothing_of_energies_with_a_key_of_their_own(found):
+    frames = copper(8)
+    for frame in frames:
+        frame.info |= {"REF_energy": labels_of(frame).energy, "free_energy": -1.0}
+        frame.set_array("REF_forces", labels_of(frame).forces)
+    found(frames, energy_is="free", labels={"energy": "REF_energy", "forces": "REF_forces"})

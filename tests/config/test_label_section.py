@@ -160,3 +160,19 @@ def test_a_model_that_does_not_know_the_elements_cannot_label(check):
     with pytest.raises(InputError, match="does not know Ag") as caught:
         check({"method": "family", "family": "toy", "model": "soft-copper"}, element="Ag")
     assert "finetune.label.model" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("label", "key"),
+    [
+        ({"command": "python nowhere.py"}, "command"),
+        ({"command": "no-such-program"}, "command"),
+        ({"command": "sh", "input_files": ["nowhere.txt"]}, "input_files"),
+        ({"command": "sh", "scratch_dir": "/no/such/disk"}, "scratch_dir"),
+    ],
+)
+def test_a_mistake_of_a_labeler_stands_at_its_own_key(check, label, key):
+    with pytest.raises((InputError, MissingError)) as caught:
+        check({"method": "command", "level": "PBE", **label})
+    assert caught.value.where.endswith(f"input.yaml: finetune.label.{key}")
+    assert "label.method" not in str(caught.value)

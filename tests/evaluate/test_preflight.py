@@ -51,7 +51,7 @@ def test_forces_that_vanish_by_symmetry_say_nothing():
     mine, finer = [labels(np.zeros((2, 3)), np.zeros(6))], [labels(np.full((2, 3), 1e-6), np.zeros(6))]
     change = setting_change(NAMES, mine, finer, ConvergeSettings(force_rmse_relative=0.1))
     assert change.force_change_meV_per_A is None
-    assert change.in_words() == "ecutwfc_Ry 40, tried with 52: stresses change by 0 GPa: converged"
+    assert change.in_words() == "ecutwfc_Ry 40, tried with 52: stresses change by 0 GPa (limit 0.3): converged"
     still = [labels(np.zeros((2, 3)))]
     bare = setting_change(NAMES, still, still, ConvergeSettings(force_rmse_relative=0.1))
     assert "all forces vanish by symmetry" in bare.in_words()

@@ -277,7 +277,7 @@ def test_counts_say_what_a_set_carries(tmp_path):
         ({}, -1.25, {"label_energy_sigma0_eV": -1.0}),
         ({"energy": "free_energy"}, -1.25, {"label_energy_sigma0_eV": -1.0}),
         ({"energy": "energy"}, -1.0, {"label_energy_free_eV": -1.25}),
-        ({"energy": "REF_energy"}, 3.0, {}),
+        ({"energy": "REF_energy"}, 3.0, {"label_energy_free_eV": -1.25}),
     ],
 )
 def test_the_energy_that_is_not_taken_stands_beside_it(tmp_path, keys, energy, beside):

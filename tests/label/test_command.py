@@ -311,3 +311,25 @@ def test_a_scratch_folder_that_is_none_is_refused_before_anything_runs(command, 
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match="no folder that may be written to"):
         command(scratch_dir=str(tmp_path / name)).check([copper()])
+
+
+@pytest.mark.parametrize("end", ["sys.exit('PetscError: ENOSPC')", "sys.exit('OSError: [Errno 28] write failed')"])
+def test_a_script_that_says_in_its_own_words_that_the_disk_is_full_is_tried_again(command, tmp_path, end):
+    with pytest.raises(TransientError, match="the disk is full"):
+        label_frame(command(end=end), copper(), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("name", ["code 2", "cut", "unconverged in words"])
+def test_no_frame_is_rejected_while_no_space_is_left(command, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("pfd.label.program_failure.NO_SPACE_BYTES", 2**62)
+    edit, end, _ = BAD_ENDS[name]
+    with pytest.raises(TransientError, match=r"the disk of .* is full"):
+        label_frame(command(edit, end), copper(), tmp_path / "scratch")
+
+
+def test_the_output_of_a_script_that_talks_without_end_is_cut(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("pfd.program.PART_KEPT", 1000)
+    label_frame(command(end="print('a word ' * 10000)"), copper(), tmp_path / "scratch")
+    (log,) = (tmp_path / "scratch").rglob("command.out")
+    assert "left out" in log.read_text()
+    assert log.stat().st_size < 2200

@@ -9,6 +9,7 @@ from ase.build import bulk
 from pfd.errors import InputError, LabelRejected, TransientError
 from pfd.label.judge import label_frame
 from pfd.label.labeler import make_labeler
+from pfd.voigt import from_voigt
 
 PSEUDO_DIR = Path("/usr/share/espresso/pseudo")
 pytestmark = [
@@ -48,6 +49,23 @@ def test_forces_are_the_gradient_of_the_energy(tmp_path):
     assert labels.forces[1, 0] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=2e-3)
     assert abs(labels.forces[1, 0]) > 0.1
     assert labels.level_of_theory.startswith("pw.x PZ, ecutwfc 16 Ry")
+
+
+@pytest.mark.slow
+def test_stress_is_the_derivative_of_the_energy_with_respect_to_strain(tmp_path):
+    """The strain keeps the volume to first order, and so almost the number of plane waves: there is no Pulay stress."""
+    labeler = espresso(conv_thr_Ry=1e-12, degauss_Ry=0.03, ecutwfc_Ry=40.0)
+    strain, step = np.array([[0.6, 0.3, -0.2], [0.3, -0.4, 0.4], [-0.2, 0.4, -0.2]]), 0.004
+    energies = []
+    for name, sign in (("plus", 1), ("minus", -1)):
+        strained = silicon()
+        strained.set_cell(strained.cell.array @ (np.eye(3) + sign * step * strain), scale_atoms=True)
+        energies.append(label_frame(labeler, strained, tmp_path / name).energy)
+    labels = label_frame(labeler, silicon(), tmp_path / "middle")
+    slope = (energies[0] - energies[1]) / (2 * step * silicon().get_volume())
+    stress = float((from_voigt(labels.stress) * strain).sum())
+    assert stress == pytest.approx(slope, rel=0.02)
+    assert abs(stress) > 0.002
 
 
 def test_stress_has_the_sign_of_tension(tmp_path):

@@ -8,8 +8,10 @@ from ase.build import bulk, molecule
 from pfd.label.abacus.labeler import Abacus
 from pfd.label.espresso.labeler import Espresso
 from pfd.label.gpaw.labeler import GPAW
+from pfd.label.k_mesh import k_divisions
 from pfd.label.tblite import TBLite
 from pfd.label.vasp.labeler import Vasp
+from pfd.label.vasp.recipe import VaspRecipe
 
 
 def finer(labeler, **settings):
@@ -63,7 +65,7 @@ def test_gpaw_counts_in_eV():
     }
 
 
-def test_what_an_incar_key_says_is_compared_and_what_a_preset_says_is_not():
+def test_what_an_incar_key_says_is_compared():
     own = {"potcar_dir": ".", "potcars": {"Si": "Si"}, "kspacing_per_A": 0.2}
     found = finer(Vasp, **own, incar={"encut": 400, "ISMEAR": 0})
     assert {name: (each.now, each.finer) for name, each in found.items()} == {
@@ -71,7 +73,37 @@ def test_what_an_incar_key_says_is_compared_and_what_a_preset_says_is_not():
         "kspacing_per_A": ("0.2", "0.14"),
     }
     assert found["incar.ENCUT"].settings.incar_keys() == {"ENCUT": 520, "ISMEAR": 0}
-    assert not finer(Vasp, potcar_dir=".", potcars=["Si"], preset="MatPES-PBE")
+
+
+def vasp(**settings):
+    given = {"method": "vasp", "potcar_dir": ".", "potcars": {"Si": "Si"}, **settings}
+    return Vasp(Vasp.Settings.model_validate(given))
+
+
+def test_what_an_incar_file_says_is_compared_with_all_its_keys_kept(tmp_path):
+    (tmp_path / "INCAR").write_text("ENCUT = 400\nSIGMA = 0.02\nISMEAR = 0\nKSPACING = 0.2\n")
+    cutoff, mesh = vasp(incar_file=tmp_path / "INCAR").finer([bulk("Si")])
+    assert (cutoff.setting, cutoff.now, cutoff.finer) == ("incar.ENCUT", "400", "520")
+    assert cutoff.settings.incar == {"ENCUT": 520, "SIGMA": 0.02, "ISMEAR": 0}
+    assert (cutoff.settings.incar_file, cutoff.settings.kspacing_per_A) == (None, 0.2)
+    assert (mesh.settings.incar["ENCUT"], mesh.settings.kspacing_per_A) == (400, 0.14)
+
+
+@pytest.mark.parametrize(
+    ("preset", "cutoff", "now"), [("MatPES-PBE", "680", "0.22"), ("MP-static", "520", "of MP-static")]
+)
+def test_what_a_preset_says_is_compared(preset, cutoff, now):
+    pytest.importorskip("pymatgen", reason="the extra `structures` is not installed")
+    silicon = bulk("Si", cubic=True)
+    labeler = vasp(preset=preset, potcars=["Si"])
+    higher, denser = labeler.finer([silicon])
+    assert (higher.setting, higher.now, higher.finer) == ("incar.ENCUT", cutoff, f"{1.3 * float(cutoff):g}")
+    assert higher.settings.preset == preset
+    assert (denser.setting, denser.now) == ("kspacing_per_A", now)
+    recipe = VaspRecipe(labeler.settings)
+    before = recipe.preset(silicon).mesh[0] if now.startswith("of") else k_divisions(silicon, float(now))
+    after = k_divisions(silicon, denser.settings.kspacing_per_A)
+    assert all(more > fewer for more, fewer in zip(after, before, strict=True))
 
 
 def test_a_method_without_a_basis_to_choose_has_none():

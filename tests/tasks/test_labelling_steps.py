@@ -145,3 +145,25 @@ def test_what_the_labeler_leaves_in_its_folder_stays_with_the_attempt(perform, m
     kept = [path.name for path in out.parent.glob("attempts/*/evidence/*")]
     assert kept == ([left] if left else [])
     assert bool(list(out.parent.glob("attempts/*/evidence"))) is bool(left)
+
+
+def test_licensed_files_that_a_killed_attempt_left_are_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(ToyLabeler, "private", ("POTCAR",))
+    write_frames(tmp_path / "frame.extxyz", [labelled(0)])
+    spec = TaskSpec(
+        "label", {"settings": {"method": "toy"}, "level": "toy"}, {"frame": Artifact.of(tmp_path / "frame.extxyz")}
+    )
+    folder = TaskFolder.create(tmp_path / "tasks", 0, spec)
+    left = folder.path / "attempts" / "00" / "evidence" / "try-1"
+    left.mkdir(parents=True)
+    (left.parents[1] / "ended.json").write_text('{"message": "killed", "counted": true}')
+    for name in ("POTCAR", "OUTCAR"):
+        (left / name).write_text("...")
+    assert run_task(folder, redirect=False).status == "done"
+    assert [path.name for path in left.iterdir()] == ["OUTCAR"]
+
+
+def test_vasp_leaves_no_potcar():
+    from pfd.label.vasp.labeler import Vasp
+
+    assert Vasp.private == ("POTCAR",)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from pfd import submit
 from pfd.cli.status import status_of
 from pfd.cli.submit import submit_and_show
 from pfd.errors import DataError, SettingError
-from pfd.frames import labels_of, read_frames, with_labels, write_frames
+from pfd.frames import Labels, frame_id, labels_of, read_frames, with_labels, write_frames
+from pfd.frames.frame import with_origin
+from pfd.label.external import External, ExternalSettings
+from pfd.label.judge import record_label
+from pfd.tasks.folder import Artifact
+from pfd.tasks.steps.labelling import verdict
 from pfd.testing.toy_labeler import ToyLabeler, ToyLabelerSettings
+from pfd.workflow.external import ExternalLabels
 
 EXTERNAL = {"method": "external", "level": "by hand PBE"}
 
@@ -78,7 +87,7 @@ def test_a_frame_that_could_not_be_labelled_is_rejected(run, tmp_path):
     frames[0].info["converged"] = False
     run.put(frames)
     assert run.submit().summary["labels"]["rejected"] == 1
-    reasons = [json.loads(path.read_text()) for path in run.folder.glob("finetune/*/accept/*/outputs/reasons.json")]
+    reasons = [json.loads(path.read_text()) for path in run.folder.rglob("reasons.json")]
     assert ["did not converge" in reason for each in reasons for reason in each.values()] == [True]
 
 
@@ -227,3 +236,120 @@ def test_backups_of_editors_are_passed_over(run, tmp_path):
     (run.put_back / "mine.extxyz~").write_text("nothing")
     run.put(by_hand(run.waiting(), tmp_path))
     assert run.submit().summary["labels"]["accepted"] == 6
+
+
+def label_tasks(folder):
+    return sorted(path.name for path in folder.glob("finetune/*/label/*"))
+
+
+def test_stress_is_no_part_of_the_level_and_what_has_one_is_not_made_anew(run, tmp_path, small, write_input):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    run.put(frames)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    made = label_tasks(run.folder)
+    small["finetune"]["label"] = {**EXTERNAL, "stress": False}
+    write_input(small)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    assert label_tasks(run.folder) == made
+
+
+def test_labels_without_a_stress_are_made_anew_where_one_is_asked_for_now(run, tmp_path, small, write_input):
+    small["finetune"]["label"] = {**EXTERNAL, "stress": False}
+    write_input(small)
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    frames[-1].calc.results.pop("stress")
+    run.put(frames)
+    assert run.submit().summary["labels"]["accepted"] == 6
+    made = label_tasks(run.folder)
+    small["finetune"]["label"] = EXTERNAL
+    write_input(small)
+    assert run.submit().summary["labels"]["accepted"] == 5
+    (rejected,) = json.loads((run.folder / "report-data.json").read_text())["rejected"]
+    assert "gave no stress" in rejected["reason"]
+    assert len(label_tasks(run.folder)) == len(made) + 1
+
+
+def test_frames_that_answer_nothing_are_named_by_their_file_with_the_nearest_chosen_one(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    moved = frames[2].copy()
+    moved.positions[0, 0] += 0.01
+    run.put(frames[:2])
+    run.put([frames[3], with_labels(moved, labels_of(frames[2])), with_labels(moved[:-1], Labels(1.0))], "odd.extxyz")
+    assert run.submit().status == "paused"
+    told = status_of(run.folder)["error"]
+    assert (
+        f"none of them: odd.extxyz frame 1 is {frame_id(run.waiting()[0])} but for an atom that is 0.01 Å off" in told
+    )
+    assert "odd.extxyz frame 2 has other atoms" in told
+    assert told.count("none of them") == 2
+    run.put(frames)
+    (run.put_back / "odd.extxyz").unlink()
+    run.put([with_labels(moved, labels_of(frames[2]))], "odd.extxyz")
+    with pytest.warns(UserWarning, match=r"odd\.extxyz frame 0 is"):
+        assert run.submit().summary["labels"]["accepted"] == 6
+
+
+def test_files_that_clash_are_named_and_an_earlier_label_stays(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    run.put(frames)
+    run.submit()
+    (found,) = (path for path in (run.folder / "external" / "found").iterdir() if frame_id(frames[3]) in path.name)
+    before = found.read_bytes()
+    labels = labels_of(frames[3])
+    run.put([with_labels(frames[3], Labels(labels.energy + 1.0, labels.forces, labels.stress))], "other.extxyz")
+    with pytest.raises(DataError, match=r"two labels: mine\.extxyz frame 3 and other\.extxyz frame 0"):
+        run.submit()
+    assert found.read_bytes() == before
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(run, tmp_path):
+    run.submit()
+    run.put_back.rmdir()
+    run.put_back.write_text("labels")
+    with pytest.raises(DataError, match="is a file, and should be a folder"):
+        run.submit()
+
+
+def test_a_label_made_by_hand_is_rejected_in_words_that_know_of_no_engine(run, tmp_path):
+    run.submit()
+    frames = by_hand(run.waiting(), tmp_path)
+    frames[0].info["converged"] = False
+    frames[1].calc.results.pop("stress")
+    run.put(frames)
+    assert run.submit().summary["labels"]["rejected"] == 2
+    reasons = [line["reason"] for line in rejected_of(run.folder)]
+    assert reasons
+    assert all("the calculation that was put back" in reason and "engine" not in reason for reason in reasons)
+
+
+def rejected_of(folder):
+    return [
+        {"id": name, "reason": reason}
+        for path in folder.rglob("reasons.json")
+        for name, reason in json.loads(path.read_text()).items()
+    ]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_moments_that_a_frame_was_put_back_with_are_kept_and_judged(tmp_path, sign):
+    frame = bulk("Fe", cubic=True)
+    frame.set_initial_magnetic_moments([2.0, 2.0])
+    write_frames(tmp_path / "frame.extxyz", [with_origin(frame)])
+    settings = ExternalSettings(level="by hand")
+    back = tmp_path / "external" / "labelled"
+    back.mkdir(parents=True)
+    calculated = bulk("Fe", cubic=True)
+    moments = [2.2, 2.2 * sign]
+    results = {"magmom": sum(moments), "magmoms": moments, "stress": np.zeros(6)}
+    calculated.calc = SinglePointCalculator(calculated, energy=-1.0, forces=np.zeros((2, 3)), **results)
+    ase.io.write(back / "mine.extxyz", calculated)
+    found = ExternalLabels(tmp_path, settings).label_of(Artifact.of(tmp_path / "frame.extxyz"))
+    labeler = External(settings)
+    labeler.use_files([found["stored0"].path])
+    record, _ = record_label(labeler, frame, tmp_path)
+    assert record.extra == {"total_magmom": sum(moments), "local_magmoms": moments}
+    assert bool(verdict(record, settings.accept)) is (sign < 0)

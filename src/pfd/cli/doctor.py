@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from pfd.config.environment import told_by_input
+from pfd.config.environment import families_of, require_used
+from pfd.config.reading import read_input
 from pfd.environments.environment import Environment
 from pfd.environments.launch import HERE, EnvironmentSettings, Launch, launch_of
 from pfd.models.environment import environment_of, install_hint
@@ -28,18 +30,18 @@ def examine(names: Sequence[str], as_json: bool, input_file: Path | None = None)
     """Test families and labelers, print the findings, and return the exit code: 1 if something is broken.
 
     Args:
-        names: which; all if none is named.
+        names: which; all if none is named, or those of the input if there is one.
         as_json: print JSON instead of a table.
         input_file: an input whose ``environments`` say where families live.
 
     Raises:
         SettingError: if a name is neither a family nor a labeler, or the input has mistakes.
     """
-    told = told_by_input(input_file)
+    told, used = _of_input(input_file)
     known = [(FAMILIES, name) for name in plugin_names(FAMILIES)] + [
         (LABELERS, name) for name in plugin_names(LABELERS)
     ]
-    wanted = [(group, name) for group, name in known if not names or name in names]
+    wanted = [(group, name) for group, name in known if name in (names or used or [each for _, each in known])]
     for name in names:
         if name not in {known_name for _, known_name in known}:
             load_plugin(FAMILIES, name)
@@ -48,12 +50,28 @@ def examine(names: Sequence[str], as_json: bool, input_file: Path | None = None)
     with console.status("") as status:
         for group, name in wanted:
             status.update(f"testing {name}")
+            if not console.is_terminal:
+                print(f"testing {name}", file=sys.stderr, flush=True)
             rows.append(_family(make_family(name), told.get(name)) if group == FAMILIES else _labeler(name))
     if as_json:
         print(json.dumps(rows, indent=1))
     else:
         _show(rows)
     return int(any(row["state"] == "BROKEN" for row in rows))
+
+
+def _of_input(path: Path | None) -> tuple[Mapping[str, EnvironmentSettings], list[str]]:
+    """Where the families of an input live, and the names of its families and its labeler; nothing without one.
+
+    Raises:
+        SettingError: if the input has mistakes, or ``environments`` names what it does not use.
+    """
+    if path is None:
+        return {}, []
+    resolved = read_input(path)
+    require_used(resolved)
+    labeler = [] if resolved.labeler is None else [resolved.labeler.method]
+    return resolved.input.environments, [*(family.name for _, family in families_of(resolved)), *labeler]
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pfd.config.environment import told_by_input
 from pfd.environments.launch import HERE, EnvironmentSettings, launch_of
+from pfd.errors import SettingError
 from pfd.models.environment import install_hint, launch_for, read_card
 from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import make_family
@@ -34,13 +35,19 @@ def show_card(
     """Print what a checkpoint, shipped weights or a model folder say of themselves.
 
     Raises:
-        SettingError: if the input that says where the family lives has mistakes.
+        SettingError: if the input that says where the family lives has mistakes, or an option has no effect.
         ModelError: if it is no model of the family.
         MissingError: if the family's packages are nowhere.
     """
     family = make_family(name)
     path = Path(model)
+    if trust_file and not family.pickles:
+        what = f"checkpoints of {name!r} are never read in a way that could run code"
+        raise SettingError(what, where="--trust-file", hint="leave it out")
     if (path / MODEL_FILE).is_file():
+        if head is not None or trust_file:
+            what = "a model folder says its head itself, and is never trusted to run code"
+            raise SettingError(what, where="--trust-file" if head is None else "--head", hint="leave it out")
         card = read_model(path).card
     else:
         card = read_card(family, model, head, trust_file, launch_for(family, told_by_input(input_file)))

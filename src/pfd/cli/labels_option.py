@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pfd.errors import SettingError
 
 HINTS = {
+    "is it complete?": "is it complete? If it is, name ASE's format of the file with --format",
     "labels: {": "name the keys that hold the labels, e.g. --labels energy=REF_energy --labels forces=REF_forces",
     "`format:`": "name it with --format",
     "remove labels": "leave --labels out",

@@ -65,7 +65,10 @@ class _InputUnlessData(TyperGroup):
 checks = typer.Typer(
     cls=_InputUnlessData,
     no_args_is_help=True,
-    help="Look for mistakes in an input (pfd check INPUT), or at labelled sets (pfd check data FILE...).",
+    subcommand_metavar="INPUT | data FILE...",
+    options_metavar="",
+    help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml. "
+    "Or look at labelled sets: pfd check data FILE...",
 )
 app.add_typer(checks, name="check", rich_help_panel=_RUN)
 FamilyName = Annotated[
@@ -130,7 +133,7 @@ def submit(
     raise typer.Exit(code)
 
 
-@checks.command("INPUT")
+@checks.command("INPUT", hidden=True)
 def check(input_file: InputFile) -> None:
     """Look for mistakes in an input, and tell what it would run; nothing is started.
 
@@ -221,6 +224,9 @@ def models(
     from pfd.cli.inventory import show_card, show_models
     from pfd.errors import SettingError
 
+    if model is None and (head is not None or trust_file):
+        option = "--trust-file" if head is None else "--head"
+        raise SettingError("no model is named to read", where=option, hint="pfd models FAMILY MODEL")
     if family is None:
         show_models(as_json, input_file)
     elif model is None:

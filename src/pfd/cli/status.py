@@ -14,6 +14,7 @@ from pfd.api import Run, open_run
 from pfd.cli.selected import Chosen, chosen_frames, say_chosen
 from pfd.report.data import read_report_data
 from pfd.report.limits import limits_in_words
+from pfd.report.rejections import kinds_of
 from pfd.report.words import ACTIONS, duration
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
@@ -58,6 +59,8 @@ def status_lines(content: dict[str, Any]) -> list[str]:
         so_far = "" if content["status"] in ENDED else " so far"
         flagged = f", {content['labels']['flagged']} accepted and flagged" if content["labels"]["flagged"] else ""
         lines.append(f"  {counted(content['labels']['made'], 'label')}{so_far}{rejected}{flagged}")
+    lines += [f"    {count} rejected: {kind}" for kind, count in content["rejected"]["reasons"]]
+    lines += [f"    rejected frames: {path}" for path in content["rejected"]["files"]]
     lines += [f"  {name}: {model}" for name, model in content["models"].items()]
     lines += [
         f"  {line}" for line in say_chosen([Chosen(each[0], each[1], Path(each[2])) for each in content["chosen"]])
@@ -105,6 +108,7 @@ def status_of(path: Path) -> dict[str, Any]:
         "decisions": decisions,
         "preflight": [event["words"] for event in _last_submission(events) if event["event"] == "preflight"],
         "labels": _labels(run, tasks, status),
+        "rejected": _rejected(run.path, tasks),
         "models": {name: str(model) for name, model in _models(run.path, tasks, decisions).items()},
         "chosen": [
             (each.purpose, each.frames, str(each.file))
@@ -166,6 +170,13 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
         parts = [folder.path.relative_to(run.path).parts for folder in tasks if folder.done()]
         made = max(made, sum(part[0] == "finetune" and part[1] != "preflight" and part[2] == "label" for part in parts))
     return {"made": made} | {key: counts.get(key, 0) for key in ("rejected", "flagged")} if made else {}
+
+
+def _rejected(run: Path, tasks: Iterable[TaskFolder]) -> dict[str, Any]:
+    """Why labels were rejected, first lines only, with counts, and the files that hold their frames."""
+    reasons = kinds_of(label.reason.partition("\n")[0] for label in read_report_data(run).rejected)
+    files = [folder.path / "outputs" / "rejected.extxyz" for folder in tasks if folder.done()]
+    return {"reasons": reasons, "files": [str(path) for path in files if path.is_file() and path.stat().st_size]}
 
 
 def _models(run: Path, tasks: Sequence[TaskFolder], decisions: Sequence[Event]) -> dict[str, Path]:

@@ -132,8 +132,8 @@ def _say_end(ended: Run, until: str | None) -> None:
     console.print(f"{words.get(ended.status, ended.status)}; {asked}, {wall:.0f} s in all")
     for change in map(SettingChange.model_validate, ended.summary.get("preflight", ())):
         if change.above_target():
-            console.print(change.in_words(), markup=False)
-    for line in _unmet(ended.path):
+            console.print(f"preflight: {change.in_words()}", markup=False)
+    for line in (*ended.summary.get("warnings", ()), *_unmet(ended.path)):
         console.print(line, markup=False)
     for name in ("finetuned", "student"):
         if (ended.path / "models" / name).is_dir():

@@ -13,7 +13,7 @@ from pfd.config.brought import Brought
 from pfd.config.environment import told_by_run
 from pfd.config.reading import ResolvedInput
 from pfd.errors import DataError, SettingError
-from pfd.evaluate.data_gate.content import energy_convention
+from pfd.evaluate.data_gate.content import NOT_FREE, energy_convention
 from pfd.evaluate.data_gate.finding import Finding, GateReport, Verdict, named
 from pfd.evaluate.data_gate.gate import pass_sets
 from pfd.evaluate.data_gate.labelled_set import LabelledSet, require_sane
@@ -129,6 +129,9 @@ def _require_free_energies(resolved: ResolvedInput, index: int, brought: Brought
             where=where,
             hint="take the free energy (VASP's TOTEN), whose gradient the forces are, or leave this set out",
         )
+    if said == "free" and (denied := [each for each in taken if each.sign == NOT_FREE]):
+        hint = "take the free energy with labels: {energy: free_energy}; if that is of another method, remove it"
+        raise DataError(f"{brought.file}: energy_is says free, but {denied[0].text}", where=where, hint=hint)
     if said is None and taken:
         hint = "write energy_is: free if all energies are free ones; name their key with labels: {energy: ...}"
         raise DataError(f"{brought.file}: {taken[0].text}", where=where, hint=hint)

@@ -61,10 +61,21 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
             if family.name in told and family.name not in found:
                 require_there(launch, family)
             found[family.name] = launch
+    require_used(resolved)
+    return found
+
+
+def require_used(resolved: ResolvedInput) -> None:
+    """Refuse environments of families and labelers that the input does not use.
+
+    Raises:
+        SettingError
+    """
+    found = [family.name for _, family in families_of(resolved)]
     labels = (
         resolved.labeler.method if resolved.labeler is not None and hasattr(resolved.labeler, "environment") else ""
     )
-    for name in told:
+    for name in resolved.input.environments:
         if name not in {*found, labels}:
             labeler = name in plugin_names(LABELERS) and name not in plugin_names(FAMILIES)
             with at(resolved, f"environments.{name}"):
@@ -73,9 +84,8 @@ def check_environments(resolved: ResolvedInput) -> dict[str, Launch]:
             raise SettingError(
                 what if labeler else f"no model of this input is of the family {name!r}",
                 where=resolved.place(f"environments.{name}"),
-                hint=f"leave it out; there are {', '.join([*found, *([labels] if labels else [])])}",
+                hint=f"leave it out; there are {', '.join([*dict.fromkeys(found), *([labels] if labels else [])])}",
             )
-    return found
 
 
 def check_devices(resolved: ResolvedInput, launch: dict[str, Launch]) -> None:

@@ -14,7 +14,7 @@ from pfd.config.mistakes import as_written, mistakes_of, setting_error, value_mi
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
 from pfd.errors import InputError, MissingError, SettingError
-from pfd.kept import kept_copies
+from pfd.kept import here_or_kept
 from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
@@ -191,7 +191,11 @@ def _labeling(
     if both is None:
         return None, None
     settings: LabelerSettings = both[0]
-    return settings.starting_at(folder), both[1]
+    try:
+        return settings.starting_at(folder), both[1]
+    except SettingError as error:
+        lines.append(f"finetune.{error.where}: {error.what}; {error.hint}")
+        return None, None
 
 
 def _in_environment(labeler: LabelerSettings | None, tree: Input | None, lines: list[str]) -> LabelerSettings | None:
@@ -251,24 +255,23 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
             return path
     except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
         raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
-    kept = kept_copies(folder, path.name)
-    if len(kept) > 1:
-        names = ", ".join(copy.name for copy in kept)
-        hint = f"put {file} back, or leave only the right one of {names} in {kept[0].parent}"
-        raise SettingError(f"no such file: {file}, and {len(kept)} kept ones of that name", where=place, hint=hint)
-    if not kept:
+    kept = here_or_kept(folder, Path(file), place)
+    if not kept.exists():
         raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {folder}")
-    return kept[0]
+    return kept
 
 
 @contextmanager
 def at(resolved: ResolvedInput, key: str) -> Iterator[None]:
-    """Name the input file and the key in whatever error arises."""
+    """Name the input file and the key in whatever error arises: the one that the error names itself, if it does."""
     try:
         yield
     except (InputError, MissingError) as error:
         place = resolved.place(key)
         if error.where.startswith(place):
             raise
+        if error.where.startswith(("label.", "environments.")):  # a labeler knows the key, and not where it stands
+            place = resolved.place(error.where.replace("label.", "finetune.label.", 1))
+            raise type(error)(error.what, where=place, hint=error.hint) from error
         what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
         raise type(error)(what, where=place, hint=error.hint) from error

@@ -46,7 +46,8 @@ class DataSettings(Settings):
     energy_is: Literal["free", "sigma0"] | None = None
     """Which energy the labels hold: ``free``, with the smearing's -TS, whose gradient the forces are; or ``sigma0``,
     extrapolated to zero smearing, which is refused: it cannot be trained on beside free ones. Default: ``free_energy``
-    where a frame has it, else ``energy``; where only some frames have both, this key must say what the others hold."""
+    where a frame has it, else ``energy``; where only some frames have both, this key must say what the others hold.
+    ``free`` is refused where frames hold a free energy that is not the one that is taken."""
     level_of_theory: str | None = None
     """Level of theory of these labels; None asserts that it is the one of ``finetune.label``; frames that
     name another are refused."""

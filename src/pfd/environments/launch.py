@@ -162,10 +162,14 @@ def probe(launch: Launch, modules: Sequence[str], where: str = "", *, cuda: bool
         )
         found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout.strip() else None
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
-        raise MissingError(f"cannot be started ({error})", where=where, hint=f"try: {shlex.join(command)}") from error
+        raise MissingError(
+            f"cannot be started ({error})", where=where, hint=f"run by hand: {shlex.join(command)}"
+        ) from error
     if not isinstance(found, dict):
         last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise MissingError(f"{launch.what} does not start pfd: {last}", where=where, hint=f"try: {shlex.join(command)}")
+        raise MissingError(
+            f"{launch.what} does not start pfd: {last}", where=where, hint=f"run by hand: {shlex.join(command)}"
+        )
     if found["host"] != socket.gethostname():
         what = f"{launch.what} has a host name of its own, {found['host']!r}: who is running could not be told"
         raise MissingError(

@@ -64,12 +64,24 @@ class SettingChange(Settings):
             ("stresses", self.stress_change_GPa, self.stress_target_GPa, "GPa"),
         )
         changes = [
-            f"{what} change by {change:.2g} {unit}" + ("" if target is not None else " (converge names no limit)")
+            f"{what} change by {change:.2g} {unit}"
+            + (f" (limit {target:.3g})" if target is not None else " (converge names no limit)")
             for what, change, target, unit in pairs
             if change is not None
         ]
         judged = self.force_target_meV_per_A is not None or self.stress_target_GPa is not None
         return f"{begin}: {', '.join(changes)}" + (": converged" if judged else "")
+
+
+def limits_in_words(converge: ConvergeSettings) -> str:
+    """By how much forces and stresses may change, before the labels are there."""
+    absolute, relative = converge.force_rmse_eV_per_A, converge.force_rmse_relative
+    forces = "forces without a limit in converge"
+    if absolute is not None:
+        forces = f"forces may change by {1000.0 * absolute:.3g} meV/Å"
+    elif relative is not None:
+        forces = f"forces may change by {100.0 * relative:.3g} % of the RMS force"
+    return f"{forces}, stresses by {converge.stress_rmse_GPa or STRESS_TARGET_GPA:g} GPa"
 
 
 def setting_change(

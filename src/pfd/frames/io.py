@@ -14,24 +14,14 @@ import numpy as np
 from pfd.errors import DataError
 from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.frame import frame_id
-from pfd.frames.labels import FREE_KEY, SIGMA0_KEY, Labels, labels_of, with_labels
-from pfd.frames.virial import is_virial, stress_of_virial, virial_key
+from pfd.frames.labels import labels_of, with_labels
+from pfd.frames.taken_labels import as_labels, take_labels
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-LABEL_KEYS = {
-    "energy": ("free_energy", "energy", "REF_energy"),
-    "forces": ("forces", "REF_forces"),
-    "stress": ("stress", "REF_stress"),
-}
-"""Where labels are looked for, in this order, if the input names no keys; ``free_energy`` is what ASE calls the energy
-whose gradient the forces are, where that differs from the one extrapolated to zero smearing. Without a stress, a virial
-is looked for (see ``virial``)."""
-
 _MATRICES = ("Lattice", "stress", "virial")
 """Keys that ASE's reader takes for 3 x 3 matrices, column by column, whatever they are."""
-_BOTH_ENERGIES = ("free_energy", "energy")
 _TRUTH = ("t", "f", "true", "false")
 _SAFE = string.punctuation.replace("%", "")
 
@@ -90,81 +80,18 @@ def normalised(frame: Atoms, keys: dict[str, str], where: str) -> Atoms:
     Raises:
         DataError: if a key that the input names is not there, or a number is not finite.
     """
-    found = _take_labels(frame, keys, where)
+    found = take_labels(frame, keys, where)
     level = str(frame.info.get("level_of_theory", ""))
     if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
         raise DataError("positions or cell are not finite numbers", where=where)
     if any(value is not None for value in found.values()):
-        frame = with_labels(frame, _as_labels(frame, found, level, where))
+        frame = with_labels(frame, as_labels(frame, found, level, where))
     for name, array in frame.arrays.items():
         if _is_text(array):
             frame.arrays[name] = np.array([unquote(word) for word in array.flat]).reshape(array.shape)
     frame.constraints = _kept_constraints(frame)
     frame.info["id"] = frame_id(frame)
     return frame
-
-
-def _take_labels(frame: Atoms, keys: dict[str, str], where: str) -> dict[str, Any]:
-    """Name -> what the frame holds under one of its keys; those keys are removed, also where several hold the label."""
-    found = {name: _find_label(frame, name, keys.get(name), where) for name in LABEL_KEYS}
-    if is_virial(keys.get("stress", "")):
-        found["stress"] = stress_of_virial(frame, found["stress"], where)
-    elif found["stress"] is None and (key := virial_key(frame)):
-        found["stress"] = stress_of_virial(frame, frame.info[key], where)
-    _keep_other_energy(frame, keys.get("energy"))
-    for name, usual in LABEL_KEYS.items():
-        for alias in {*usual, keys.get(name, name)}:
-            frame.info.pop(alias, None)
-            frame.arrays.pop(alias, None)
-    while key := virial_key(frame):
-        del frame.info[key]
-    return found
-
-
-def _keep_other_energy(frame: Atoms, taken: str | None) -> None:
-    """Of a frame with a free energy and one extrapolated to zero smearing, note the one that is not taken."""
-    results = frame.calc.results if frame.calc is not None else {}
-    held = {name: value for store in (frame.info, results) for name, value in store.items() if name in _BOTH_ENERGIES}
-    other, note = ("free_energy", FREE_KEY) if taken == "energy" else ("energy", SIGMA0_KEY)
-    if len(held) == len(_BOTH_ENERGIES) and taken in {None, *_BOTH_ENERGIES} and np.size(held[other]) == 1:
-        frame.info[note] = float(np.ravel(held[other])[0])
-
-
-def _as_labels(frame: Atoms, found: dict[str, Any], level: str, where: str) -> Labels:
-    """What was found as numbers of the right shapes.
-
-    Raises:
-        DataError: naming the label that is none, or not finite.
-    """
-    values: dict[str, Any] = {}
-    for name, sizes in (("energy", (1,)), ("forces", (3 * len(frame),)), ("stress", (6, 9))):
-        if found[name] is None:
-            values[name] = None
-            continue
-        try:
-            values[name] = np.asarray(found[name], dtype=float)
-        except (ValueError, TypeError) as error:
-            raise DataError(f"the {name} is no number ({error})", where=where, hint="name another key") from error
-        if values[name].size not in sizes:
-            what = f"the {name} is of shape {values[name].shape} for {len(frame)} atoms"
-            raise DataError(what, where=where, hint="name another key, e.g. labels: {energy: REF_energy}")
-        if not np.isfinite(values[name]).all():
-            raise DataError(f"the {name} is not finite", where=where, hint="remove this frame")
-    energy = None if values["energy"] is None else float(values["energy"].ravel()[0])
-    forces = None if values["forces"] is None else values["forces"].reshape(len(frame), 3)
-    return Labels(energy, forces, values["stress"], level)
-
-
-def _find_label(frame: Atoms, name: str, key: str | None, where: str) -> Any:
-    results = frame.calc.results if frame.calc is not None else {}
-    for candidate in (key,) if key else LABEL_KEYS[name]:
-        for store in (results, frame.info, frame.arrays):
-            if candidate in store:
-                return store[candidate]
-    if key:
-        have = sorted({*results, *frame.info, *frame.arrays} - {"numbers", "positions"})
-        raise DataError(f"no {name} under the key {key!r}", where=where, hint=f"the frame has: {', '.join(have)}")
-    return None
 
 
 def _kept_constraints(frame: Atoms) -> list[Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SIGMA0_KEY = "label_energy_sigma0_eV"
 """In the ``info`` of a frame whose energy is the free one: the energy extrapolated to zero smearing, eV."""
+TOTAL_MOMENT_KEY, LOCAL_MOMENTS_KEY = "label_total_magmom", "label_local_magmoms"
+"""In the ``info`` and the ``arrays`` of a frame: the moments that a calculation ended with, Bohr magnetons."""
 FREE_KEY = "label_energy_free_eV"
 """In the ``info`` of a frame whose energy is another one, because the user named its key: the free energy, eV."""
 

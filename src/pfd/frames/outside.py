@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pfd.errors import DataError, SettingError
 from pfd.frames.ase_reader import UNREADABLE, read_with_ase
 from pfd.frames.deepmd_npy import frames_from_arrays, read_deepmd_npy
-from pfd.frames.io import LABEL_KEYS, normalised, read_frames
+from pfd.frames.io import normalised, read_frames
 from pfd.frames.labels import count_labels
+from pfd.frames.taken_labels import LABEL_KEYS
 from pfd.frames.vasp_convergence import unconverged_steps
 from pfd.plugins import install_command, require_modules
 

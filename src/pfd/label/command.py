@@ -18,7 +18,7 @@ from pfd.label.engine_program import last_words, run_engine
 from pfd.label.foreign_program import ForeignLabeler, ForeignSettings
 from pfd.label.labeler import Outcome
 from pfd.label.labelled_file import LABELLED_FILE, read_labelled_file, write_frame_file
-from pfd.label.program_failure import ended_from_outside
+from pfd.label.program_failure import ended_from_outside, unless_disk_full
 from pfd.program import Finished
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class CommandSettings(ForeignSettings):
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""
         located = super().starting_at(folder)
         words = [word for number, word in enumerate(shlex.split(self.command)) if _is_relative(number, word)]
-        named = [here_or_kept(folder, Path(word)) for word in words]
+        named = [here_or_kept(folder, Path(word), "label.command") for word in words]
         files = dict.fromkeys([*located.input_files, *(path for path in named if path.is_file())])
         return located.model_copy(update={"input_files": tuple(files)})
 
@@ -108,11 +108,12 @@ class Command(ForeignLabeler[CommandSettings]):
         if words[0] in self.file_digests():
             words[0] = str(folder / words[0])
             Path(words[0]).chmod(0o755)  # a copy that a run keeps has lost it
-        finished = run_engine(self._settings, folder, "command.out", command=words)
-        labelled = folder / LABELLED_FILE
-        if failure := _failure_of(finished, f"frame {frame_id(frame)}", written=labelled.exists()):
-            raise failure
-        outcome = read_labelled_file(labelled, frame, needs_stress=self._settings.stress)
+        finished = run_engine(self._settings, folder, "command.out", command=words, cut_log=True)
+        labelled, where = folder / LABELLED_FILE, f"frame {frame_id(frame)}"
+        with unless_disk_full(folder, where):
+            if failure := _failure_of(finished, where, written=labelled.exists()):
+                raise failure
+            outcome = read_labelled_file(labelled, frame, needs_stress=self._settings.stress)
         return outcome if outcome.converged else "the command says that it did not converge"
 
     def unconverged_hint(self, given: None) -> str:

@@ -167,6 +167,7 @@ def run_engine(
     install: str = "",
     command: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    cut_log: bool = False,
 ) -> Finished:
     """Run the program in a folder until it ends or its time is over.
 
@@ -180,6 +181,7 @@ def run_engine(
         install: the command that installs the program, for the error message.
         command: the words to start instead of ``settings.command``.
         variables: further environment variables.
+        cut_log: see ``run_program``; where the log is not what the label is read from.
 
     Raises:
         MissingError: if there is no such program.
@@ -192,7 +194,13 @@ def run_engine(
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     limit = seconds(settings.wall_time)
     return run_program(
-        [*command, *arguments], folder, folder / log, wall_time_s=limit, environment=environment, install=install
+        [*command, *arguments],
+        folder,
+        folder / log,
+        wall_time_s=limit,
+        environment=environment,
+        install=install,
+        cut_log=cut_log,
     )
 
 

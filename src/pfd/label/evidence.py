@@ -37,6 +37,13 @@ def prune(folder: Path, keep: Keep, evidence: Sequence[str]) -> None:
             path.unlink()
 
 
+def remove_private(folder: Path, names: Sequence[str]) -> None:
+    """Remove files of these names wherever they stand in a folder."""
+    for name in names:
+        for path in folder.rglob(name):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def working_folder(scratch: Path, disk: Path | None) -> Iterator[Path]:
     """Within it, a folder to work in: the scratch folder, or one on another disk, from which all is moved there.

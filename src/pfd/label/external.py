@@ -27,7 +27,7 @@ class ExternalSettings(LabelerSettings):
     """Your name of the level of theory, such as ``CASTEP PBE 600 eV``: labels of two levels never mix."""
     stress: bool = True
     """Whether a label of a frame that is periodic in all directions is complete only with a stress: true, because a
-    model that is to run at constant pressure needs it."""
+    model that is to run at constant pressure needs it. It is no part of the level of theory."""
     format: str | None = None
     """Format of the files that are put back, as in ``data:``; None guesses it from their names."""
     labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
@@ -43,7 +43,6 @@ class External(Labeler):
     name: ClassVar[str] = "external"
     Settings = ExternalSettings
     how = frozenset({"format", "labels"})
-    identity = frozenset({"stress"})
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
     def __init__(self, settings: LabelerSettings) -> None:
@@ -78,4 +77,6 @@ class External(Labeler):
             max_scf_steps=found.info.get("max_scf_steps"),
             needs_stress=self._settings.stress and bool(frame.pbc.all()),
             extra={key.removeprefix(BESIDE): value for key, value in beside.items() if key.startswith(BESIDE)},
+            by="the calculation that was put back",
+            hint="put a better one back in its place",
         )

@@ -27,7 +27,8 @@ class ForeignSettings(ProgramSettings):
 
     stress: bool = True
     """Whether a label of a frame that is periodic in all directions is complete only with a stress: true, because a
-    model that is to run at constant pressure needs it."""
+    model that is to run at constant pressure needs it. It is no part of the level of theory: labels without a stress
+    stand beside others, and are made anew only if one is asked for now."""
     honours: tuple[State, ...] = ()
     """Which of charge, spin, initial_magmoms and partial_pbc the program heeds where frames bring them. Default none:
     a program that ignores them would give labels of something else, so such frames are refused."""
@@ -37,7 +38,7 @@ class ForeignSettings(ProgramSettings):
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``."""
-        files = tuple(here_or_kept(folder, path) for path in self.input_files)
+        files = tuple(here_or_kept(folder, path, "label.input_files") for path in self.input_files)
         return super().starting_at(folder).model_copy(update={"input_files": files})
 
 
@@ -47,9 +48,9 @@ F = TypeVar("F", bound=ForeignSettings)
 class ForeignLabeler(ProgramLabeler[F, None]):
     """A labeler that runs a user's program once for each frame."""
 
+    foreign = True
     how = ProgramLabeler.how | {"input_files"}
     evidence = (FRAME_FILE, LABELLED_FILE, "*.out")
-    identity = frozenset({"stress"})
 
     def __init__(self, settings: LabelerSettings) -> None:
         super().__init__(settings)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pfd.errors import LabelRejected
 from pfd.frames import Labels, frame_id
+from pfd.frames.apart import apart_A
 from pfd.frames.state import refuse_unhonoured_state
 from pfd.label.labeler import AcceptanceRules, Labeler, Outcome
 from pfd.label.magnetic_state import magnetic_measures, magnetic_problem
@@ -81,7 +82,7 @@ def sound_labels(frame: Atoms, outcome: Outcome) -> Labels:
     where = f"frame {frame_id(frame)}"
     _require_convergence(outcome, where)
     labels = outcome.labels if frame.pbc.all() else replace(outcome.labels, stress=None)
-    _require_complete(frame, labels, outcome.needs_stress, where)
+    _require_complete(frame, labels, outcome, where)
     if outcome.echoed is not None:
         _require_same_atoms(frame, outcome.echoed, where)
     return labels
@@ -97,7 +98,9 @@ def measure(frame: Atoms, labels: Labels, outcome: Outcome) -> Measures:
     """
     assert labels.forces is not None
     echoed, asked = outcome.echoed, frame if outcome.asked is None else outcome.asked
-    cell_off, positions_off = (None, None) if echoed is None else _differences_A(frame, echoed)
+    cell_off, positions_off = (None, None) if echoed is None else apart_A(frame, echoed)
+    if echoed is not None and min(echoed.cell.rank, frame.cell.rank) < 3:
+        cell_off = None  # engines put what has no cell into a box
     return Measures(
         largest_force_eV_per_A=float(np.linalg.norm(labels.forces, axis=1).max()),
         net_force_eV_per_A=float(np.linalg.norm(labels.forces.sum(axis=0))) / len(frame),
@@ -156,36 +159,30 @@ def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:
 
 def _require_convergence(outcome: Outcome, where: str) -> None:
     steps, limit = outcome.scf_steps, outcome.max_scf_steps
+    hint = outcome.hint or "raise max_scf_steps" + ("" if limit is None else f" ({limit})")
     if not outcome.converged:
         told = "" if steps is None else f" in {steps} SCF steps"
-        raise LabelRejected(f"the engine did not converge{told}", where=where, hint=_more_steps(limit))
+        raise LabelRejected(f"{outcome.by} did not converge{told}", where=where, hint=hint)
     if steps is not None and limit is not None and steps >= limit:
         raise LabelRejected(
-            f"the engine used all of its {limit} SCF steps, so its sign of convergence proves nothing",
+            f"{outcome.by} used all of its {limit} SCF steps, so its sign of convergence proves nothing",
             where=where,
-            hint=_more_steps(limit),
+            hint=hint,
         )
 
 
-def _more_steps(limit: int | None) -> str:
-    return "raise max_scf_steps" + ("" if limit is None else f" ({limit})")
-
-
-def _require_complete(frame: Atoms, labels: Labels, needs_stress: bool, where: str) -> None:
+def _require_complete(frame: Atoms, labels: Labels, outcome: Outcome, where: str) -> None:
+    look = outcome.hint or "look into its output in the task folder"
     needed = {"energy": (), "forces": (len(frame), 3)}
-    if labels.stress is not None or (needs_stress and frame.pbc.all()):
+    if labels.stress is not None or (outcome.needs_stress and frame.pbc.all()):
         needed["stress"] = (6,)
     for name, shape in needed.items():
         value = getattr(labels, name)
         if value is None:
-            raise LabelRejected(
-                f"the engine gave no {name}", where=where, hint="look into its output in the task folder"
-            )
+            raise LabelRejected(f"{outcome.by} gave no {name}", where=where, hint=look)
         if np.shape(value) != shape:
-            found = np.shape(value)
-            raise LabelRejected(
-                f"the {name} has the shape {found}, not {shape}", where=where, hint="look into its output"
-            )
+            what = f"the {name} has the shape {np.shape(value)}, not {shape}"
+            raise LabelRejected(what, where=where, hint=look)
         if not np.isfinite(value).all():
             raise LabelRejected(f"the {name} is not finite", where=where, hint="look at the frame: is it sane?")
 
@@ -197,15 +194,3 @@ def _require_same_atoms(frame: Atoms, echoed: Atoms, where: str) -> None:
         raise LabelRejected("the engine computed other atoms, or in another order", where=where, hint=hint)
     if not (np.isfinite(echoed.positions).all() and np.isfinite(echoed.cell.array).all()):
         raise LabelRejected("the geometry that the engine echoes is not finite", where=where, hint=hint)
-
-
-def _differences_A(frame: Atoms, echoed: Atoms) -> tuple[float | None, float]:
-    """Largest differences of the cell (None if one has none) and of the positions modulo periodic images, Å."""
-    cell_off = None
-    if echoed.cell.rank == 3 and frame.cell.rank == 3:
-        cell_off = float(np.abs(echoed.cell.array - frame.cell.array).max())
-    shift = echoed.positions - frame.positions
-    if frame.cell.rank == 3:
-        fractional = np.linalg.solve(frame.cell.array.T, shift.T).T
-        shift = shift - np.where(echoed.pbc, np.round(fractional), 0.0) @ frame.cell.array
-    return cell_off, float(np.linalg.norm(shift, axis=1).max(initial=0.0))

@@ -71,6 +71,8 @@ class Outcome:
         extra: what else the engine said and the frame keeps beside its labels: ``energy_sigma0_eV``, the energy
             extrapolated to zero smearing, ``total_magmom`` and ``local_magmoms`` (Bohr magnetons). A list has one
             number per atom.
+        by: what messages call who made the label.
+        hint: what to try if it is rejected, where that is not to change settings or to look into the engine's output.
     """
 
     labels: Labels
@@ -82,6 +84,8 @@ class Outcome:
     notes: dict[str, str] = field(default_factory=dict)
     asked: Atoms | None = None
     extra: dict[str, float | list[float]] = field(default_factory=dict)
+    by: str = "the engine"
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,11 @@ class Labeler(ABC):
     identity: ClassVar[frozenset[str]] = frozenset()
     """Settings that make another label although ``level_of_theory`` does not tell them. All others (convergence aids,
     acceptance rules, ``how``) never make an accepted label be computed again."""
+    foreign: ClassVar[bool] = False
+    """Whether we know nothing of how its labels are made: then the data gate looks at them too."""
+    private: ClassVar[tuple[str, ...]] = ()
+    """Names of files that the labeler removes when it has run, such as licensed ones; where it was killed, the next
+    attempt at the frame does."""
     honours: frozenset[str] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 

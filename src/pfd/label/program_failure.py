@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pfd.errors import MissingError, PFDError, TransientError
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pfd.errors import LabelRejected, MissingError, PFDError, TransientError
 from pfd.label.engine_program import last_words
 from pfd.program import Finished
 
-DISK = ("No space left on device", "Disk quota exceeded")
+DISK = ("No space left on device", "Disk quota exceeded", "[Errno 28]", "ENOSPC", "disk full", "Disk full")
+NO_SPACE_BYTES = 64 * 1024
+"""A disk with less space than that is full: no label fits on it."""
 KILLED = ("KILLED BY SIGNAL: 9", "signal 9 (Killed)", "oom-kill", "Out Of Memory", "CANCELLED AT", "std::bad_alloc")
 
 
@@ -31,6 +39,34 @@ def ended_from_outside(
         what = f"{program} was killed (code {finished.code})"
         return TransientError(what, where=where, hint="was there enough memory?")
     return None
+
+
+@contextmanager
+def unless_disk_full(folder: Path, where: str) -> Iterator[None]:
+    """Within it, a label that is rejected while a disk is full is no verdict on the frame, and is made again.
+
+    Args:
+        folder: where the program worked; the disk of temporary files is looked at too.
+        where: the frame.
+
+    Raises:
+        TransientError: instead of the rejection.
+    """
+    try:
+        yield
+    except LabelRejected as rejected:
+        told = any(words in rejected.what for words in DISK)
+        full = [disk for disk in (folder, Path(tempfile.gettempdir())) if _is_full(disk)]
+        if not told and not full:
+            raise
+        what = f"{'the disk' if told else f'the disk of {full[0]}'} is full: {rejected.what}"
+        raise TransientError(what, where=where, hint="free some space") from rejected
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether no space, or no file, is left for us on the disk of a folder."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < NO_SPACE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 def cut_short(

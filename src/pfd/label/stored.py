@@ -37,6 +37,7 @@ class Stored(Labeler):
 
     name: ClassVar[str] = "stored"
     Settings = StoredSettings
+    foreign = True
     how = frozenset({"files"})
     identity = frozenset({"format", "labels"})
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})

@@ -163,6 +163,8 @@ class ReportData(Settings):
     """All iterations, oldest first."""
     preflight: tuple[SettingChange, ...] = ()
     """What finer settings of the labeler changed."""
+    warnings: tuple[str, ...] = ()
+    """What a user of the models must know, although the run has ended well."""
     rejected: tuple[JudgedLabel, ...] = ()
     """Labels that were refused."""
     flagged: tuple[JudgedLabel, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pfd.report import coverage, plots
 from pfd.report.data import MODEL_NAMES, ReportData, read_journal, read_report_data
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
+from pfd.report.rejections import kinds_of
 from pfd.report.table import (
     HEADINGS,
     interval_note,
@@ -97,7 +97,7 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
         compositions=[svg(plot) for plot in coverage.composition_plots(data)],
         annealed=coverage.annealed(data),
         radial=svg(radial) if radial else None,
-        reasons=Counter(_kind(label.reason) for label in data.rejected).most_common(),
+        reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
         journal=[_row(entry) for entry in journal[-JOURNAL_ENTRIES:]],
         journal_length=len(journal),
@@ -106,11 +106,6 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
 
 def _action(decision: str) -> str:
     return ACTIONS.get(decision, decision)
-
-
-def _kind(reason: str) -> str:
-    """The reason without its numbers, so that like reasons are counted together."""
-    return " ".join("…" if any(sign.isdigit() for sign in word) else word for word in reason.split())
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -68,6 +68,11 @@ class TaskContext:
         """Where to leave what is no output, such as an engine's own files: it stays with the attempt."""
         return self._attempt / name
 
+    def left_beside(self, name: str) -> list[Path]:
+        """What earlier attempts left under a name of ``beside``."""
+        earlier = [path for path in self._attempt.parent.iterdir() if path != self._attempt]
+        return [path / name for path in sorted(earlier) if (path / name).exists()]
+
     def write(self, name: str, content: Any) -> None:
         """Write a JSON output (sorted keys, NaN refused)."""
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)

@@ -66,6 +66,11 @@ class Binding(ABC):
         """When a label may be trained on."""
         return AcceptanceRules()
 
+    @property
+    def gated(self) -> bool:
+        """Whether the data gate looks at the labels (``Labeler.foreign``)."""
+        return False
+
     @abstractmethod
     def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
         """The task that trains; ``current`` is the last iteration's model."""
@@ -153,6 +158,11 @@ class FineTune(Binding):
     def accept(self) -> AcceptanceRules:
         """See ``Binding.accept``."""
         return self._labeler.settings.accept
+
+    @property
+    def gated(self) -> bool:
+        """See ``Binding.gated``."""
+        return self._labeler.foreign
 
     def label_files(self) -> dict[str, Artifact]:
         """Files that the labeler looks labels up in: those it names, else the pools that are explored."""

@@ -6,16 +6,22 @@ import json
 from collections.abc import Collection, Mapping
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from pfd.errors import TaskFailed
+from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record, verdict
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
+from pfd.workflow.labels_gate import refused
 from pfd.workflow.ledger import frame_and_level
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.pause import FOR_LABELS, Paused
 from pfd.workflow.run_folder import ROUNDING, RunFolder
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 MIN_JUDGED = 10
 """From so many labels on, the part that was accepted says something of the settings; of fewer, only that none was."""
@@ -33,6 +39,7 @@ class Labelling:
 
     def __init__(self, run: RunFolder, binding: Binding, budget: Budget, outcome: Outcome) -> None:
         self._run, self._binding, self._budget, self._outcome = run, binding, budget, outcome
+        self._gated: dict[str, Atoms] = {}
 
     def label(self, chosen: Mapping[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
         """Label all chosen frames and judge them.
@@ -45,7 +52,8 @@ class Labelling:
 
         Raises:
             Paused: if frames wait for labels that are made by hand.
-            TaskFailed: if a smaller part than ``min_success`` of all labels so far in this loop was accepted.
+            TaskFailed: if a smaller part than ``min_success`` of all labels so far in this loop was accepted, or if
+                the data gate refuses them.
         """
         frames = {place: _frames(selection) for place, selection in chosen.items()}
         if message := self._binding.awaits([frame for some in frames.values() for frame in some]):
@@ -60,6 +68,7 @@ class Labelling:
         _note(self._outcome.rejected, rejected)
         self._note_flagged(flagged)
         self._require_success(next(iter(chosen), ""), next(iter(rejected.values()), "tasks were lost"))
+        self._pass_gate(next(iter(chosen), ""), judged)
         return judged
 
     def earlier(self, place: str, identities: Collection[str]) -> TaskFolder | None:
@@ -168,6 +177,17 @@ class Labelling:
         inputs = {f"label{index}": artifact for index, artifact in enumerate(done)}
         spec = TaskSpec("accept", {"accept": self._binding.accept.model_dump(mode="json")}, inputs)
         return [self._run.one(str(path.with_name(path.name.replace("label", "accept"))), spec)]
+
+    def _pass_gate(self, place: str, judged: Mapping[str, list[TaskFolder]]) -> None:
+        """Have the data gate look at all labels so far of a program of which nothing is known."""
+        if not self._binding.gated:
+            return
+        for folder in (folder for folders in judged.values() for folder in folders):
+            for frame in read_frames(folder.path / "outputs" / "label" / "labelled.extxyz"):
+                self._gated[frame.info["id"]] = frame
+        for finding in refused("the labels", list(self._gated.values())):
+            hint = f"{finding.hint}; see where the program takes its numbers from"
+            raise TaskFailed(f"the labels are refused: {finding.text}", where=place, hint=hint)
 
     def _require_success(self, place: str, reason: str) -> None:
         """Stop if too few of all labels so far were accepted: then the settings are wrong, not the frames."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfd.digests import json_digest
+from pfd.frames import labels_of, read_frames
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record
 
@@ -58,8 +59,9 @@ class Ledger:
     def settle(self, specs: list[TaskSpec], aids: dict[str, Any]) -> list[TaskSpec]:
         """The tasks that label these frames, given what the run folder knows of them.
 
-        A frame with a sound label of this level of theory keeps it, whatever the settings are by now. A frame that the
-        engine rejected, or whose task was given up, is tried again, as another task, if the settings have changed since
+        A frame with a sound label of this level of theory keeps it, whatever the settings are by now, unless a stress
+        is asked for now and was not then (``stress``, where a labeler has such a setting). A frame that the engine
+        rejected, or whose task was given up, is tried again, as another task, if the settings have changed since
         (``Labeler.aids``: not commands, paths or acceptance rules). One that was never tried, or is under way, is the
         task that it always was. So the answer depends on the input and the run folder alone.
 
@@ -85,12 +87,21 @@ def frame_and_level(folder: TaskFolder) -> str:
 def _settled(spec: TaskSpec, aids: dict[str, Any], tried: list[TaskFolder]) -> TaskSpec:
     """One of the tries if it will do, else the first or a further one."""
     ended = [folder for folder in tried if folder.done() or folder.given_up()]
-    sound = [folder for folder in ended if folder.done() and read_record(folder.path / "outputs" / "label").sound]
+    sound = [folder for folder in ended if folder.done() and _complete(folder, aids)]
     under_way = [folder for folder in tried if folder not in ended]
     same = [folder for folder in ended if _aids_of(folder, aids) == aids]
     for folder in (*sound, *under_way, *same):
         return replace(spec, parameters=folder.task()["parameters"])
     return replace(spec, parameters=spec.parameters | {TRIED_WITH: aids}) if tried else spec
+
+
+def _complete(folder: TaskFolder, aids: dict[str, Any]) -> bool:
+    """Whether a label is sound, and has all that is asked for by now."""
+    record = read_record(folder.path / "outputs" / "label")
+    if not record.sound or not aids.get("stress") or record.settings.get("stress"):
+        return record.sound
+    (frame,) = read_frames(folder.path / "outputs" / "label" / "labelled.extxyz")
+    return labels_of(frame).stress is not None or not frame.pbc.all()
 
 
 def _aids_of(folder: TaskFolder, like: dict[str, Any]) -> dict[str, Any]:

@@ -242,7 +242,7 @@ class Loop:
         self.outcome.preflight += [change.model_dump(mode="json") for change in changes]
         for change in changes:
             self.run.journal.write("preflight", **change.model_dump(mode="json"), words=change.in_words())
-            self.run.say("finetune/preflight", change.in_words())
+            self.run.say("finetune/preflight", f"preflight: {change.in_words()}")
 
     def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
         """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfd.evaluate.energy_sanity import absurd_energy
 from pfd.frames import count_labels
 from pfd.json_file import write_json
 from pfd.models.family import read_model
@@ -117,7 +118,14 @@ class Outcome:
     def write(self, run: RunFolder) -> None:
         """Write both files into the run folder."""
         seconds, versions = _costs(run)
-        common = {"name": self.name, "status": self.status, "seed": self.seed, "seconds": seconds, "versions": versions}
+        common: dict[str, Any] = {
+            "name": self.name,
+            "status": self.status,
+            "seed": self.seed,
+            "seconds": seconds,
+            "versions": versions,
+        }
+        common["warnings"] = self.warnings()
         report = {
             "models": {
                 key: {
@@ -143,6 +151,16 @@ class Outcome:
         }
         write_json(run.path / "report-data.json", common | report)
         write_json(run.path / "summary.json", common | self._summary())
+
+    def warnings(self) -> list[str]:
+        """What a user of the models must know, although the run has ended well."""
+        errors = {
+            key: None if model.errors.get("bad_energies") else model.errors.get("energy_rmse_meV_per_atom")
+            for key, model in self.models.items()
+        }
+        teacher = errors.get("finetuned", errors.get("pretrained"))
+        found = absurd_energy(errors.get("student"), teacher)
+        return [found] if found else []
 
     def _summary(self) -> dict[str, Any]:
         models = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pfd.evaluate.preflight import SettingChange, setting_change
+from pfd.evaluate.preflight import SettingChange, limits_in_words, setting_change
 from pfd.frames import labels_of, read_frames
 from pfd.frames.labels import Labels
 from pfd.label.engine_program import ProgramSettings
@@ -13,6 +13,7 @@ from pfd.label.labeler import LabelerSettings
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.tasks.steps.labelling import read_record
 from pfd.units import seconds
+from pfd.wording import counted
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
 from pfd.workflow.ledger import PREFLIGHT_PLACE
@@ -58,6 +59,9 @@ def preflight(
         if problem := next(filter(None, (binding.refuses(frames[number], each.settings) for number in kept)), ""):
             changes.append(_uncompared(names, problem))
             continue
+        tried_on = counted(len(kept), "frame")
+        limits = limits_in_words(binding.settings.converge)
+        run.say("finetune/preflight", f"preflight: {each.setting} {each.finer} for {each.now} on {tried_on}; {limits}")
         patient = _patient(each.settings)
         theirs = [binding.label(Artifact.of(paths[number]), patient) for number in kept]
         tried = run.perform({PREFLIGHT_PLACE: theirs}, min_done=0.0)[PREFLIGHT_PLACE]

@@ -11,14 +11,16 @@ import numpy as np
 from pfd.evaluate.data_gate.finding import MOST_NAMED, Finding, Verdict, named
 from pfd.evaluate.data_gate.labelled_set import LabelledSet
 from pfd.frames import count_labels, labels_of
-from pfd.frames.labels import FREE_KEY, SIGMA0_KEY
+from pfd.frames.labels import FREE_KEY, LOCAL_MOMENTS_KEY, SIGMA0_KEY
 from pfd.wording import counted
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-MOMENTS = ("initial_magmoms", "label_local_magmoms")
+MOMENTS = ("initial_magmoms", LOCAL_MOMENTS_KEY)
 """Arrays of a frame that hold magnetic moments, Bohr magnetons."""
+NOT_FREE = "not the free energy"
+"""Sign of energies beside which the frames hold a free energy that is another number."""
 SAME_MEV_PER_ATOM = 0.1
 """Two kinds of energy that differ by less (RMS) need not be told apart: an insulator's."""
 
@@ -73,11 +75,14 @@ def _missing(labelled: LabelledSet) -> Iterator[Finding]:
 
 
 def energy_convention(labelled: LabelledSet) -> Iterator[Finding]:
-    """Finding ``energy convention``: free energies or extrapolated to zero smearing, where frames hold both."""
+    """Finding ``energy convention`` where frames hold a free energy and one extrapolated to zero smearing.
+
+    Where the one that is taken is not the free one, and they differ, it is ``not the free energy`` instead.
+    """
     energies = [i for i, frame in enumerate(labelled.frames) if labels_of(frame).energy is not None]
     for key, taken, other in (
         (SIGMA0_KEY, "free energy", "one extrapolated to zero smearing"),
-        (FREE_KEY, "energy extrapolated to zero smearing", "free energy, whose gradient the forces are,"),
+        (FREE_KEY, "energy extrapolated to zero smearing, or another", "free energy, whose gradient the forces are,"),
     ):
         both = [index for index in energies if key in labelled.frames[index].info]
         if not both:
@@ -85,14 +90,14 @@ def energy_convention(labelled: LabelledSet) -> Iterator[Finding]:
         off = [_apart_meV_per_atom(labelled.frames[index], key) for index in both]
         rms = float(np.sqrt(np.mean(np.square(off))))
         mixed = len(both) < len(energies)
-        verdict, hint = Verdict.FINE, ""
-        if key == FREE_KEY and rms > SAME_MEV_PER_ATOM:
-            verdict, hint = Verdict.WARNING, "take the free energy: --labels energy=free_energy"
+        sign, verdict, hint = "energy convention", Verdict.FINE, ""
+        if key == FREE_KEY and max(map(abs, off)) > SAME_MEV_PER_ATOM:
+            sign, verdict, hint = NOT_FREE, Verdict.WARNING, "take the free energy: --labels energy=free_energy"
         elif mixed and rms > SAME_MEV_PER_ATOM:
             verdict = Verdict.WARNING
             hint = "find out which energy the other frames hold; in an input, data.energy_is must say it"
         yield Finding(
-            sign="energy convention",
+            sign=sign,
             verdict=verdict,
             where=labelled.name,
             text=f"{len(both)} of {len(energies)} energies are the {taken}; the {other} stands beside it, "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pfd.errors import InputError, LabelRejected, PFDError
+from pfd.errors import PFDError
 from pfd.label.abacus.output import AbacusOutput
+from pfd.label.engine_output import own_error, says_nothing
 from pfd.label.program_failure import cut_short, ended_from_outside, failed_when_done
 from pfd.program import Finished
 
@@ -23,20 +24,8 @@ def failure_of(finished: Finished, output: AbacusOutput, where: str) -> PFDError
     """
     failure = (
         ended_from_outside(finished, "ABACUS", where)
-        or _own_error(output, where)
+        or own_error(output, "ABACUS", where, FRAME)
         or cut_short(finished, "ABACUS", where, started=output.started, done=output.done)
         or failed_when_done(finished, "ABACUS", where)
     )
-    if failure is None and output.converged is None:
-        return LabelRejected("ABACUS does not say that it converged", where=where, hint="look into its log")
-    return failure
-
-
-def _own_error(output: AbacusOutput, where: str) -> PFDError | None:
-    """An error before the SCF cycle is one of the input, except that of the geometry; inside it, one of the frame."""
-    if not output.error:
-        return None
-    told = f"ABACUS: {output.error}"
-    if output.iterating or any(words in output.error for words in FRAME):
-        return LabelRejected(told, where=where, hint="look at the frame: is it sane?")
-    return InputError(told, where=where, hint="mend the label section of the input")
+    return failure or says_nothing(output, "ABACUS", where)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.frames import Labels
+from pfd.label.engine_output import EngineOutput
 from pfd.units import A_PER_BOHR, KBAR_PER_EV_PER_A3
 from pfd.voigt import to_voigt
 
@@ -25,33 +26,15 @@ _SITE = re.compile(rf"^\s*(?:tau[cd]_)?([A-Z][a-z]?)\d*\s+({_FLOAT})\s+({_FLOAT}
 _SITES = re.compile(r"^\s*(DIRECT|CARTESIAN) COORDINATES(?:\s*\(\s*UNIT\s*=\s*([\d.]+)\s*Bohr\s*\))?", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class AbacusOutput:
+@dataclass(frozen=True, kw_only=True)
+class AbacusOutput(EngineOutput):
     """One static run of ABACUS, as its log tells; arrays in STRU's order of atoms.
 
     Attributes:
-        started: whether there is a log at all.
-        iterating: whether it came as far as the SCF cycle.
-        done: whether the log ends as it should (``Finish Time``).
-        converged: True, False, or None if it says neither.
-        scf_steps: SCF steps done.
-        error: its own words about what stopped it, or nothing.
-        labels: energy, forces, stress; each None if it is not there in full.
         energy_sigma0_eV: the energy extrapolated to zero smearing, None if not told.
-        total_magmom: final total moment, Bohr magnetons; None without spin.
-        echoed: the atoms as ABACUS understood them, None if not told.
     """
 
-    started: bool
-    iterating: bool
-    done: bool
-    converged: bool | None
-    scf_steps: int | None
-    error: str
-    labels: Labels
     energy_sigma0_eV: float | None
-    total_magmom: float | None
-    echoed: Atoms | None
 
 
 def read_abacus_output(log: str, screen: str = "") -> AbacusOutput:

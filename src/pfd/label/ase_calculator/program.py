@@ -20,7 +20,7 @@ from pfd.frames import frame_id
 from pfd.kept import original_name
 from pfd.label.engine_program import ProgramSettings, run_engine
 from pfd.label.labelled_file import LABELLED_FILE, read_labelled_file, write_frame_file
-from pfd.label.program_failure import cut_short, ended_from_outside
+from pfd.label.program_failure import cut_short, ended_from_outside, unless_disk_full
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -77,20 +77,21 @@ def run_calculation(
     (folder / "calculation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     command = launch.command(str(SCRIPT), **asked.variables)
     variables = {**dict(launch.variables), **asked.variables}
-    finished = run_engine(settings, folder, LOG_FILE, command=command, variables=variables)
+    finished = run_engine(settings, folder, LOG_FILE, command=command, variables=variables, cut_log=True)
     labelled = folder / LABELLED_FILE
     if failure := ended_from_outside(finished, "the calculator", where):
         raise failure
-    if (told := _told_failure(folder)) is not None:
-        kinds, message = set(told["kinds"]), f"{told['kinds'][0]}: {told['message'] or 'no message'}"
-        if kinds & UNCONVERGED:
-            return f"the calculator did not converge ({message})"
-        raise _error_of(asked, told["stage"], kinds, message, where)
-    hint = f"look into {LOG_FILE} in the task folder"
-    done = labelled.exists() and finished.code == 0
-    if failure := cut_short(finished, "the calculator", where, started=labelled.exists(), done=done, hint=hint):
-        raise failure
-    return read_labelled_file(labelled, frame, needs_stress=asked.stress)
+    with unless_disk_full(folder, where):
+        if (told := _told_failure(folder)) is not None:
+            kinds, message = set(told["kinds"]), f"{told['kinds'][0]}: {told['message'] or 'no message'}"
+            if kinds & UNCONVERGED:
+                return f"the calculator did not converge ({message})"
+            raise _error_of(asked, told["stage"], kinds, message, where)
+        hint = f"look into {LOG_FILE} in the task folder"
+        done = labelled.exists() and finished.code == 0
+        if failure := cut_short(finished, "the calculator", where, started=labelled.exists(), done=done, hint=hint):
+            raise failure
+        return read_labelled_file(labelled, frame, needs_stress=asked.stress)
 
 
 def _told_failure(folder: Path) -> dict[str, Any] | None:
@@ -137,7 +138,7 @@ def ask_interpreter(
 @cache
 def _answer(launch: Launch, words: tuple[str, ...], where: str, files: tuple[tuple[Path, str], ...]) -> dict[str, Any]:
     command = launch.command(*words)
-    hint = f"try: {shlex.join(command)}"
+    hint = f"run by hand: {shlex.join(command)}"
     with TemporaryDirectory(prefix="pfd-") as folder:
         for path, _ in files:
             shutil.copy(path, Path(folder) / original_name(path))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pfd.errors import InputError, LabelRejected, PFDError
+from pfd.errors import PFDError
 from pfd.label.cp2k.output import CP2KOutput
+from pfd.label.engine_output import own_error, says_nothing
 from pfd.label.program_failure import cut_short, ended_from_outside, failed_when_done
 from pfd.program import Finished
 
@@ -26,20 +27,8 @@ def failure_of(finished: Finished, output: CP2KOutput, where: str) -> PFDError |
     if (outside := ended_from_outside(finished, "CP2K", where)) or output.converged is False:
         return outside
     failure = (
-        _own_error(output, where)
+        own_error(output, "CP2K", where, FRAME)
         or cut_short(finished, "CP2K", where, started=output.started, done=output.done)
         or failed_when_done(finished, "CP2K", where)
     )
-    if failure is None and output.converged is None:
-        return LabelRejected("CP2K does not say that it converged", where=where, hint="look into its output")
-    return failure
-
-
-def _own_error(output: CP2KOutput, where: str) -> PFDError | None:
-    """An error before the SCF cycle is one of the input, except that of the geometry; inside it, one of the frame."""
-    if not output.error:
-        return None
-    told = f"CP2K: {output.error}"
-    if output.iterating or any(words in output.error for words in FRAME):
-        return LabelRejected(told, where=where, hint="look at the frame: is it sane?")
-    return InputError(told, where=where, hint="mend the label section of the input")
+    return failure or says_nothing(output, "CP2K", where)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.frames import Labels
+from pfd.label.engine_output import EngineOutput
 from pfd.units import A_PER_BOHR, EV_PER_HARTREE, GPA_PER_EV_PER_A3
 from pfd.voigt import to_voigt
 
@@ -34,36 +35,18 @@ _MOMENT = re.compile(rf"^\s*\d+\s+[A-Z][a-z]?\s+\d+{_TRIPLE}\s+({_FLOAT})\s*$")
 _A_PER = {"angstrom": 1.0, "pm": 0.01, "bohr": A_PER_BOHR}
 
 
-@dataclass(frozen=True)
-class CP2KOutput:
+@dataclass(frozen=True, kw_only=True)
+class CP2KOutput(EngineOutput):
     """One single-point run of CP2K, as its text tells; arrays in the order of COORD.
 
     Attributes:
-        started: whether CP2K came to life at all.
-        iterating: whether it came as far as the SCF cycle.
-        done: whether the text ends as it should (``PROGRAM ENDED``).
-        converged: True, False, or None if it says neither.
-        scf_steps: SCF steps done.
-        error: its own words in the box [ABORT], or nothing.
-        labels: energy, forces, stress; each None if it is not there in full.
         entropy_eV: the smearing's -TS, None without smearing.
-        total_magmom: N(up) - N(down), Bohr magnetons; None without spin.
         local_magmoms: Mulliken spin moments, Bohr magnetons; None without spin.
-        echoed: the atoms as CP2K understood them, None if not told.
         settings: name -> value of those settings that it echoes.
     """
 
-    started: bool
-    iterating: bool
-    done: bool
-    converged: bool | None
-    scf_steps: int | None
-    error: str
-    labels: Labels
     entropy_eV: float | None
-    total_magmom: float | None
     local_magmoms: list[float] | None
-    echoed: Atoms | None
     settings: dict[str, float]
 
 

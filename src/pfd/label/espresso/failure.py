@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pfd.errors import InputError, LabelRejected, PFDError, TransientError
+from pfd.errors import PFDError, TransientError
+from pfd.label.engine_output import own_error, says_nothing
 from pfd.label.espresso.output import PwOutput
 from pfd.label.program_failure import cut_short, ended_from_outside
 from pfd.program import Finished
@@ -20,25 +21,17 @@ def failure_of(finished: Finished, output: PwOutput, where: str) -> PFDError | N
     """
     failure = (
         ended_from_outside(finished, "pw.x", where)
-        or _own_error(output, where)
+        or _disk_or_time(output, where)
+        or own_error(output, "pw.x", where, ("overlap",))
         or cut_short(finished, "pw.x", where, started=output.started, done=output.done)
     )
-    if failure is None and output.converged is None:
-        return LabelRejected("pw.x does not say that it converged", where=where, hint="look into its output")
-    return failure
+    return failure or says_nothing(output, "pw.x", where)
 
 
-def _own_error(output: PwOutput, where: str) -> PFDError | None:
-    """An error before the SCF cycle is one of the input, except atoms that overlap; inside it, one of the frame.
-
-    Of disk and time it speaks in the same way.
-    """
-    if not output.error:
-        return None
+def _disk_or_time(output: PwOutput, where: str) -> PFDError | None:
+    """Of disk and time pw.x speaks as of errors."""
     if "error while writing" in output.error.lower():
         return TransientError(f"the disk is full: {output.error}", where=where, hint="free some space")
     if output.error == "Maximum CPU time exceeded":
         return TransientError("pw.x: maximum CPU time exceeded", where=where, hint="raise control.max_seconds")
-    if output.iterating or "overlap" in output.error:
-        return LabelRejected(f"pw.x: {output.error}", where=where, hint="look at the frame: is it sane?")
-    return InputError(f"pw.x: {output.error}", where=where, hint="mend the label section of the input")
+    return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.frames import Labels
+from pfd.label.engine_output import EngineOutput
 from pfd.units import A_PER_BOHR, EV_PER_RYDBERG
 from pfd.voigt import to_voigt
 
@@ -19,32 +20,14 @@ _NUMBER = r"(-?\d+\.\d+)"
 _DECIMAL = re.compile(r"-?\d+\.\d{8}")
 
 
-@dataclass(frozen=True)
-class PwOutput:
-    """One run of pw.x, as its text tells.
+@dataclass(frozen=True, kw_only=True)
+class PwOutput(EngineOutput):
+    """One run of pw.x, as its text tells; no total moment is told of moments that are vectors.
 
     Attributes:
-        started: whether pw.x came to life at all.
-        iterating: whether it came as far as the SCF cycle.
-        done: whether the text ends as it should (``JOB DONE.``).
-        converged: True, False, or None if it says neither.
-        scf_steps: SCF steps done.
-        error: its own error message, with the routine, or nothing.
-        labels: energy, forces, stress; each None if it is not there in full.
-        echoed: the atoms as pw.x understood them, None if not told.
-        total_magmom: final total moment, Bohr magnetons; None without spin, and of moments that are vectors.
         local_magmoms: final moments in spheres about the atoms, Bohr magnetons; None as above, or not told in full.
     """
 
-    started: bool
-    iterating: bool
-    done: bool
-    converged: bool | None
-    scf_steps: int | None
-    error: str
-    labels: Labels
-    echoed: Atoms | None
-    total_magmom: float | None = None
     local_magmoms: np.ndarray | None = None
 
 

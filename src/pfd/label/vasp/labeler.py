@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pfd.errors import LabelRejected
 from pfd.frames import frame_id
 from pfd.label.engine_program import ProgramLabeler, run_engine
-from pfd.label.labeler import CUTOFF_STEP, Finer, LabelerSettings, Outcome, finer_mesh
+from pfd.label.labeler import CUTOFF_STEP, SPACING_STEP, Finer, LabelerSettings, Outcome, finer_mesh
 from pfd.label.species_order import frame_order
 from pfd.label.vasp.failure import failed_in_cycle, failure_of
 from pfd.label.vasp.incar import AIDS, ENFORCED, Value, differing, physics_of
@@ -46,6 +46,7 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     programs = ("vasp_std",)
     install = "VASP is licensed (https://www.vasp.at); name yours with label.command"
     how = ProgramLabeler.how | {"potcar_dir", "incar_file", "kpoints_file"}
+    private = ("POTCAR",)
     evidence = ("INCAR", "POSCAR", "KPOINTS", "OUTCAR", "vasprun.xml", "vasp.out")
     honours = frozenset({"charge", "spin", "initial_magmoms", "partial_pbc"})
 
@@ -68,20 +69,29 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
         return {"incar": aids, "ladder": self._settings.ladder}
 
     def finer(self, frames: Sequence[Atoms] = ()) -> list[Finer]:
-        """A higher ENCUT and a denser mesh of k-points, as far as the label section gives them.
+        """A higher ENCUT and a denser mesh of k-points, whatever gives them: keys, an INCAR, or a preset.
 
-        What a preset, an INCAR or a KPOINTS file says is the user's decision for all frames, and is not compared.
+        A KPOINTS file is the user's decision for all frames, and is not compared.
         """
-        settings = self._settings
-        finer = finer_mesh(settings, frames)
-        keys = settings.incar_keys()
-        cutoff = keys.get("ENCUT")
-        if isinstance(cutoff, int | float):
-            value = round(cutoff * CUTOFF_STEP)
-            name = next(key for key in settings.incar if key.upper() == "ENCUT")
-            changed = settings.model_copy(update={"incar": {**settings.incar, name: value}})
-            finer.insert(0, Finer("incar.ENCUT", f"{cutoff:g}", f"{value:g}", changed))
-        return finer
+        cutoff = self._recipe.cutoff()
+        value = round(cutoff * CUTOFF_STEP)
+        named = self._settings.model_copy(update=self._recipe.spelt_out())
+        changed = named.model_copy(update={"incar": {**named.incar, "ENCUT": value}})
+        finer = Finer("incar.ENCUT", f"{cutoff:g}", f"{value:g}", changed)
+        return [finer, *self._finer_mesh(named, frames)]
+
+    def _finer_mesh(self, named: VaspSettings, frames: Sequence[Atoms]) -> list[Finer]:
+        k_points = self._recipe.k_points
+        if k_points.spacing_per_A is not None:
+            return finer_mesh(named.model_copy(update={"kspacing_per_A": k_points.spacing_per_A}), frames)
+        if not k_points.preset:
+            return []
+        spacings = [spacing for frame in frames if (spacing := self._recipe.spacing_of_mesh(frame)) is not None]
+        if not spacings:
+            return []
+        finer = float(f"{SPACING_STEP * min(spacings):.3g}")
+        changed = named.model_copy(update={"kspacing_per_A": finer})
+        return [Finer("kspacing_per_A", f"of {named.preset}", f"{finer:g}", changed)]
 
     def prepare(self, frame: Atoms) -> VaspInput:
         """See ``vasp_input``."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pfd.digests import json_digest
 from pfd.errors import InputError, SettingError
@@ -176,6 +178,34 @@ class VaspRecipe:
             hint = "write label.incar: {ENCUT: 520}; 1.3 times the largest ENMAX of the POTCARs is usual with stress"
             raise SettingError("no ENCUT: VASP's own would depend on the elements of a frame", where="label", hint=hint)
         return keys
+
+    def cutoff(self) -> float:
+        """ENCUT, eV.
+
+        Raises:
+            SettingError: if there is none, or it is no number.
+        """
+        value = self.plain_keys(None if self.settings.preset is None else self._usual)["ENCUT"]
+        if not isinstance(value, int | float):
+            raise SettingError(f"ENCUT is {value!r}", where="label.incar.ENCUT", hint="write a number of eV")
+        return float(value)
+
+    def spelt_out(self) -> dict[str, Any]:
+        """The settings that change if the keys of an INCAR file are written into the input."""
+        spacing = self.settings.kspacing_per_A or self._all_user_keys.get("KSPACING")
+        keys = {key: list(value) if isinstance(value, tuple) else value for key, value in self.user_keys.items()}
+        return {"incar": keys, "incar_file": None, "kspacing_per_A": spacing}
+
+    def spacing_of_mesh(self, frame: Atoms) -> float | None:
+        """The distance of k-points in the preset's mesh for a frame, 1/Å with the factor 2 pi, where it is smallest.
+
+        None of a frame that is not periodic.
+        """
+        mesh = self.preset(frame).mesh
+        assert mesh is not None
+        lengths = 2.0 * np.pi * np.linalg.norm(frame.cell.reciprocal().array, axis=1)
+        found = [length / count for length, count, flag in zip(lengths, mesh[0], frame.pbc, strict=True) if flag]
+        return float(min(found)) if found else None
 
     def hubbard(self, preset: Preset | None) -> dict[str, tuple[int, float, float]]:
         """Element -> (l, U, J), eV, of the elements that are corrected."""

@@ -26,10 +26,13 @@ def label(task: TaskContext) -> dict[str, Any]:
     ``LabelRecord``. Acceptance rules play no part here: see ``accept``. What the labeler leaves in its folder stays in
     the attempt, under ``evidence``. Measured: label_seconds.
     """
+    from pfd.label.evidence import remove_private
     from pfd.label.judge import record_label
 
-    frame = read_frames(task.input("frame"))[0]
+    frame = without_beside(read_frames(task.input("frame"))[0])
     labeler = _labeler(task)
+    for left in task.left_beside("evidence"):
+        remove_private(left, labeler.private)
     began = time.perf_counter()
     evidence = task.beside("evidence")
     evidence.mkdir()
@@ -222,12 +225,21 @@ def _accepted_and_not(task: TaskContext, selected: list[Atoms]) -> tuple[list[At
     for frame in selected:
         name = frame.info["id"]
         if name in labelled:
-            accepted.append(with_labels(frame, labels_of(labelled[name])))
+            accepted.append(with_labels(without_beside(frame), labels_of(labelled[name])))
             _keep_beside(labelled[name], accepted[-1])
         else:
             frame.info["rejected"] = reasons.get(name, "not labelled: its task did not finish, or the budget was spent")
             rejected.append(frame)
     return accepted, rejected
+
+
+def without_beside(frame: Atoms) -> Atoms:
+    """A copy without what stands beside labels that it brought along: that is of another calculation."""
+    copy = frame.copy()
+    copy.info = {key: value for key, value in frame.info.items() if not key.startswith("label_")}
+    for key in [key for key in copy.arrays if key.startswith("label_")]:
+        del copy.arrays[key]
+    return copy
 
 
 def _keep_beside(labelled: Atoms, frame: Atoms) -> None:
