@@ -60,7 +60,7 @@ def write_input(tmp_path):
 class EngineInProcess:
     """Runs tasks one after the other in this process: whole runs in a second, where processes are not the matter."""
 
-    def __init__(self, cores=None, memory_GB=None, max_attempts=3, launch=None):
+    def __init__(self, cores=None, memory_GB=None, max_attempts=3, launch=None, gpus=None):
         self.max_attempts = max_attempts
 
     def run(self, folders, observe):

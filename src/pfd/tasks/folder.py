@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pfd.digests import derive_seed, file_digest, json_digest
 from pfd.errors import RunError
 from pfd.json_file import read_json, write_json
 from pfd.settings import Settings
-from pfd.tasks.process import ProcessName, this_process
+from pfd.tasks.process import Claim, ProcessName, this_process
 
 FORMAT = 1
 
@@ -28,6 +29,7 @@ class Resources(Settings):
     cores: int = Field(default=1, ge=1)
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    gpus: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     family: str = ""
     """Family in whose environment the task runs; any will do if empty."""
@@ -276,7 +278,7 @@ class TaskFolder:
         (self.path / "attempts").mkdir(parents=True, exist_ok=True)
         new = self.path / "attempts" / f".new-{uuid.uuid4().hex}"
         new.mkdir()
-        write_json(new / "claim.json", this_process().model_dump())
+        write_json(new / "claim.json", this_process().model_dump() | {"monotonic_s": round(time.monotonic(), 3)})
         try:
             while _holder(attempts := self.attempts()) is None:
                 number = int(attempts[-1].name) + 1 if attempts else 0
@@ -314,7 +316,7 @@ def _holder(attempts: list[Path]) -> ProcessName | None:
         content = read_json(attempt / "claim.json")
         if content is not None and not (attempt / "ended.json").is_file():
             try:
-                process = ProcessName.model_validate(content)
+                process = Claim.model_validate(content).process()
             except ValidationError:
                 continue  # cut short or damaged: whoever it was did not get far
             if process.alive():
