@@ -113,6 +113,8 @@ class Result(Settings):
     """Interpreter start and imports, counted for the first task of a process."""
     cores: int = 1
     host: str = ""
+    attempt: int | None = None
+    """Number of the attempt that made it."""
     versions: dict[str, str] = Field(default_factory=dict)
 
 
@@ -138,6 +140,16 @@ class TaskFolder:
     def name(self) -> str:
         """The last three parts of the path: enough for a person to find the folder."""
         return "/".join(self.path.parts[-3:])
+
+    @property
+    def in_run(self) -> str:
+        """Where it stands in its run, such as ``finetune/iter-000/label/0003-0a1b2c3d4e5f``."""
+        return "/".join(self.path.parts[-4:])
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Loop, part and step: the parts of the place it stands at in its run."""
+        return self.path.parts[-4:-1]
 
     @classmethod
     def create(cls, parent: Path, number: int, spec: TaskSpec) -> TaskFolder:

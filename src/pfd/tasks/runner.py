@@ -93,6 +93,7 @@ def _run_claimed(folder: TaskFolder, attempt: Path, import_seconds: float) -> Re
         import_seconds=import_seconds,
         cores=context.cores,
         host=socket.gethostname(),
+        attempt=int(attempt.name),
         versions=versions,
     )
     write_json(folder.path / "result.json", result.model_dump(mode="json"))
