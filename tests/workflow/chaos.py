@@ -26,6 +26,7 @@ class Chaos:
 
     Attributes:
         input_file, run: what is submitted, and where.
+        tasks: how many it has in the end: the kills are spread over them.
         chance: where all that is random comes from.
         kills: what was killed, in order: kind, and how many tasks were finished.
         finished: path of each result seen so far -> inode and time of writing, ns; such a file never changes again.
@@ -33,6 +34,7 @@ class Chaos:
 
     input_file: Path
     run: Path
+    tasks: int
     chance: random.Random
     kills: list[tuple[str, int]] = field(default_factory=list)
     finished: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -42,9 +44,10 @@ class Chaos:
         driver = start_driver(self.input_file, self.run)
         todo = [kinds[number % len(kinds)] for number in range(kills)]
         self.chance.shuffle(todo)
+        points = sorted(self.chance.choices(range(self.tasks - 2), k=kills))
         try:
-            for kind in todo:
-                if not self._wait(driver):
+            for kind, point in zip(todo, points, strict=True):
+                if not self._wait(driver, point):
                     break
                 if self._kill(kind, driver):
                     self.look()
@@ -66,13 +69,12 @@ class Chaos:
         assert not changed, f"finished work was redone: {changed}"
         self.finished = now
 
-    def _wait(self, driver: subprocess.Popen) -> bool:
-        """Until a few more tasks are done and a random moment has passed; False if the driver has ended meanwhile."""
-        more, until = self.chance.choice((0, 1, 1, 2, 3, 5)), time.monotonic() + LONGEST_WAIT_SECONDS
-        before = _results(self.run)
-        while _results(self.run) < before + more and driver.poll() is None and time.monotonic() < until:
+    def _wait(self, driver: subprocess.Popen, tasks: int) -> bool:
+        """Until so many tasks are done and a random moment has passed; False if the driver has ended meanwhile."""
+        until = time.monotonic() + LONGEST_WAIT_SECONDS
+        while _results(self.run) < tasks and driver.poll() is None and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
-        moment = time.monotonic() + self.chance.uniform(0.0, 2.5)
+        moment = time.monotonic() + self.chance.uniform(0.0, 2.0)
         while time.monotonic() < moment and driver.poll() is None:
             time.sleep(POLL_SECONDS)
         return driver.poll() is None

@@ -121,7 +121,7 @@ def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
     which every submission writes anew; of the finished ones, all count.
     """
     superseded = set(events[-1].get("superseded", ())) if events else set()
-    began = max((event["time"] for event in events if event["event"] == "submit"), default=0.0)
+    began = min((event["time"] for event in _last_submission(events)), default=0.0)  # the clock may have been set back
     return [
         folder
         for folder in task_folders(run)

@@ -176,12 +176,14 @@ class TaskFolder:
         write_json(path / "task.json", content)
         return cls(path)
 
+    def identity(self) -> str | None:
+        """What task.json says of its identity, None if it is missing or damaged; nothing is kept in memory."""
+        content = read_json(self.path / "task.json") if self._task is None else self._task
+        return content.get("identity") if isinstance(content, dict) else None
+
     def readable(self) -> bool:
         """Whether task.json is there and whole; of a finished task it is written anew when the task is asked for."""
-        if self._task is None:
-            content = read_json(self.path / "task.json")
-            self._task = content if isinstance(content, dict) and "identity" in content else None
-        return self._task is not None
+        return self.identity() is not None
 
     def task(self) -> dict[str, Any]:
         """The content of task.json.
@@ -189,7 +191,9 @@ class TaskFolder:
         Raises:
             RunError: if it is missing or damaged.
         """
-        self.readable()
+        if self._task is None:
+            content = read_json(self.path / "task.json")
+            self._task = content if isinstance(content, dict) and "identity" in content else None
         if self._task is None:
             raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
         return self._task

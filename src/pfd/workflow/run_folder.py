@@ -46,8 +46,9 @@ class RunFolder:
         self.journal = Journal(path / "journal.jsonl")
         self._index: dict[str, TaskFolder] = {}
         for folder in task_folders(path):
-            if folder.readable():
-                self._index[folder.task()["identity"]] = folder
+            identity = folder.identity()
+            if identity is not None:
+                self._index[identity] = folder
         self.used: dict[str, TaskFolder] = {}
         self.reused = 0
 
@@ -230,10 +231,13 @@ def take_folder(path: Path, name: str) -> None:
         raise RunError(f"cannot make the folder: {error.strerror}", where=str(path), hint=hint) from error
     content = read_json(path / NAME_FILE)
     if content is None:
-        if any(child.name != NAME_FILE for child in path.iterdir()):
+        others = any(not child.name.startswith((NAME_FILE, f".{NAME_FILE}.")) for child in path.iterdir())
+        content = read_json(path / NAME_FILE)  # another driver may have made it a run while we looked
+        if content is None and others:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
+    if content is None:
         write_json(path / NAME_FILE, {"name": name, "format": 1})
     elif not isinstance(content, dict) or "name" not in content:
         hint = f'write {{"name": "{name}", "format": 1}} into it'
