@@ -144,6 +144,12 @@ def test_kinds_alternate_and_each_batch_is_of_one(tasks):
     assert sum(len(batch.folders) for batch in batches) == len(folders)
 
 
+def test_no_batch_is_longer_than_a_command_line_may_be(tasks, monkeypatch):
+    monkeypatch.setattr("pfd.engines.batches.MOST_FOLDERS", 3)
+    batches = batches_of(tasks("label", 10), Slots(2, 64.0), lambda _: HERE)
+    assert [len(batch.folders) for batch in batches] == [3, 3, 2, 2]
+
+
 def test_families_of_one_environment_are_one_kind(tasks):
     folders = [*tasks("a", 2, Resources(family="pod")), *tasks("b", 2, Resources(family="snap"))]
     assert len(batches_of(folders, Slots(1, 64.0), lambda _: HERE)) == 1

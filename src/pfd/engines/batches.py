@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from pfd.tasks.folder import Resources, TaskFolder
 MOST_OVERTAKEN = 2
 """So many batches may begin before one that came earlier and does not fit yet; then all wait for it. Without the limit
 small tasks would keep the machine from ever being free for a large one; without overtaking, cores would lie idle."""
+MOST_FOLDERS = 200
+"""Most folders of one process: its command line must stay within what the system allows, and its start is paid by then."""
 T = TypeVar("T")
 
 
@@ -73,7 +76,7 @@ def batches_of(folders: Sequence[TaskFolder], slots: Slots, launch: Callable[[st
         for folder in same:
             places[folder.path.parent].append(folder)
         turns = in_turns(list(places.values()))
-        count = min(len(turns), slots.at_once(resources) * len(kinds))
+        count = min(len(turns), max(slots.at_once(resources) * len(kinds), math.ceil(len(turns) / MOST_FOLDERS)))
         rows.append([Batch(turns[number::count], resources, start) for number in range(count)])
     return in_turns(rows)
 
