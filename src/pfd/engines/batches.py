@@ -18,7 +18,7 @@ MOST_OVERTAKEN = 2
 """So many batches may begin before one that came earlier and does not fit yet; then all wait for it. Without the limit
 small tasks would keep the machine from ever being free for a large one; without overtaking, cores would lie idle."""
 MOST_FOLDERS = 200
-"""Most folders of one process: its command line must stay within what the system allows, and its start is paid by then."""
+"""Most folders of one process: its command line must stay within what the system allows, and its start is paid for."""
 T = TypeVar("T")
 
 
