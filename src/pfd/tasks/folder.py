@@ -205,12 +205,9 @@ class TaskFolder:
         """
         if self._finished is not None:
             return self._finished
-        content = read_json(self.path / "result.json")
-        if content is None:
-            return None
         try:
-            result = Result.model_validate(content)
-        except ValidationError:
+            result = Result.model_validate_json((self.path / "result.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
         if result.status == "done":
             self._finished = result
