@@ -17,7 +17,7 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check kill demo-check bench-selection bench-labels bench-families proof clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos demo-check bench-selection bench-labels bench-families bench-engines proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -50,9 +50,11 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Long: kill the driver of a toy run at many more points than `make test` does.
-kill: $(VENV)/.test
-	PFD_KILLS=60 $(BIN)/python -m pytest tests/workflow/test_kill.py
+# Long (an hour): kill drivers, tasks and all at once, PFD_KILLS times at random, with the seeds printed; PFD_KILL_SEED for others.
+PFD_KILLS ?= 100
+SLURM_KILLS = $(wildcard tests/engines/test_hpc_kill.py)
+chaos: $(VENV)/.test
+	PFD_KILLS=$(PFD_KILLS) $(BIN)/python -m pytest tests/workflow/test_chaos.py $(SLURM_KILLS)
 
 # Speed of selection against the quests package, and which method trains better (needs labelled sets: DATA).
 DATA ?= ../shared/data
@@ -71,6 +73,10 @@ bench-families: environments
 # Hours: errors on labelled sets of others (DATA) by number of labels; stopped, it goes on where it was. WORDS picks rows, MOST ends it.
 proof: $(VENV)/.test
 	$(BIN)/python benchmarks/accuracy.py --data $(DATA) --out proof $(if $(WORDS),--rows $(WORDS),) $(if $(MOST),--most $(MOST),)
+
+# Overhead of an engine for each task, a stage of 1,000 tasks, status and resume of 10,000 task folders.
+bench-engines: $(VENV)/.test
+	$(BIN)/python benchmarks/engines.py --out engines.json
 
 # Long: a second test set for the demo's models, made with another seed, and what it says of them.
 demo-check: $(VENV)/.demo

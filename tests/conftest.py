@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 
 import hypothesis
 import pytest
@@ -108,3 +109,26 @@ def pytest_runtest_setup(item):
             pytest.fail(f"PFD_REQUIRE names {ENVIRONMENTS}, but {reason}", pytrace=False)
         if reason:
             pytest.skip(reason)
+
+
+class SmallDisk:
+    """A file system of its own that can be filled and made read-only."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def remount(self, options):
+        """Change its mount options, such as ``size=4m`` or ``ro``."""
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 MB in memory; only root can mount one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk, and not everywhere")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True)

@@ -118,7 +118,7 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     from pfd.workflow.run_folder import RunFolder
 
     caps = resolved.input.resources
-    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts, launches(resolved))
+    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts, launches(resolved), caps.gpus)
     run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
     earlier, edited = _keep_input(run, resolved, input_file)
     for native in resolved.native_files:

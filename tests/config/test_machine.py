@@ -93,3 +93,52 @@ def test_more_cores_for_a_task_than_there_are(check, step):
 def test_a_default_is_cut_to_what_is_there(check):
     assert check({"cores": 1}) == []
     assert check({"cores": 1, "train": {"cores": 2}}, distill=DROP) == []
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A toy family that could use a GPU, on a machine with two."""
+    monkeypatch.setattr(ToyFamily, "devices", ("cpu", "cuda"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+
+
+@pytest.mark.parametrize(
+    ("resources", "where", "words"),
+    [
+        ({"train": {"gpus": 3}}, "resources.train.gpus", "3 GPUs for a task, and this process sees 2"),
+        ({"gpus": 1, "label": {"gpus": 2}}, "resources.label.gpus", "2 GPUs for a task, and resources.gpus allows 1"),
+        ({"gpus": 3}, "resources.gpus", "3 GPUs to use, and this process sees 2"),
+        ({"select": {"gpus": 1}}, "resources.select.gpus", "a selection uses none"),
+    ],
+)
+def test_gpus_that_are_not_there_or_not_used_are_refused(check, two_gpus, resources, where, words):
+    with pytest.raises(SettingError, match=words) as raised:
+        check(resources)
+    assert raised.value.where.endswith(where)
+    assert raised.value.exit_code == 2
+
+
+def test_gpus_that_are_there_are_no_mistake(check, two_gpus):
+    assert check({"gpus": 2, "train": {"gpus": 2}, "predict": {"gpus": 1}, "label": {"gpus": 1}}) == []
+
+
+def test_gpus_on_a_machine_without_are_refused(check, two_gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(SettingError, match="1 GPU for a task, and this process sees 0"):
+        check({"train": {"gpus": 1}})
+
+
+def test_gpus_that_no_model_of_the_step_can_use_are_refused(check, two_gpus, monkeypatch):
+    monkeypatch.setattr(ToyFamily, "devices", ("cpu",))
+    with pytest.raises(SettingError, match="1 GPU for a task, and models of 'toy' cannot use one"):
+        check({"train": {"gpus": 1}})
+
+
+def test_gpus_for_a_step_on_the_cpu_contradict_each_other(check, two_gpus):
+    with pytest.raises(SettingError, match="1 gpus are asked for, and device: cpu uses none"):
+        check({"train": {"gpus": 1, "device": "cpu"}})
+
+
+def test_nobody_asks_for_gpus_where_none_are_named(check, monkeypatch):
+    monkeypatch.setattr("pfd.config.machine.visible_gpus", lambda: pytest.fail("asked the machine"))
+    assert check({"train": {"cores": 1}}) == []

@@ -231,7 +231,7 @@ def test_the_stale_claim_of_a_waiting_task_is_no_time_spent(labels):
     killed.kill()
     killed.wait()
     claim = waiting.attempts()[0] / "claim.json"
-    os.utime(claim, (time.time() - 3600, time.time() - 3600))
+    write_json(claim, read_json(claim) | {"monotonic_s": time.monotonic() - 3600})
     assert LocalEngine(cores=1).run([running, waiting], quiet) == {}
     assert [folder.counted_attempts() for folder in (running, waiting)] == [[], []]
     assert len(running.attempts()) == 1
@@ -309,3 +309,101 @@ def test_memory_is_that_of_all_processes_of_a_group():
         process.wait()
         process.stdout.close()
     assert group_memory_GB(process.pid) == 0.0
+
+
+def environment_of(pid):
+    """The environment of a running process."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def test_each_task_has_gpus_of_its_own_and_says_so_in_its_claim(labels, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-7f")
+    folders = labels(4, Resources(gpus=1), delay_s=0.8)
+    seen = {}
+
+    def look(progress):
+        for folder in folders:
+            claim = claim_of(folder)
+            if claim and not folder.done():
+                seen[folder.name] = (claim["gpus"], environment_of(claim["pid"])["CUDA_VISIBLE_DEVICES"])
+
+    assert LocalEngine(cores=4).run(folders, look) == {}
+    assert {mine for mine, _ in seen.values()} == {"3", "GPU-7f"}
+    assert all(mine == visible for mine, visible in seen.values())
+    assert most_at_once(folders) <= 2
+
+
+def test_a_task_of_the_cpu_sees_no_gpu_and_threads_are_as_asked(labels, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    (folder,) = labels(1, Resources(device="cpu"), delay_s=0.5)
+    seen = []
+
+    def look(progress):
+        if claim_of(folder) and not folder.done():
+            seen.append(environment_of(claim_of(folder)["pid"]))
+
+    LocalEngine(cores=2).run([folder], look)
+    assert {each["CUDA_VISIBLE_DEVICES"] for each in seen} == {""}
+    assert {each["OMP_NUM_THREADS"] for each in seen} == {"1"}
+
+
+def test_gpus_of_an_adopted_task_stay_held(labels, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("PFD_GPUS", "0")
+    adopted, waiting, last = labels(3, Resources(gpus=1), delay_s=1.0)
+    process = started(adopted)
+    monkeypatch.delenv("PFD_GPUS")
+    assert LocalEngine(cores=4).run([adopted, waiting, last], quiet) == {}
+    assert process.wait(20) == 0
+    assert claim_of(adopted)["gpus"] == "0"
+    assert claim_of(waiting)["gpus"] == "1"
+    assert most_at_once([adopted, waiting, last]) <= 2
+
+
+def test_tasks_of_all_cores_have_their_turn_among_small_ones(labels):
+    small, large = labels(6, delay_s=0.1), labels(2, Resources(cores=2))
+    assert LocalEngine(cores=2).run([*small, *large], quiet) == {}
+    first = min(folder.result().started for folder in large)
+    assert first < max(folder.result().started for folder in small)
+    spans = [(folder.result().started, folder.result().seconds) for folder in large]
+    for folder in small:  # a task of all cores runs alone
+        begin, end = folder.result().started, folder.result().started + folder.result().seconds
+        assert all(end <= at or at + length <= begin for at, length in spans)
+
+
+def test_a_clock_that_is_set_while_a_task_runs_ends_nothing(labels):
+    """The time of a claim's file says another day; the kernel's own clock counts."""
+    (folder,) = labels(1, Resources(walltime_s=30), delay_s=1.0)
+
+    def set_back(progress):
+        if claim_of(folder) and not folder.done():
+            os.utime(folder.attempts()[-1] / "claim.json", (time.time() - 86400, time.time() - 86400))
+
+    assert LocalEngine(cores=1, max_attempts=1).run([folder], set_back) == {}
+    assert folder.done()
+
+
+def test_folders_that_wait_are_not_looked_at_again_and_again(labels, monkeypatch):
+    first, *others = [*labels(1, delay_s=1.5), *labels(5)]
+    looks, real = [], TaskFolder.attempts
+
+    def counted(folder):
+        looks.append(folder.name)
+        return real(folder)
+
+    monkeypatch.setattr(TaskFolder, "attempts", counted)
+    seen = []
+    assert LocalEngine(cores=1).run([first, *others], seen.append) == {}
+    assert len(seen) > 3
+    assert looks.count(others[-1].name) < 8
+    assert seen[-1].done == 6
+
+
+def test_progress_counts_what_is_done_while_a_process_is_at_the_next(labels):
+    folders, seen = labels(3, delay_s=1.0), []
+    LocalEngine(cores=1).run(folders, seen.append)
+    counts = [(progress.done, progress.running) for progress in seen]
+    assert {(1, 1), (2, 1)} & set(counts)
+    assert all(running <= 1 for _, running in counts)
+    assert counts[-1] == (3, 0)

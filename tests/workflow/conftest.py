@@ -57,10 +57,24 @@ def write_input(tmp_path):
     return write
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """An input, and what its run leaves behind if nobody disturbs it."""
+    from tests.workflow.kill_harness import finish, outcome
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copyfile(EXAMPLE / "Cu.cif", folder / "Cu.cif")
+    path = folder / "input.yaml"
+    content = copy.deepcopy(SMALL) | {"resources": {"max_attempts": 1000}}  # a killed task counts as an attempt
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert finish(path, folder / "run") == 0
+    return path, outcome(folder / "run")
+
+
 class EngineInProcess:
     """Runs tasks one after the other in this process: whole runs in a second, where processes are not the matter."""
 
-    def __init__(self, cores=None, memory_GB=None, max_attempts=3, launch=None):
+    def __init__(self, cores=None, memory_GB=None, max_attempts=3, launch=None, gpus=None):
         self.max_attempts = max_attempts
 
     def run(self, folders, observe):

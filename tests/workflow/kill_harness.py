@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 from pfd.digests import file_digest
-from pfd.tasks.process import ProcessName
+from pfd.json_file import read_json
+from pfd.tasks.folder import TaskFolder
+from pfd.tasks.process import Claim, ProcessName
 from pfd.workflow.run_folder import task_folders
 
 
@@ -47,7 +49,7 @@ def finished_results(run: Path) -> dict[str, int]:
 
 
 def outcome(run: Path) -> dict[str, object]:
-    """All that must not depend on when the driver was killed: digests of data, models, outputs, and the summary."""
+    """All that must not depend on what was killed when: digests of data, models and outputs, summary, report's data."""
     digests = {
         str(path.relative_to(run)): file_digest(path)
         for part in ("data", "models")
@@ -56,19 +58,42 @@ def outcome(run: Path) -> dict[str, object]:
     }
     for folder in task_folders(run):
         digests[str(folder.path.relative_to(run))] = file_digest(folder.path / "outputs")
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    del summary["seconds"]
-    return {"digests": digests, "summary": summary}
+    told = {name: json.loads((run / name).read_text(encoding="utf-8")) for name in ("summary.json", "report-data.json")}
+    for content in told.values():
+        del content["seconds"]
+    return {"digests": digests, **told}
+
+
+def claims_of(folder: TaskFolder) -> dict[int, Claim]:
+    """Attempt -> its claim."""
+    return {
+        int(attempt.name): Claim.model_validate_json((attempt / "claim.json").read_text(encoding="utf-8"))
+        for attempt in folder.attempts()
+    }
+
+
+def at_work(run: Path) -> dict[int, ProcessName]:
+    """The living processes that work on tasks of a run, by process id, whichever driver started them."""
+    holders = [folder.claimed_by() for folder in task_folders(run) if not folder.done()] if run.is_dir() else []
+    return {holder.pid: holder for holder in holders if holder is not None}
 
 
 def check_runs_once(run: Path) -> None:
-    """Every task has one attempt that made its result, and no process is left over."""
+    """The claims tell that each task ran to completion once: its last attempt but for such as found it done already.
+
+    Whoever claimed a task later must have begun later; no process is left over.
+    """
     for folder in task_folders(run):
-        assert folder.done(), folder
-        ended = [attempt for attempt in folder.attempts() if (attempt / "ended.json").is_file()]
-        unfinished = [attempt for attempt in folder.attempts() if attempt not in ended]
-        whole = [attempt for attempt in unfinished if not (attempt / "outputs").exists()]
-        assert len(whole) == 1, f"{folder}: {len(whole)} attempts went to the end"
-        for attempt in folder.attempts():
-            claim = ProcessName.model_validate_json((attempt / "claim.json").read_text(encoding="utf-8"))
-            assert claim.pid == os.getpid() or not claim.alive()
+        result, claims = folder.result(), claims_of(folder)
+        assert result is not None, folder
+        assert result.status == "done", folder
+        notes = {number: read_json(folder.path / "attempts" / f"{number:02d}" / "ended.json") for number in claims}
+        late = [number for number in claims if number > result.attempt]
+        assert all(notes[number]["message"] == "already done" for number in late), f"{folder}: done, and begun again"
+        assert notes[result.attempt] is None, f"{folder}: {notes[result.attempt]}"
+        assert (folder.path / "attempts" / f"{result.attempt:02d}").is_dir()
+        staged = [attempt for attempt in folder.attempts() if (attempt / "outputs").exists()]
+        assert f"{result.attempt:02d}" not in [attempt.name for attempt in staged]
+        begun = [claims[number].monotonic_s for number in sorted(claims)]
+        assert begun == sorted(begun), f"{folder}: claims overlap"
+        assert not [claim for claim in claims.values() if claim.pid != os.getpid() and claim.process().alive()]

@@ -92,7 +92,7 @@ def status_of(path: Path) -> dict[str, Any]:
     counts, failures = _counts(tasks)
     decisions = decisions_of(run.path, events)
     at = next((event for event in reversed(_last_submission(events)) if event["event"] == "tasks"), {})
-    here = [folder for folder in tasks if str(folder.path.parent.relative_to(run.path)) == at.get("place")]
+    here = [folder for folder in tasks if "/".join(folder.place) == at.get("place")]
     paused_after = events[-1]["after"] if status == "paused" else ""
     return {
         "name": json.loads((run.path / "run.json").read_text(encoding="utf-8"))["name"],
@@ -125,12 +125,11 @@ def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
     which every submission writes anew; of the finished ones, all count.
     """
     superseded = set(events[-1].get("superseded", ())) if events else set()
-    began = max((event["time"] for event in events if event["event"] == "submit"), default=0.0)
+    began = min((event["time"] for event in _last_submission(events)), default=0.0)  # the clock may have been set back
     return [
         folder
         for folder in task_folders(run)
-        if str(folder.path.relative_to(run)) not in superseded
-        and (folder.done() or _written(folder) > began - CLOCKS_DIFFER_S)
+        if folder.in_run not in superseded and (folder.done() or _written(folder) > began - CLOCKS_DIFFER_S)
     ]
 
 
@@ -167,8 +166,10 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
     counts = run.summary.get("labels", {})
     made = counts.get("accepted", 0) + counts.get("rejected", 0)
     if status in {"running", "interrupted"}:  # the summary is of the last iteration that ended
-        parts = [folder.path.relative_to(run.path).parts for folder in tasks if folder.done()]
-        made = max(made, sum(part[0] == "finetune" and part[1] != "preflight" and part[2] == "label" for part in parts))
+        places = [folder.place for folder in tasks if folder.done()]
+        made = max(
+            made, sum(loop == "finetune" and part != "preflight" and step == "label" for loop, part, step in places)
+        )
     return {"made": made} | {key: counts.get(key, 0) for key in ("rejected", "flagged")} if made else {}
 
 
@@ -185,17 +186,13 @@ def _models(run: Path, tasks: Sequence[TaskFolder], decisions: Sequence[Event]) 
     ended = {event["loop"] for event in decisions if event["action"] in {"converged", "give_up"}}
     for loop, name in MODELS.items():
         published = run / "models" / name
-        trained = [folder for folder in tasks if _is_training(folder.path.relative_to(run).parts, loop)]
+        trained = [folder for folder in tasks if (folder.place[0], folder.place[2]) == (loop, "train")]
         newest = max(((folder.result(), folder) for folder in trained if folder.done()), key=_started, default=None)
         if loop in ended and published.is_dir():
             models[name] = published
         elif newest is not None:
             models[f"{name}, not final"] = newest[1].path / "outputs" / "model"
     return models
-
-
-def _is_training(parts: Sequence[str], loop: str) -> bool:
-    return parts[0] == loop and parts[2] == "train"
 
 
 def _started(pair: tuple[Any, TaskFolder]) -> float:

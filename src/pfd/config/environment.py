@@ -96,7 +96,7 @@ def check_devices(resolved: ResolvedInput, launch: dict[str, Launch]) -> None:
     Raises:
         MissingError: naming the step and the family.
     """
-    for step, family in _models_of_steps(resolved):
+    for step, family in models_of_steps(resolved):
         if resolved.input.resources.of(step).device != "cuda" or "cuda" not in family.devices:
             continue
         there = launch[family.name]
@@ -123,7 +123,7 @@ def require_batches(there: Launch, where: str) -> None:
         )
 
 
-def _models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
+def models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     """Each step that runs a model, with the families that it runs."""
     yield "explore", resolved.teacher
     if resolved.input.finetune is not None:

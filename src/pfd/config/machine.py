@@ -1,10 +1,12 @@
-"""What an input asks of this machine: cores, and processes of the labeler's command."""
+"""What an input asks of this machine: cores, GPUs, and processes of the labeler's command."""
 
 from __future__ import annotations
 
+from pfd.config.environment import models_of_steps
 from pfd.config.reading import ResolvedInput
 from pfd.config.sections import ResourceSettings
 from pfd.errors import SettingError
+from pfd.gpus import visible_gpus
 from pfd.label.labeler import Labeler
 from pfd.wording import counted
 
@@ -30,6 +32,43 @@ def check_cores(resolved: ResolvedInput) -> None:
                 where=resolved.place(f"resources.{step}.cores"),
                 hint=f"write at most {there}, or run on a larger machine; resources: {{cores: {wanted}}} shares the "
                 "cores there are among so many threads",
+            )
+
+
+def check_gpus(resolved: ResolvedInput) -> None:
+    """Refuse GPUs that are not there, and such as nothing in the step would use.
+
+    The machine is asked only if the input names some.
+
+    Raises:
+        SettingError: naming the step.
+    """
+    resources = resolved.input.resources
+    wanted = {step: resources.of(step).gpus for step in STEPS if resources.of(step).gpus}
+    if not wanted and resources.gpus is None:
+        return
+    visible = len(visible_gpus())
+    if resources.gpus is not None and resources.gpus > visible:
+        raise SettingError(
+            f"{counted(resources.gpus, 'GPU')} to use, and this process sees {visible}",
+            where=resolved.place("resources.gpus"),
+            hint="CUDA_VISIBLE_DEVICES says which, else `nvidia-smi -L`; leave it out to use all",
+        )
+    there = visible if resources.gpus is None else resources.gpus
+    models = {step: [family for at, family in models_of_steps(resolved) if at == step] for step in wanted}
+    for step, count in wanted.items():
+        place = resolved.place(f"resources.{step}.gpus")
+        families = models[step]
+        if step == "select" or (families and not any("cuda" in family.devices for family in families)):
+            names = ", ".join(sorted({repr(family.name) for family in families}))
+            whose = f"models of {names} cannot use one" if families else "a selection uses none"
+            raise SettingError(f"{counted(count, 'GPU')} for a task, and {whose}", where=place, hint="leave it out")
+        if count > there:
+            whose = "resources.gpus allows" if resources.gpus is not None else "this process sees"
+            raise SettingError(
+                f"{counted(count, 'GPU')} for a task, and {whose} {there}",
+                where=place,
+                hint=f"write at most {there}, or run where there are more" if there else "leave it out",
             )
 
 

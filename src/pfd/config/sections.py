@@ -176,6 +176,8 @@ class StepResources(Settings):
     """Cores of one task."""
     memory_GB: float = Field(default=2.0, gt=0)
     """Memory of one task, GB: as many run at once as fit."""
+    gpus: int = Field(default=0, ge=0)
+    """GPUs that one task has for itself. Default none: a task that may use one (``device``) shares one with others."""
     walltime: str | float | None = None
     """Longest time of one attempt, such as ``2h``; default none on this machine."""
 
@@ -195,6 +197,12 @@ class StepResources(Settings):
                 raise ValueError(f"{value!r} is no duration; write 90s, 30min or 2h")
         return value
 
+    @model_validator(mode="after")
+    def _gpus_are_used(self) -> StepResources:
+        if self.gpus and self.device == "cpu":
+            raise ValueError(f"{self.gpus} gpus are asked for, and device: cpu uses none; remove one of the two")
+        return self
+
 
 class ResourceSettings(Settings):
     """Resources by step, and the caps of this machine."""
@@ -203,6 +211,9 @@ class ResourceSettings(Settings):
     """Most cores in use at once; default all."""
     memory_GB: float | None = Field(default=None, gt=0)
     """Most memory in use at once; default all."""
+    gpus: int | None = Field(default=None, ge=0)
+    """Most GPUs of this machine in use at once; default all that CUDA_VISIBLE_DEVICES names, else that nvidia-smi
+    lists."""
     max_attempts: int = Field(default=3, ge=1)
     """How often a task may end for reasons outside it before it is given up."""
     explore: StepResources = StepResources()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pfd.digests import derive_seed, file_digest, json_digest
 from pfd.errors import RunError
 from pfd.json_file import read_json, write_json
 from pfd.settings import Settings
-from pfd.tasks.process import ProcessName, this_process
+from pfd.tasks.process import Claim, ProcessName, this_process
 
 FORMAT = 1
 
@@ -28,6 +29,7 @@ class Resources(Settings):
     cores: int = Field(default=1, ge=1)
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    gpus: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     family: str = ""
     """Family in whose environment the task runs; any will do if empty."""
@@ -111,6 +113,8 @@ class Result(Settings):
     """Interpreter start and imports, counted for the first task of a process."""
     cores: int = 1
     host: str = ""
+    attempt: int | None = None
+    """Number of the attempt that made it."""
     versions: dict[str, str] = Field(default_factory=dict)
 
 
@@ -137,6 +141,16 @@ class TaskFolder:
         """The last three parts of the path: enough for a person to find the folder."""
         return "/".join(self.path.parts[-3:])
 
+    @property
+    def in_run(self) -> str:
+        """Where it stands in its run, such as ``finetune/iter-000/label/0003-0a1b2c3d4e5f``."""
+        return "/".join(self.path.parts[-4:])
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Loop, part and step: the parts of the place it stands at in its run."""
+        return self.path.parts[-4:-1]
+
     @classmethod
     def create(cls, parent: Path, number: int, spec: TaskSpec) -> TaskFolder:
         """Make the folder with its task.json (written anew if the task is open), or return the finished one."""
@@ -162,12 +176,14 @@ class TaskFolder:
         write_json(path / "task.json", content)
         return cls(path)
 
+    def identity(self) -> str | None:
+        """What task.json says of its identity, None if it is missing or damaged; nothing is kept in memory."""
+        content = read_json(self.path / "task.json") if self._task is None else self._task
+        return content.get("identity") if isinstance(content, dict) else None
+
     def readable(self) -> bool:
         """Whether task.json is there and whole; of a finished task it is written anew when the task is asked for."""
-        if self._task is None:
-            content = read_json(self.path / "task.json")
-            self._task = content if isinstance(content, dict) and "identity" in content else None
-        return self._task is not None
+        return self.identity() is not None
 
     def task(self) -> dict[str, Any]:
         """The content of task.json.
@@ -175,7 +191,9 @@ class TaskFolder:
         Raises:
             RunError: if it is missing or damaged.
         """
-        self.readable()
+        if self._task is None:
+            content = read_json(self.path / "task.json")
+            self._task = content if isinstance(content, dict) and "identity" in content else None
         if self._task is None:
             raise RunError("no readable task.json", where=str(self.path), hint="remove this folder and submit again")
         return self._task
@@ -187,12 +205,9 @@ class TaskFolder:
         """
         if self._finished is not None:
             return self._finished
-        content = read_json(self.path / "result.json")
-        if content is None:
-            return None
         try:
-            result = Result.model_validate(content)
-        except ValidationError:
+            result = Result.model_validate_json((self.path / "result.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
         if result.status == "done":
             self._finished = result
@@ -276,7 +291,7 @@ class TaskFolder:
         (self.path / "attempts").mkdir(parents=True, exist_ok=True)
         new = self.path / "attempts" / f".new-{uuid.uuid4().hex}"
         new.mkdir()
-        write_json(new / "claim.json", this_process().model_dump())
+        write_json(new / "claim.json", this_process().model_dump() | {"monotonic_s": round(time.monotonic(), 3)})
         try:
             while _holder(attempts := self.attempts()) is None:
                 number = int(attempts[-1].name) + 1 if attempts else 0
@@ -314,7 +329,7 @@ def _holder(attempts: list[Path]) -> ProcessName | None:
         content = read_json(attempt / "claim.json")
         if content is not None and not (attempt / "ended.json").is_file():
             try:
-                process = ProcessName.model_validate(content)
+                process = Claim.model_validate(content).process()
             except ValidationError:
                 continue  # cut short or damaged: whoever it was did not get far
             if process.alive():

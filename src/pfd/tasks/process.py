@@ -12,6 +12,9 @@ from pfd.settings import Settings
 WORKER_VARIABLE = "PFD_WORKER"
 """Environment variable by which an engine gives a name to a process that it starts."""
 
+GPUS_VARIABLE = "PFD_GPUS"
+"""Environment variable by which an engine tells a process which GPUs it has for itself, with commas between."""
+
 
 class ProcessName(Settings):
     """One process on one boot of one host; process ids alone are reused."""
@@ -23,6 +26,8 @@ class ProcessName(Settings):
     """When the process started, in clock ticks since boot (0 where the system does not tell)."""
     worker: str = ""
     """What the engine that started it calls it."""
+    gpus: str = ""
+    """The GPUs that this engine gave to it alone; a driver that comes later leaves them to it."""
 
     def alive(self) -> bool:
         """True if that very process still runs on this host; processes of another host or boot count as gone."""
@@ -31,12 +36,28 @@ class ProcessName(Settings):
         return _state(self.pid) not in {"", "Z", "X"} and _start_ticks(self.pid) == self.start_ticks
 
 
+class Claim(ProcessName):
+    """The content of ``claim.json``: who makes an attempt, and since when."""
+
+    monotonic_s: float | None = None
+    """When it began, s, by the kernel's clock that never jumps and stands still while the machine sleeps; it counts
+    since boot, and so means something on that boot alone."""
+
+    def process(self) -> ProcessName:
+        """Who makes it: the same for all tasks of one process."""
+        return ProcessName.model_validate(self.model_dump(exclude={"monotonic_s"}))
+
+
 def this_process() -> ProcessName:
     """The name of the process that calls."""
     pid = os.getpid()
-    worker = os.environ.get(WORKER_VARIABLE, "")
     return ProcessName(
-        host=socket.gethostname(), boot_id=boot_id(), pid=pid, start_ticks=_start_ticks(pid), worker=worker
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+        pid=pid,
+        start_ticks=_start_ticks(pid),
+        worker=os.environ.get(WORKER_VARIABLE, ""),
+        gpus=os.environ.get(GPUS_VARIABLE, ""),
     )
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from pfd.tasks.steps import load_step, preload, versions_of
 
 NO_RESULT = 3
 """Exit code of a process that leaves a task without ``done``; 1 is Python's own: it broke outside of any task."""
-TRANSIENT_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EIO, errno.ESTALE}
+FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
+TRANSIENT_ERRNO = {*FULL_ERRNO, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EROFS}
 
 
 def run_task(folder: TaskFolder, *, import_seconds: float = 0.0, redirect: bool = True) -> Result | None:
@@ -93,6 +94,7 @@ def _run_claimed(folder: TaskFolder, attempt: Path, import_seconds: float) -> Re
         import_seconds=import_seconds,
         cores=context.cores,
         host=socket.gethostname(),
+        attempt=int(attempt.name),
         versions=versions,
     )
     write_json(folder.path / "result.json", result.model_dump(mode="json"))
@@ -120,7 +122,10 @@ def _fail(folder: TaskFolder, attempt: Path, error: BaseException) -> Result | N
     text = "" if isinstance(error, PFDError) else "".join(traceback.format_exception(error))
     sys.stdout.flush()
     sys.stderr.flush()
-    with (attempt / "log.txt").open("a", encoding="utf-8") as log:
+    if isinstance(error, OSError) and error.errno in FULL_ERRNO:  # room for the note, and for the next attempt
+        for name in ("scratch", "outputs"):
+            shutil.rmtree(attempt / name, ignore_errors=True)
+    with suppress(OSError), (attempt / "log.txt").open("a", encoding="utf-8") as log:
         log.write(f"{text}{failure.message}\n")
     result = None
     if failure.kind == "fatal":  # before the claim is given back: nobody may start a task that has failed for good

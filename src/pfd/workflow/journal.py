@@ -58,11 +58,12 @@ class Journal:
             tasks: begin and end of tasks that are done, Unix time.
         """
         events = self.read()
-        begins = [event["time"] for event in events if event["event"] == "submit"]
+        begins = [number for number, event in enumerate(events) if event["event"] == "submit"]
         sessions = []
-        for begin, after in itertools.pairwise([*begins, math.inf]):
-            signs = [event["time"] for event in events if begin <= event["time"] < after]
-            signs += [end for start, end in tasks if begin <= start < after]
+        for at, after in itertools.pairwise([*begins, len(events)]):  # by their order: clocks may be set back
+            begin, following = events[at]["time"], events[after]["time"] if after < len(events) else math.inf
+            signs = [event["time"] for event in events[at:after]]
+            signs += [end for start, end in tasks if begin <= start < following]
             sessions.append((begin, max(signs)))
         return sessions
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,8 +46,9 @@ class RunFolder:
         self.journal = Journal(path / "journal.jsonl")
         self._index: dict[str, TaskFolder] = {}
         for folder in task_folders(path):
-            if folder.readable():
-                self._index[folder.task()["identity"]] = folder
+            identity = folder.identity()
+            if identity is not None:
+                self._index[identity] = folder
         self.used: dict[str, TaskFolder] = {}
         self.reused = 0
 
@@ -131,7 +133,7 @@ class RunFolder:
     def superseded(self) -> list[str]:
         """Task folders of the run that this submission did not use, relative to the run folder."""
         unused = set(self._index) - set(self.used)
-        return sorted(os.path.relpath(self._index[identity].path, self.path) for identity in unused)
+        return sorted(self._index[identity].in_run for identity in unused)
 
     def _folder(self, place: str, number: int, spec: TaskSpec) -> TaskFolder:
         spec = self._seeded(spec)
@@ -156,12 +158,20 @@ def _placed(spec: TaskSpec) -> TaskSpec:
 
 def task_folders(run: Path) -> Iterator[TaskFolder]:
     """All task folders of a run, in the order of their paths."""
-    for loop in sorted(path for path in run.iterdir() if path.is_dir() and path.name not in _NO_TASKS):
-        for folder in sorted(loop.glob("*/*/[0-9][0-9][0-9][0-9]-*")):
-            yield TaskFolder(folder)
+    for loop in _folders(run):
+        if loop.name not in _NO_TASKS:
+            steps = (step for part in _folders(loop) for step in _folders(part))
+            yield from (TaskFolder(path) for step in steps for path in _folders(step) if _TASK.match(path.name))
 
 
 _NO_TASKS = {"inputs", "data", "models"}
+_TASK = re.compile(r"\d{4}-")
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, by name; cheaper than glob, which looks at each path anew."""
+    with os.scandir(path) as entries:
+        return [path / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
 
 
 @contextmanager
@@ -221,10 +231,13 @@ def take_folder(path: Path, name: str) -> None:
         raise RunError(f"cannot make the folder: {error.strerror}", where=str(path), hint=hint) from error
     content = read_json(path / NAME_FILE)
     if content is None:
-        if any(child.name != NAME_FILE for child in path.iterdir()):
+        others = any(not child.name.startswith((NAME_FILE, f".{NAME_FILE}.")) for child in path.iterdir())
+        content = read_json(path / NAME_FILE)  # another driver may have made it a run while we looked
+        if content is None and others:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
+    if content is None:
         write_json(path / NAME_FILE, {"name": name, "format": 1})
     elif not isinstance(content, dict) or "name" not in content:
         hint = f'write {{"name": "{name}", "format": 1}} into it'
