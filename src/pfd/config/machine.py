@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pfd.config.reading import ResolvedInput
-from pfd.config.sections import ResourceSettings
+from pfd.config.sections import STEPS, ResourceSettings
 from pfd.errors import SettingError
 from pfd.label.labeler import Labeler
 from pfd.wording import counted
-
-STEPS = ("explore", "label", "train", "predict", "select")
 
 
 def check_cores(resolved: ResolvedInput) -> None:
@@ -23,7 +21,7 @@ def check_cores(resolved: ResolvedInput) -> None:
     there = resources.machine_cores()
     for step in STEPS:
         wanted = resources.of(step).cores
-        if wanted > there and wanted != usual.of(step).cores:
+        if resources.of(step).engine == "local" and wanted > there and wanted != usual.of(step).cores:
             whose = "resources.cores allows" if resources.cores is not None else "this process may use"
             raise SettingError(
                 f"{counted(wanted, 'core')} for a task, and {whose} {there}",

@@ -47,14 +47,11 @@ def job_state(job: str) -> Literal["alive", "gone", "unknown"]:
         job: as ``job_here`` named it.
     """
     at, state = _asked.get(job, (0.0, "unknown"))
-    if state == "gone" or time.monotonic() - at < ASK_SECONDS and at:
+    if state == "gone" or (time.monotonic() - at < ASK_SECONDS and at):
         return state
     name, _, job_id = job.partition(":")
     scheduler = SCHEDULERS.get(name)
     jobs = scheduler.jobs(shell_here, [job_id]) if scheduler is not None else None
-    if jobs is None:
-        state = "unknown"
-    else:
-        state = "alive" if any(each.state != "ended" for each in jobs) else "gone"
+    state = "unknown" if jobs is None else "alive" if any(each.state != "ended" for each in jobs) else "gone"
     _asked[job] = (time.monotonic(), state)
     return state

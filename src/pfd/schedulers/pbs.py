@@ -99,7 +99,7 @@ def _value(block: str, key: str) -> str:
 
 
 def _job(block: str) -> QueuedJob:
-    job_id, name, state = block.split()[0], _value(block, "Job_Name"), _value(block, "job_state")
+    job_id, name, state = block.split(maxsplit=1)[0], _value(block, "Job_Name"), _value(block, "job_state")
     if state in {"Q", "H", "W", "T", "S", "U", "M"}:
         return QueuedJob(job_id, name, "waiting")
     if state in {"R", "E", "B"}:

@@ -134,7 +134,7 @@ class Scheduler(ABC):
         return f"{name}.out"
 
     def gpu_options(self, gpus: int) -> dict[str, object]:
-        """dpdispatcher's own options for GPUs."""
+        """Options of dpdispatcher for GPUs."""
         return {}
 
 

@@ -100,7 +100,7 @@ class Slurm(Scheduler):
 
 
 def _job(job_id: str, state: str, name: str) -> QueuedJob:
-    word = state.split()[0].rstrip("+")
+    word = state.split(maxsplit=1)[0].rstrip("+")
     if word in _WAITING:
         return QueuedJob(job_id, name, "waiting")
     if word in _RUNNING:

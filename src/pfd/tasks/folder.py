@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from pfd.digests import derive_seed, file_digest, json_digest
 from pfd.errors import RunError
 from pfd.json_file import read_json, write_json
+from pfd.schedulers.settings import JobRequest
 from pfd.settings import Settings
 from pfd.tasks.process import ProcessName, this_process
 
@@ -28,9 +29,12 @@ class Resources(Settings):
     cores: int = Field(default=1, ge=1)
     memory_GB: float = Field(default=2.0, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    gpus: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     family: str = ""
     """Family in whose environment the task runs; any will do if empty."""
+    job: JobRequest | None = None
+    """What a job of a cluster asks for besides; None where the task runs on the driver's machine."""
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,14 @@ def resources_of(resolved: ResolvedInput, step: str) -> Resources:
     """The resources of a step as tasks carry them."""
     section: StepResources = resolved.input.resources.of(step)
     walltime = None if section.walltime is None else seconds(section.walltime)
-    return Resources(cores=section.cores, memory_GB=section.memory_GB, walltime_s=walltime, device=section.device)
+    return Resources(
+        cores=section.cores,
+        memory_GB=section.memory_GB,
+        walltime_s=walltime,
+        gpus=section.gpus,
+        device=section.device,
+        job=section.request(),
+    )
 
 
 def _training(
