@@ -59,6 +59,8 @@ NEEDS = {
     "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
     "cp2k": ("program", "cp2k.psmp", "apt install cp2k cp2k-data"),
     "chromium": ("program", "chromium", "apt install chromium"),
+    "slurm": ("root's program", "slurmctld", "apt install --no-install-recommends slurm-wlm munge"),
+    "ssh": ("root's program", "sshd", "apt install --no-install-recommends openssh-server"),
 }
 REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(",") if name.strip()}
 
@@ -66,6 +68,8 @@ REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(","
 def lacks(name: str) -> str | None:
     """Why a marker's test cannot run here, or None."""
     kind, what, install = NEEDS[name]
+    if kind == "root's program" and os.geteuid() != 0:
+        return f"only root can start {what}"
     if kind == "labeler's environment":
         from pfd.environments.environment import Environment
         from pfd.plugins import LABELERS, load_plugin

@@ -34,7 +34,7 @@ TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
 SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=1,bf_interval=2
+SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
@@ -159,7 +159,9 @@ class SlurmCluster:
         key.chmod(0o400)
         options = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid"}
         options |= {"log-file": "munged.log", "seed-file": "munged.seed"}
-        self._run("munged", "--force", "--num-threads=2", *(f"--{name}={self.base / each}" for name, each in options.items()))
+        self._run(
+            "munged", "--force", "--num-threads=2", *(f"--{name}={self.base / each}" for name, each in options.items())
+        )
 
     def _write(self, name: str, text: str) -> None:
         (self.base / name).write_text(text, encoding="utf-8")

@@ -185,9 +185,9 @@ class Cluster:
         """The context of dpdispatcher, at work in a folder of the run."""
         context = self.machine().context
         if self._bound != place:
-            empty = _dispatcher().Submission(
-                work_base=place, resources=None, task_list=[], forward_common_files=[], backward_common_files=[]
-            )
+            dispatcher = _dispatcher()
+            none = dispatcher.Resources(1, 1, 0, "", 1)
+            empty = dispatcher.Submission(place, resources=none, task_list=[])
             empty.submission_hash = place
             context.remote_root = ""  # else it would move the folder of the last one
             (self.run / place).mkdir(parents=True, exist_ok=True)
