@@ -112,3 +112,12 @@ def pytest_runtest_setup(item):
             pytest.fail(f"PFD_REQUIRE names {ENVIRONMENTS}, but {reason}", pytrace=False)
         if reason:
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """One Slurm for all tests of this process that need it; they carry the marker ``slurm``."""
+    from tests.engines.slurm_cluster import slurm_cluster
+
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster

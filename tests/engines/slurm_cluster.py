@@ -1,4 +1,4 @@
-"""A Slurm cluster of our own on 127.0.0.1: partitions ``cpu`` (two nodes of four) and ``gpu`` (two pretended devices)."""
+"""A Slurm cluster of our own on 127.0.0.1: partitions ``cpu`` (two nodes of four) and ``gpu`` (two toy devices)."""
 
 from __future__ import annotations
 

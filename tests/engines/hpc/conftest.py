@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from ase.build import bulk
-from tests.engines.slurm_cluster import slurm_cluster
 
 from pfd.engines.hpc.cluster import Cluster
 from pfd.engines.hpc.engine import HpcEngine
@@ -19,13 +18,6 @@ from pfd.frames.frame import with_origin
 from pfd.json_file import read_json
 from pfd.schedulers.settings import ClusterSettings, JobRequest
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
-
-
-@pytest.fixture(scope="session")
-def slurm(tmp_path_factory):
-    """One Slurm for all tests of this process that need it."""
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def in_background(engine, folders):
     def work():
         try:
             answer["lost"] = engine.run(folders, quiet)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             answer["error"] = error
 
     thread = threading.Thread(target=work)
@@ -90,7 +91,7 @@ def test_no_more_jobs_in_the_queue_than_allowed(slurm, run, labels, engine):
 def test_a_lost_node_costs_no_attempt(slurm, run, labels, engine):
     folders = labels(3, delay_s=2.5, tasks_per_job=3, directives=["#SBATCH --nodelist=cpu1"])
     thread, answer = in_background(engine(max_attempts=1), folders)
-    wait_until(lambda: folders[0].attempts())
+    wait_until(folders[0].attempts)
     slurm.lose_node("cpu1")
     slurm.client("squeue")
     wait_until(lambda: ended(folders[0])[0])
@@ -147,7 +148,7 @@ def test_a_fatal_failure_stops_what_waits_and_begins_nothing_more(slurm, run, la
 
 
 def start_driver(run, **variables):
-    driver = os.path.join(os.path.dirname(__file__), "driver.py")
+    driver = str(Path(__file__).parent / "driver.py")
     environment = os.environ | variables
     return subprocess.Popen([sys.executable, driver, str(run)], env=environment, start_new_session=True)
 
@@ -155,7 +156,7 @@ def start_driver(run, **variables):
 def test_jobs_of_a_killed_driver_are_adopted(slurm, run, labels, engine):
     folders = labels(4, delay_s=1.5, tasks_per_job=2)
     driver = start_driver(run)
-    wait_until(lambda: folders[0].attempts())
+    wait_until(folders[0].attempts)
     driver.kill()
     driver.wait()
     before = [job.id for job in records(run)]
@@ -178,7 +179,7 @@ def test_a_job_whose_id_was_lost_while_submitting_is_found_by_its_name(slurm, ru
     wrapper.chmod(0o755)
     folders = labels(2, delay_s=0.5, tasks_per_job=2)
     driver = start_driver(run, PATH=f"{wrapper.parent}:{os.environ['PATH']}")
-    wait_until(lambda: (run / "there").exists())
+    wait_until((run / "there").exists)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
     assert [(job.state, job.id) for job in records(run)] == [("submitting", "")]
@@ -190,7 +191,7 @@ def test_a_job_whose_id_was_lost_while_submitting_is_found_by_its_name(slurm, ru
 def test_an_interrupted_driver_cancels_its_jobs_and_can_go_on(slurm, run, labels, engine):
     folders = labels(4, delay_s=1.0, tasks_per_job=2)
     driver = start_driver(run)
-    wait_until(lambda: folders[0].attempts())
+    wait_until(folders[0].attempts)
     driver.send_signal(signal.SIGINT)
     assert driver.wait(timeout=30) == 130
     assert in_queue(slurm, run) == []
