@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,8 @@ class Connection:
                 if os.environ.get(PASSPHRASE_VARIABLE):
                     description["remote_profile"]["passphrase"] = os.environ[PASSPHRASE_VARIABLE]
             try:
+                if self.settings.context == "ssh":  # dpdispatcher would try six times, and leave its sockets open
+                    socket.create_connection((self.settings.host or "", self.settings.port), timeout=10).close()
                 self._machine = dispatcher.Machine.load_from_dict(description)
             except (OSError, EOFError, RuntimeError, dispatcher.SSH_ERROR) as error:
                 port = "" if self.settings.port == 22 else f"-p {self.settings.port} "

@@ -13,7 +13,7 @@ from pfd.engines.engine import Observer
 from pfd.engines.hpc.cluster import Busy, Cluster, Rejected
 from pfd.engines.hpc.ending import Ending, ending_of
 from pfd.engines.hpc.shared_files import Files
-from pfd.engines.hpc.submission import JobRecord, Submission
+from pfd.engines.hpc.submission import JobRecord, Submission, is_own_worker
 from pfd.engines.hpc.work import Live, Work
 from pfd.environments.launch import Launch
 from pfd.errors import TaskFailed
@@ -167,13 +167,21 @@ class HpcEngine:
         """Whether a task is still to be done, by nobody else; an attempt whose process is gone is closed."""
         if folder.done():
             return False
-        if folder.claimed_by() is not None:
+        if self._held_by_others(work, folder):
             work.strangers[str(folder.path)] = folder
             return False
         attempts = folder.attempts()
         if attempts and not (attempts[-1] / "ended.json").is_file():
             folder.end_attempt(attempts[-1], "its process is gone", counted=False)
         return True
+
+    def _held_by_others(self, work: Work, folder: TaskFolder) -> bool:
+        """Whether a process works on a task that is in no living job; a job of ours that has ended needs no proof."""
+        holder = folder.claimed_by()
+        if holder is None:
+            return False
+        ours = is_own_worker(self.run_folder, holder.worker) and holder.worker not in work.live
+        return not (ours and holder.state() == "unknown")
 
     def _submit_group(self, work: Work, group: list[TaskFolder]) -> int:
         submission = work.submission
@@ -236,7 +244,7 @@ class HpcEngine:
                     self._settle(work, live, code)
                     ended += 1
         for path, folder in list(work.strangers.items()):
-            if folder.done() or folder.claimed_by() is None:
+            if folder.done() or not self._held_by_others(work, folder):
                 del work.strangers[path]
                 work.queue += [] if folder.done() else [[folder]]
                 ended += 1
