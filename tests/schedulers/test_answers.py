@@ -9,6 +9,13 @@ import pytest
 from pfd.schedulers.known import SCHEDULERS, job_here
 from pfd.schedulers.scheduler import Partition, QueuedJob, clock_seconds
 
+SLURM_JOBS = """3|PENDING|a
+4|COMPLETING|b|c
+5|NODE_FAIL|c
+6|CANCELLED by 0|d
+7|TIMEOUT|e
+8|OUT_OF_MEMORY|f
+9|FAILED|g"""
 PBS_JOBS = """Job Id: 7.server
     Job_Name = pfd-0a1b2c-0000
     Job_Owner = me@login
@@ -36,8 +43,7 @@ def answers(output, error="", code=0):
     [
         (
             "slurm",
-            "3|PENDING|a\n4|COMPLETING|b|c\n5|NODE_FAIL|c\n6|CANCELLED by 0|d\n7|TIMEOUT|e\n"
-            "8|OUT_OF_MEMORY|f\n9|FAILED|g",
+            SLURM_JOBS,
             [("3", "a", "waiting", ""), ("4", "b|c", "running", ""), ("5", "c", "ended", "node"),
              ("6", "d", "ended", "cancelled"), ("7", "e", "ended", "time"), ("8", "f", "ended", "memory"),
              ("9", "g", "ended", "")],

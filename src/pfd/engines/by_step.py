@@ -45,7 +45,12 @@ def engine_of(resolved: ResolvedInput, run: Path) -> Engine:
         return local
     from pfd.engines.hpc.cluster import Cluster
     from pfd.engines.hpc.engine import HpcEngine
-    from pfd.engines.hpc.shared_files import SharedFiles
+    from pfd.engines.hpc.shared_files import Files, SharedFiles
+    from pfd.engines.hpc.ssh_files import SshFiles
 
     cluster = Cluster(resources.cluster, run)
-    return ByStepEngine(local, HpcEngine(run, cluster, SharedFiles(), resources.max_attempts, launch))
+    files: Files = SharedFiles()
+    if resources.cluster.context == "ssh":
+        there, told, python = SshFiles(cluster), resolved.input.environments, resources.cluster.python
+        files, launch = there, lambda name: there.launch(name, told.get(name), python)
+    return ByStepEngine(local, HpcEngine(run, cluster, files, resources.max_attempts, launch))

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from pfd.errors import MissingError, SettingError
+from pfd.errors import MissingError, SettingError, TaskFailed
 from pfd.schedulers.known import SCHEDULERS
 from pfd.schedulers.settings import ClusterSettings
 
@@ -132,9 +132,18 @@ class Connection:
         return context
 
     def shell(self, command: str) -> tuple[int, str, str]:
-        """Run a command line where jobs are submitted (see ``scheduler.Shell``)."""
-        code, _, output, error = self.context(self._place or ".").block_call(command)
-        return code, _text(output), _text(error)
+        """Run a command line where jobs are submitted (see ``scheduler.Shell``).
+
+        Raises:
+            TaskFailed: if the connection is lost and does not come back.
+        """
+        context = self.context(self._place or ".")
+        try:
+            code, _, output, error = context.block_call(command)
+            return code, _text(output), _text(error)
+        except (OSError, EOFError, RuntimeError, self.dispatcher.SSH_ERROR) as lost:
+            hint = "submit again: what is in the queue goes on, and is then taken up"
+            raise TaskFailed(f"the connection is lost: {lost}", where=str(self.settings.host), hint=hint) from lost
 
 
 def _text(stream: Any) -> str:

@@ -76,7 +76,7 @@ class HpcEngine:
                     ask = ASK_SECONDS[0]
                 if work.open() and not (submitted and work.queue and not work.is_busy()):
                     time.sleep(look)
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):
             self._stop(work)
             raise
         observe(work.progress())
