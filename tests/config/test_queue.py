@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 import yaml
@@ -105,3 +106,19 @@ def test_a_real_slurm_is_asked(slurm, tmp_path):
         else:
             with pytest.raises(SettingError, match=mistake):
                 check_queues(read_input(path))
+
+
+def test_programs_are_looked_for_where_jobs_will_find_them(refused, tmp_path, monkeypatch):
+    from pfd.config.queue import programs_of_labels
+
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "pw-of-a-module").touch(mode=0o755)
+    label = HPC | {"before": f"export PATH={tmp_path}/there:$PATH"}
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(edited({"resources": SLURM | {"label": label}})))
+    before = os.environ["PATH"]
+    with programs_of_labels(read_input(path)):
+        assert shutil.which("pw-of-a-module")
+    assert os.environ["PATH"] == before
+    message = refused(SLURM | {"label": HPC | {"before": "echo it is not there >&2; false"}})
+    assert "resources.label.before: fails here: it is not there" in message

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import yaml
-from tests.workflow.conftest import EXAMPLE, SMALL
 from tests.workflow.kill_harness import check_runs_once, finish, finished_results, outcome, start_driver, wait_for_tasks
 
 from pfd.json_file import read_json
@@ -20,22 +19,22 @@ from pfd.workflow.run_folder import task_folders
 KILLS = int(os.environ.get("PFD_KILLS", "1"))
 SEED = int(os.environ.get("PFD_KILL_SEED", "20261126"))
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-JOB = {"engine": "hpc", "queue": "cpu", "memory_GB": 0.3, "tasks_per_job": 4, "walltime": "10min"}
-STEPS = ("explore", "label", "train", "predict", "select")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "slurm"
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The input for Slurm, and what a run of the same on this machine leaves behind."""
+    """The example for Slurm, made small, and what a run of the same on this machine leaves behind."""
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copyfile(EXAMPLE / "Cu.cif", folder / "Cu.cif")
-    tree = copy.deepcopy(SMALL)
+    tree = yaml.safe_load((EXAMPLE / "input.yaml").read_text(encoding="utf-8"))
     del tree["distill"]
-    tree["finetune"]["max_iterations"] = 1
+    tree["finetune"] |= {"max_iterations": 1, "select": {"max_frames": 4}}
+    tree["evaluate"]["test_frames"] = 2
+    (folder / "slurm.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    del tree["resources"]
     (folder / "local.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     code = finish(folder / "local.yaml", folder / "run")
-    tree["resources"] = {"cluster": {"scheduler": "slurm"}} | dict.fromkeys(STEPS, JOB)
-    (folder / "slurm.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     return folder / "slurm.yaml", code, outcome(folder / "run")
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pfd.config.reading import ResolvedInput, at
 from pfd.config.sections import STEPS, StepResources
 from pfd.errors import MissingError, SettingError
 from pfd.schedulers.connection import Connection
-from pfd.schedulers.known import SCHEDULERS
+from pfd.schedulers.known import SCHEDULERS, shell_here
 from pfd.schedulers.scheduler import Partition, Shell
 from pfd.schedulers.settings import JOB_KEYS, ClusterSettings
 from pfd.units import seconds
@@ -64,6 +67,33 @@ def check_queues(resolved: ResolvedInput) -> None:
     for step in steps if partitions is not None else ():
         assert partitions is not None
         _check_against(resolved, step, partitions)
+
+
+@contextmanager
+def programs_of_labels(resolved: ResolvedInput) -> Iterator[None]:
+    """Find programs where jobs that label would: after their modules and their shell line, on this same file system.
+
+    Raises:
+        SettingError: if these fail here, with the shell's words.
+    """
+    section, cluster = resolved.input.resources.label, resolved.input.resources.cluster
+    lines = [f"module load {shlex.quote(module)}" for module in section.modules]
+    lines += [section.before] if section.before else []
+    if not lines or cluster is None or cluster.context != "shared":
+        yield
+        return
+    command = f"{' && '.join(lines)} && printf '\\n%s' \"$PATH\""
+    code, output, error = shell_here(f"bash -lc {shlex.quote(command)}")
+    if code != 0:
+        last = (error.strip() or f"exit code {code}").splitlines()[-1]
+        key = "modules" if section.modules else "before"
+        raise SettingError(f"fails here: {last}", where=resolved.place(f"resources.label.{key}"), hint=f"try: {lines}")
+    before = os.environ["PATH"]
+    os.environ["PATH"] = output.splitlines()[-1]
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def _check_alone(resolved: ResolvedInput, step: str, cluster: ClusterSettings) -> None:

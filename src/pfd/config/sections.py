@@ -171,8 +171,8 @@ class StepResources(JobRequest):
     """What one task of a step may use, and where it runs."""
 
     engine: Literal["local", "hpc"] = "local"
-    """Who runs it: ``local``, processes on this machine; ``hpc``, jobs of the queue of ``resources.cluster``. The keys
-    from ``queue`` on are for ``hpc``."""
+    """Who runs it: ``local``, processes on this machine; ``hpc``, jobs of the queue of ``resources.cluster``, which the
+    keys from ``queue`` to ``directives`` are for."""
     cores: int = Field(default=1, ge=1)
     """Cores of one task."""
     memory_GB: float = Field(default=2.0, gt=0)

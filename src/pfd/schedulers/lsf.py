@@ -26,7 +26,7 @@ class LSF(Scheduler):
     programs = ("bsub", "bjobs", "bkill")
     job_variable = "LSB_JOBID"
     directive = "#BSUB"
-    busy = ("LSF is down", "Pending job threshold reached", "User's job slot limit", "Request aborted by esub")
+    busy = ("LSF is down", "Pending job threshold reached", "User's job slot limit")
 
     def submit_command(self, script: str) -> str:
         """See ``Scheduler``."""

@@ -19,7 +19,7 @@ def submit(script: str, variable: str, cwd: str) -> str:
     name = re.search(r"^#(?:PBS -N|BSUB -J|\$ -N) (\S+)", script, re.MULTILINE)
     (STATE / f"{job}.name").write_text(name[1] if name else "STDIN")
     (STATE / f"{job}.script").write_text(script)
-    line = f'bash {STATE}/{job}.script > {STATE}/{job}.out 2>&1; echo $? > {STATE}/{job}.code'
+    line = f"bash {STATE}/{job}.script > {STATE}/{job}.out 2>&1; echo $? > {STATE}/{job}.code"
     process = subprocess.Popen(
         ["bash", "-c", line], cwd=cwd, env=os.environ | {variable: job}, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -38,20 +38,20 @@ def jobs(wanted: list[str]) -> list[tuple[str, str, str]]:
     return found
 
 
-def main() -> int:
+def main() -> int:  # noqa: C901
     program, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     if program == "qsub":
         script = Path(arguments[-1]).read_text()
         if "-q nowhere" in script:
             sys.stderr.write("qsub: Unknown queue\n")
             return 170
-        print(f"{submit(script, 'PBS_JOBID', os.getcwd())}.server")
+        print(f"{submit(script, 'PBS_JOBID', str(Path.cwd()))}.server")
     elif program == "bsub":
         script = sys.stdin.read()
         if "-q nowhere" in script:
             sys.stderr.write("nowhere: No such queue. Job not submitted.\n")
             return 255
-        print(f"Job <{submit(script, 'LSB_JOBID', os.getcwd())}> is submitted to queue <normal>.")
+        print(f"Job <{submit(script, 'LSB_JOBID', str(Path.cwd()))}> is submitted to queue <normal>.")
     elif program == "qstat" and "-Q" in arguments:
         print("Queue: workq\n    resources_max.walltime = 24:00:00\n")
     elif program == "qstat":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +46,9 @@ def test_tasks_run_on_the_other_machine_and_their_results_are_held_to_digests(se
         assert file_digest(there / "outputs") == file_digest(folder.path / "outputs")
         assert not (folder.path / "attempts" / "00" / "scratch").exists()
     assert {claim["worker"] for folder in folders for claim in claims(folder)} == {job.name for job in records(run)}
-    again = HpcEngine(run, Cluster(settings, run), SshFiles(Cluster(settings, run)), 3, lambda name: pytest.fail("started"))
+    again = HpcEngine(
+        run, Cluster(settings, run), SshFiles(Cluster(settings, run)), 3, lambda name: pytest.fail("started")
+    )
     assert again.run(folders, quiet) == {}
     cluster.connection.machine.context.close()
 
@@ -57,14 +61,14 @@ def test_what_came_back_damaged_is_no_result(labels, tmp_path):
     write_json(fetched / "result.json", {"status": "done", "outputs": {"a.txt": "0" * 64}})
     assert not _take(fetched, folder)
     assert not folder.done()
-    write_json(fetched / "result.json", {"status": "done", "outputs": {"a.txt": file_digest(fetched / "outputs" / "a.txt")}})
+    write_json(
+        fetched / "result.json", {"status": "done", "outputs": {"a.txt": file_digest(fetched / "outputs" / "a.txt")}}
+    )
     assert _take(fetched, folder)
     assert folder.done()
 
 
 def test_a_wrong_key_is_told(server, run, tmp_path):
-    import subprocess
-
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
     keys = server | {"key_file": str(tmp_path / "other")}
     with pytest.raises(SettingError, match="cannot be reached by ssh as root: Authentication failed") as raised:
@@ -79,9 +83,11 @@ def test_no_secret_is_written_down(server, run, labels, tmp_path, monkeypatch):
     files = SshFiles(cluster)
     HpcEngine(run, cluster, files, 3, lambda name: files.launch(name, None, settings.python)).run(labels(1), quiet)
     cluster.connection.machine.context.close()
-    key = (tmp_path / "x").read_text() if (tmp_path / "x").exists() else open(str(server["key_file"])).read()
-    secret = key.splitlines()[2]
+    secret = Path(server["key_file"]).read_text().splitlines()[2]
     texts = [path.read_bytes() for path in [*run.rglob("*"), *(tmp_path / "there").rglob("*")] if path.is_file()]
     assert len(texts) > 10
     assert not any(b"open-sesame-4711" in text or secret.encode() in text for text in texts)
-    assert read_json(next((run / "submissions").glob("0*")) / "submission.json")["cluster"]["key_file"] == server["key_file"]
+    assert (
+        read_json(next((run / "submissions").glob("0*")) / "submission.json")["cluster"]["key_file"]
+        == server["key_file"]
+    )

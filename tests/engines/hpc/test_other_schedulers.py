@@ -19,7 +19,9 @@ from pfd.tasks.folder import Resources
 
 from .conftest import claims, quiet, records
 
-REQUEST = JobRequest(queue="q", nodes=2, modules=("qe/7.3",), before="ulimit -s unlimited", directives=("#X --account=a",))
+REQUEST = JobRequest(
+    queue="q", nodes=2, modules=("qe/7.3",), before="ulimit -s unlimited", directives=("#X --account=a",)
+)
 ASKED = Resources(cores=8, memory_GB=16, gpus=2, walltime_s=5400, job=REQUEST)
 HEADS = {
     "slurm": [
@@ -63,7 +65,9 @@ def test_the_script_says_what_was_asked_for(name, run):
 
 
 def test_descriptions_of_machines():
-    ssh = ClusterSettings(scheduler="pbs", context="ssh", host="h", user="u", port=2222, key_file="/k", remote_folder="/r")
+    ssh = ClusterSettings(
+        scheduler="pbs", context="ssh", host="h", user="u", port=2222, key_file="/k", remote_folder="/r"
+    )
     assert Connection(ssh, Path("/run"), "/r/run").description() == {
         "batch_type": "PBS",
         "context_type": "SSH",
@@ -116,9 +120,9 @@ def test_a_queue_that_is_full_is_asked_again(queue, run, labels, engine, monkeyp
     real = (tmp_path / "bin" / "qsub").rename(tmp_path / "bin" / "real-qsub")
     counter = tmp_path / "asked"
     wrapper = tmp_path / "bin" / "qsub"
+    refuse = "{ echo 'qsub: would exceed limit' >&2; exit 1; }"
     wrapper.write_text(
-        f"#!/bin/sh\necho x >> {counter}\n[ $(wc -l < {counter}) -gt 2 ] || {{ echo 'qsub: would exceed limit' >&2; exit 1; }}\n"
-        f'exec -a qsub {real} "$@"\n'.replace("exec -a qsub", "exec")
+        f'#!/bin/sh\necho x >> {counter}\n[ $(wc -l < {counter}) -gt 2 ] || {refuse}\nexec {real} "$@"\n'
     )
     wrapper.chmod(0o755)
     real.write_text(real.read_text().replace("Path(sys.argv[0]).name", "'qsub'"))
