@@ -51,7 +51,7 @@ def measure(run: Path, tasks: int, group: int, queue: str) -> dict[str, Any]:
         folders.append(TaskFolder.create(run / "f" / "iter-000" / "label", number, spec))
     engine = HpcEngine(run, Cluster(ClusterSettings(scheduler="slurm"), run), SharedFiles(), 3, lambda _: HERE)
     began = time.perf_counter()
-    lost = engine.run(folders, lambda progress: None)
+    lost = engine.run(folders, lambda _: None)
     seconds = time.perf_counter() - began
     jobs = sum(len(Submission(run, path).records()) for path in (run / "submissions").glob("0*"))
     results = [result for folder in folders if (result := folder.result()) is not None]

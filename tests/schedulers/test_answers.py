@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from pfd.schedulers import known
 from pfd.schedulers.known import SCHEDULERS, job_here
 from pfd.schedulers.scheduler import Partition, QueuedJob, clock_seconds
 
@@ -118,3 +119,24 @@ def test_a_process_knows_its_job(monkeypatch):
     assert job_here() == ""
     monkeypatch.setenv("LSB_JOBID", "44")
     assert job_here() == "lsf:44"
+
+
+def test_the_queue_is_listed_once_and_what_is_gone_stays_gone(monkeypatch):
+    asked = []
+
+    def shell(command):
+        asked.append(command)
+        if "-u" in command:
+            return 0, "12|RUNNING|a\n13|TIMEOUT|b", ""
+        return 1, "", "Invalid job id specified"
+
+    monkeypatch.setattr(known, "shell_here", shell)
+    monkeypatch.setattr(known, "_listed", {})
+    monkeypatch.setattr(known, "_gone", set())
+    states = {job: known.job_state(f"slurm:{job}") for job in ("12", "13", "14", "12", "14")}
+    assert states == {"12": "alive", "13": "gone", "14": "gone"}
+    assert len(asked) == 2
+    monkeypatch.setattr(known, "shell_here", lambda command: (127, "", "no such program"))
+    monkeypatch.setattr(known, "_listed", {})
+    assert known.job_state("slurm:15") == "unknown"
+    assert known.job_state("nqs:1") == "unknown"

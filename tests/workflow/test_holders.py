@@ -6,7 +6,6 @@ import pytest
 
 from pfd.errors import RunError
 from pfd.json_file import write_json
-from pfd.schedulers import known
 from pfd.schedulers.settings import JobRequest
 from pfd.tasks.folder import Resources, TaskFolder, TaskSpec
 from pfd.tasks.process import this_process
@@ -18,7 +17,6 @@ def claimed(tmp_path, monkeypatch):
     """A task that process 7 of another host has claimed; what the scheduler says of its job."""
 
     def make(says, job="slurm:12", request=None):
-        monkeypatch.setattr(known, "_asked", {})
         monkeypatch.setattr("pfd.tasks.process.job_state", lambda job: says)
         folder = TaskFolder.create(
             tmp_path / "f" / "iter-000" / "label", 0, TaskSpec("label", {}, resources=Resources(job=request))

@@ -9,16 +9,17 @@ from typing import Literal
 
 from pfd.schedulers.lsf import LSF
 from pfd.schedulers.pbs import PBS, Torque
-from pfd.schedulers.scheduler import Scheduler
+from pfd.schedulers.scheduler import QueuedJob, Scheduler
 from pfd.schedulers.sge import SGE
 from pfd.schedulers.slurm import Slurm
 
 SCHEDULERS: dict[str, Scheduler] = {each.name: each for each in (Slurm(), PBS(), Torque(), LSF(), SGE())}
 ASK_SECONDS = 5.0
-"""The same job is asked for no more often than this."""
+"""The queue is asked for no more often than this; a job that is not in its list is asked for by itself."""
 COMMAND_SECONDS = 60.0
 """Longest time that a scheduler's command may take."""
-_asked: dict[str, tuple[float, Literal["alive", "gone", "unknown"]]] = {}
+_listed: dict[str, tuple[float, list[QueuedJob] | None]] = {}
+_gone: set[str] = set()
 
 
 def shell_here(command: str) -> tuple[int, str, str]:
@@ -46,12 +47,20 @@ def job_state(job: str) -> Literal["alive", "gone", "unknown"]:
     Args:
         job: as ``job_here`` named it.
     """
-    at, state = _asked.get(job, (0.0, "unknown"))
-    if state == "gone" or (time.monotonic() - at < ASK_SECONDS and at):
-        return state
+    if job in _gone:
+        return "gone"
     name, _, job_id = job.partition(":")
     scheduler = SCHEDULERS.get(name)
-    jobs = scheduler.jobs(shell_here, [job_id]) if scheduler is not None else None
-    state = "unknown" if jobs is None else "alive" if any(each.state != "ended" for each in jobs) else "gone"
-    _asked[job] = (time.monotonic(), state)
-    return state
+    if scheduler is None:
+        return "unknown"
+    at, jobs = _listed.get(name, (0.0, None))
+    if jobs is None or time.monotonic() - at > ASK_SECONDS:
+        jobs = scheduler.jobs(shell_here)
+        _listed[name] = time.monotonic(), jobs
+    found = [each for each in jobs or () if each.id == job_id] or scheduler.jobs(shell_here, [job_id])
+    if found is None:
+        return "unknown"
+    if any(each.state != "ended" for each in found):
+        return "alive"
+    _gone.add(job)
+    return "gone"

@@ -24,7 +24,7 @@ from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 def in_haste():
     """The engine asks more often than it should on a cluster that others use."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pfd.engines.hpc.engine.VISIBLE_SECONDS", 0.5)
+        patch.setattr("pfd.engines.hpc.queue_watch.VISIBLE_SECONDS", 0.5)
         patch.setattr("pfd.engines.hpc.engine.ASK_SECONDS", (0.5, 2.0))
         patch.setattr("pfd.engines.hpc.engine.LOOK_SECONDS", (0.05, 0.5))
         yield

@@ -11,7 +11,7 @@ import pytest
 
 from pfd.engines.hpc.cluster import Cluster
 from pfd.engines.hpc.submission import Submission
-from pfd.errors import PFDError
+from pfd.errors import PFDError, RunError
 from pfd.schedulers.connection import Connection
 from pfd.schedulers.known import SCHEDULERS
 from pfd.schedulers.settings import ClusterSettings, JobRequest
@@ -113,6 +113,15 @@ def test_a_rejection_is_quoted(queue, run, labels, engine, scheduler, words):
         engine(scheduler=scheduler).run(labels(2, queue="nowhere"), quiet)
     assert raised.value.exit_code == 2
     assert len(records(run)) == 1
+
+
+def test_jobs_in_the_queue_of_another_cluster_are_not_taken_for_lost(queue, run, labels, engine):
+    folders = labels(1)
+    there = Submission.create(run, ["f"], ClusterSettings(scheduler="lsf").model_dump(mode="json"))
+    there.write(there.new_record(["f"]), state="queued", id="7")
+    with pytest.raises(RunError, match=r"jobs of this run are in the queue of another cluster \(scheduler: lsf\)"):
+        engine(scheduler="pbs").run(folders, quiet)
+    assert folders[0].attempts() == []
 
 
 def test_a_queue_that_is_full_is_asked_again(queue, run, labels, engine, monkeypatch, tmp_path):

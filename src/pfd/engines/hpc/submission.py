@@ -81,6 +81,11 @@ class Submission:
         return list(self._content["tasks"])
 
     @property
+    def cluster(self) -> dict[str, Any]:
+        """The settings of the cluster that its jobs were submitted to."""
+        return dict(self._content["cluster"])
+
+    @property
     def place(self) -> str:
         """Its folder relative to the run folder."""
         return str(self.path.relative_to(self.run))
