@@ -23,8 +23,9 @@ class ByStepEngine:
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
-        there = [folder for folder in folders if folder.task()["resources"].get("job") is not None]
-        here = [folder for folder in folders if folder not in there]
+        there, here = [], []
+        for folder in folders:
+            (here if folder.task()["resources"].get("job") is None else there).append(folder)
         lost = self._hpc.run(there, observe) if there else {}
         return lost | (self._local.run(here, observe) if here else {})
 

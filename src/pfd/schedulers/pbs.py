@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pfd.schedulers.scheduler import End, JobShape, Partition, QueuedJob, Scheduler, Shell, clock_seconds
-
-_ENDS: dict[int, End] = {-29: "time", -11: "time", -27: "memory", -28: "memory", 271: "cancelled", -10: "memory"}
-"""Exit codes by which a server tells why it ended a job."""
 
 
 class PBS(Scheduler):
@@ -23,6 +21,8 @@ class PBS(Scheduler):
     busy = ("would exceed", "Connection refused", "Connection timed out", "End of File", "Server is overloaded")
     history = "-x "
     """Lists jobs that have ended too."""
+    ends: ClassVar[dict[int, End]] = {-29: "time", -28: "time", -27: "memory", -26: "memory"}
+    """Exit codes by which the server tells why it ended a job."""
 
     def submit_command(self, script: str) -> str:
         """See ``Scheduler``."""
@@ -42,7 +42,7 @@ class PBS(Scheduler):
         unknown = "Unknown Job" in error or "has finished" in error
         if code != 0 and not unknown and "Job Id:" not in output:
             return None
-        return [_job(block) for block in re.split(r"^Job Id: ", output, flags=re.MULTILINE)[1:]]
+        return [_job(block, self.ends) for block in re.split(r"^Job Id: ", output, flags=re.MULTILINE)[1:]]
 
     def cancel_command(self, ids: Sequence[str]) -> str:
         """See ``Scheduler``."""
@@ -83,6 +83,7 @@ class Torque(PBS):
     name = "torque"
     batch_type = "Torque"
     history = ""
+    ends: ClassVar[dict[int, End]] = {-11: "time", -10: "memory"}
 
     def lines(self, shape: JobShape) -> list[str]:
         """See ``Scheduler``."""
@@ -98,11 +99,11 @@ def _value(block: str, key: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _job(block: str) -> QueuedJob:
+def _job(block: str, ends: dict[int, End]) -> QueuedJob:
     job_id, name, state = block.split(maxsplit=1)[0], _value(block, "Job_Name"), _value(block, "job_state")
     if state in {"Q", "H", "W", "T", "S", "U", "M"}:
         return QueuedJob(job_id, name, "waiting")
     if state in {"R", "E", "B"}:
         return QueuedJob(job_id, name, "running")
     code = _value(block, "Exit_status")
-    return QueuedJob(job_id, name, "ended", _ENDS.get(int(code), "") if re.fullmatch(r"-?\d+", code) else "")
+    return QueuedJob(job_id, name, "ended", ends.get(int(code), "") if re.fullmatch(r"-?\d+", code) else "")

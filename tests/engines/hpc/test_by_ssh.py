@@ -32,7 +32,10 @@ def server(slurm, tmp_path_factory):
         yield {"scheduler": "slurm", "python": sys.executable, **keys}
 
 
-def test_tasks_run_on_the_other_machine_and_their_results_are_held_to_digests(server, run, labels, tmp_path):
+def test_results_come_back_as_they_were_written_and_no_secret_is_written_at_all(
+    server, run, labels, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PFD_SSH_PASSPHRASE", "open-sesame-4711")
     folders = labels(3, queue="cpu", tasks_per_job=2)
     settings = ClusterSettings(**server, remote_folder=str(tmp_path / "there"))
     cluster = Cluster(settings, run)
@@ -51,6 +54,12 @@ def test_tasks_run_on_the_other_machine_and_their_results_are_held_to_digests(se
     )
     assert again.run(folders, quiet) == {}
     cluster.connection.machine.context.close()
+    key = Path(server["key_file"]).read_text().splitlines()[2]
+    texts = [path.read_bytes() for path in [*run.rglob("*"), *(tmp_path / "there").rglob("*")] if path.is_file()]
+    assert len(texts) > 10
+    assert not any(b"open-sesame-4711" in text or key.encode() in text for text in texts)
+    submission = read_json(next((run / "submissions").glob("0*")) / "submission.json")
+    assert submission["cluster"]["key_file"] == server["key_file"]
 
 
 def test_what_came_back_damaged_is_no_result(labels, tmp_path):
@@ -74,20 +83,3 @@ def test_a_wrong_key_is_told(server, run, tmp_path):
     with pytest.raises(SettingError, match="cannot be reached by ssh as root: Authentication failed") as raised:
         _ = Cluster(ClusterSettings(**keys, remote_folder=str(tmp_path / "there")), run).connection.machine
     assert "ssh -p" in raised.value.hint
-
-
-def test_no_secret_is_written_down(server, run, labels, tmp_path, monkeypatch):
-    monkeypatch.setenv("PFD_SSH_PASSPHRASE", "open-sesame-4711")
-    settings = ClusterSettings(**server, remote_folder=str(tmp_path / "there"))
-    cluster = Cluster(settings, run)
-    files = SshFiles(cluster)
-    HpcEngine(run, cluster, files, 3, lambda name: files.launch(name, None, settings.python)).run(labels(1), quiet)
-    cluster.connection.machine.context.close()
-    secret = Path(server["key_file"]).read_text().splitlines()[2]
-    texts = [path.read_bytes() for path in [*run.rglob("*"), *(tmp_path / "there").rglob("*")] if path.is_file()]
-    assert len(texts) > 10
-    assert not any(b"open-sesame-4711" in text or secret.encode() in text for text in texts)
-    assert (
-        read_json(next((run / "submissions").glob("0*")) / "submission.json")["cluster"]["key_file"]
-        == server["key_file"]
-    )

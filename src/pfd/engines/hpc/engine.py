@@ -72,6 +72,7 @@ class HpcEngine:
         except (KeyboardInterrupt, SystemExit):
             self._watch.stop(work)
             raise
+        work.note_done(folders)
         observe(work.progress())
         if not work.fatal:
             work.submission.close()
@@ -99,8 +100,9 @@ class HpcEngine:
                     self._adopt(work, submission, record, known)
             if not records and submission is not work.submission:
                 submission.close()
-        held = work.in_jobs()
-        pending = [folder for folder in folders if not folder.done() and str(folder.path) not in held]
+        work.note_done(folders)
+        taken = work.in_jobs() | work.done
+        pending = [folder for folder in folders if str(folder.path) not in taken]
         for folder in pending:
             folder.forget_failure()
         work.queue = groups_of(pending)

@@ -105,11 +105,12 @@ class QueueWatch:
                 if not (attempt / "ended.json").is_file():
                     folder.end_attempt(attempt, ending.reason, counted=counted)
         del work.live[name]
-        live.submission.write(live.record, state="ended", how=ending.reason if code else "came to its end")
+        live.submission.write(live.record, state="ended", how="came to its end" if code == 0 else ending.reason)
         if mine or all(folder.done() for folder in live.folders):
             work.barren = 0
         elif not ending.outside and not work.halted and not self._held_elsewhere(live):
             self._note_barren(work, live, ending)
+        work.note_done(live.folders)
         unfinished = [folder for folder in live.folders if not folder.done()]
         again = [folder for folder in unfinished if self._to_be_tried(work, folder)]
         alone = [[folder] for folder in again if str(folder.path) in mine]

@@ -46,6 +46,7 @@ class Submission:
 
     def __init__(self, run: Path, path: Path) -> None:
         self.run, self.path = run, path
+        self._jobs: int | None = None
         self._content: dict[str, Any] = read_json(path / "submission.json") or {}
 
     @classmethod
@@ -101,8 +102,10 @@ class Submission:
 
     def new_record(self, tasks: Sequence[str]) -> JobRecord:
         """Write down that a job with these tasks is about to be submitted."""
-        number = sum(1 for _ in (self.path / "jobs").glob("*.json"))
-        record = JobRecord(f"pfd-{self._content['key']}-{number:04d}", tuple(tasks))
+        if self._jobs is None:
+            self._jobs = len(self.records())
+        record = JobRecord(f"pfd-{self._content['key']}-{self._jobs:04d}", tuple(tasks))
+        self._jobs += 1
         return self.write(record)
 
     def write(self, record: JobRecord, **changes: Any) -> JobRecord:

@@ -41,6 +41,7 @@ class Work:
     given_up: dict[str, str] = field(default_factory=dict)
     fatal: list[PFDError] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
+    """Paths of the tasks that were seen to be done."""
     barren: int = 0
     """Jobs in a row that ended before they had begun a task."""
     halted: bool = False
@@ -57,17 +58,22 @@ class Work:
         """Paths of the tasks that a living job is to run."""
         return {str(folder.path) for live in self.live.values() for folder in live.folders}
 
+    def note_done(self, folders: Sequence[TaskFolder]) -> None:
+        """Count those that are done; only tasks that were at work since the last look need be looked at."""
+        self.done.update(str(folder.path) for folder in folders if str(folder.path) not in self.done and folder.done())
+
     def is_busy(self) -> bool:
         """Whether the queue was asked to take a job a moment ago, and would not."""
         return time.monotonic() < self.busy_until
 
     def progress(self) -> Progress:
         """How far it is."""
-        left = [folder for folder in self.folders if str(folder.path) not in self.done]
-        self.done.update(str(folder.path) for folder in left if folder.done())
+        at_work = [live for live in self.live.values() if not live.waiting]
+        for live in at_work:
+            self.note_done(live.folders)
         fraction, text, running = float(len(self.done)), "", 0
-        for live in self.live.values():
-            for folder in live.folders if not live.waiting else ():
+        for live in at_work:
+            for folder in live.folders:
                 attempts = folder.attempts() if str(folder.path) not in self.done else []
                 if not attempts or (attempts[-1] / "ended.json").is_file():
                     continue
