@@ -23,7 +23,8 @@ class ByStepEngine:
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
-        there, here = [], []
+        there: list[TaskFolder] = []
+        here: list[TaskFolder] = []
         for folder in folders:
             (here if folder.task()["resources"].get("job") is None else there).append(folder)
         lost = self._hpc.run(there, observe) if there else {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pfd.engines.hpc.cluster import Cluster
+from pfd.engines.hpc.ending import ending_of
 from pfd.engines.hpc.submission import Submission
 from pfd.errors import PFDError, RunError
 from pfd.schedulers.connection import Connection
@@ -140,3 +142,40 @@ def test_a_queue_that_is_full_is_asked_again(queue, run, labels, engine, monkeyp
     assert folders[0].done()
     assert any("would exceed limit" in progress.message for progress in seen)
     assert [job.how for job in records(run)][:2] == ["was never submitted"] * 2
+
+
+def test_a_job_that_was_declared_void_and_appears_after_all_does_nothing(run, labels, engine):
+    folder = labels(1)[0]
+    submission = Submission.create(run, ["f"], {})
+    asked = Resources(job=JobRequest())
+    command = engine()._command(submission, "pfd-a-0000", [folder], asked)
+    assert engine()._files.reserve(submission, "pfd-a-0000.began")
+    assert (
+        subprocess.run(["bash", "-c", command], cwd=submission.path, check=False, capture_output=True).returncode == 0
+    )
+    assert folder.attempts() == []
+    assert not (submission.path / "pfd-a-0000.code").exists()
+    submission.path.joinpath("pfd-a-0000.began").rmdir()
+    subprocess.run(["bash", "-c", command], cwd=submission.path, check=True)
+    assert folder.done()
+    assert (submission.path / "pfd-a-0000.code").read_text() == "0\n"
+    assert not engine()._files.reserve(submission, "pfd-a-0000.began")
+
+
+@pytest.mark.parametrize(
+    ("code", "end", "output", "elapsed", "said"),
+    [
+        (None, "node", "", 5, ("the node was lost", False)),
+        (None, "", "slurmstepd: error: *** JOB 7 CANCELLED AT ... DUE TO TIME LIMIT ***", 5, ("out of time", True)),
+        (137, "", "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch", 5, ("out of memory", True)),
+        (137, "", "", 5, ("killed by signal 9", True)),
+        (143, "cancelled", "", 5, ("its job was cancelled", False)),
+        (143, "", "", 3600, ("out of time", True)),
+        (None, "", "", 5, ("its job is gone from the queue", False)),
+        (1, "", "oom_kill", 5, ("process ended with code 1", True)),
+    ],
+)
+def test_how_a_job_ended(code, end, output, elapsed, said):
+    ending = ending_of(code, end, output, elapsed, 3600.0)
+    assert ending.reason.startswith(said[0])
+    assert ending.counted == said[1]
