@@ -151,7 +151,8 @@ class HpcEngine:
                 submission.write(record, state="ended", how="was never submitted")
                 return
         folders = [TaskFolder(self.run_folder / task) for task in record.tasks]
-        work.live[record.name] = Live(submission, record, [folder for folder in folders if folder.readable()])
+        there = [folder for folder in folders if folder.readable()]
+        work.live[record.name] = Live(submission, record, there, adopted=True)
 
     # to the queue
 

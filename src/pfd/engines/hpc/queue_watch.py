@@ -95,7 +95,8 @@ class QueueWatch:
         files.fetch(live.folders)
         output = files.text(live.submission, self._cluster.scheduler.output_of(name, live.record.id))
         elapsed = files.age_s(live.submission, f"{name}.began")
-        ending = ending_of(code, live.end, output, elapsed, resources_of(live.folders[0]).walltime_s)
+        walltime_s = resources_of(live.folders[0]).walltime_s if live.folders else None
+        ending = ending_of(code, live.end, output, elapsed, walltime_s)
         mine = {str(folder.path) for folder in live.folders if _last_worker(folder) == name}
         finished = any(folder.done() for folder in live.folders if str(folder.path) in mine)
         counted = ending.counted and not (ending.by_time and finished)  # others had used up its time
@@ -108,7 +109,7 @@ class QueueWatch:
         live.submission.write(live.record, state="ended", how="came to its end" if code == 0 else ending.reason)
         if mine or all(folder.done() for folder in live.folders):
             work.barren = 0
-        elif not ending.outside and not work.halted and not self._held_elsewhere(live):
+        elif not (ending.outside or live.adopted or work.halted or self._held_elsewhere(live)):
             self._note_barren(work, live, ending)
         work.note_done(live.folders)
         unfinished = [folder for folder in live.folders if not folder.done()]

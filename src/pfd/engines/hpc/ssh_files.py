@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 from pfd.digests import file_digest, json_digest
@@ -93,12 +93,13 @@ class SshFiles:
         said = self._say(f"echo $(( $(date +%s) - $(stat -c %Y {path} 2>/dev/null || date +%s) ))")
         return float(said.strip() or 0.0)
 
-    @cache  # noqa: B019
+    @cached_property
     def source(self) -> str:
         """Where this pfd is on the other machine; it is copied there once for each version of its files."""
         folder = source_folder()
         names = [path.name for path in sorted(folder.iterdir())]
-        digest = json_digest({name: file_digest((folder / name).resolve()) for name in names})[:16]
+        files = [file for name in names for file in _files_of((folder / name).resolve())]
+        digest = json_digest([[file.name, file_digest(file)] for file in files])[:16]
         parent = self._cluster.root.rpartition("/")[0]
         target = f"{parent}/pfd-source-{digest}"
         if self._code(f"test -e {shlex.quote(target)}/{SENT}") != 0:
@@ -113,7 +114,7 @@ class SshFiles:
             told: the input's word on it.
             python: the interpreter where it says none.
         """
-        own = (("PYTHONPATH", self.source()), ("PYTHONNOUSERSITE", "1"))
+        own = (("PYTHONPATH", self.source), ("PYTHONNOUSERSITE", "1"))
         launch = launch_of(name, (), (), told) if told is not None else None
         if launch is None:
             return Launch(python, (), own)
@@ -185,6 +186,12 @@ def _take(fetched: Path, folder: TaskFolder) -> bool:
             shutil.move(fetched / "outputs", folder.path / "outputs")
         shutil.move(fetched / "result.json", folder.path / "result.json")
     return True
+
+
+def _files_of(path: Path) -> list[Path]:
+    """A file, or all files below a folder but caches, in order."""
+    inside = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    return [each for each in inside if "__pycache__" not in each.parts]
 
 
 def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -21,6 +21,8 @@ class Live:
     submission: Submission
     record: JobRecord
     folders: list[TaskFolder]
+    adopted: bool = False
+    """Whether an earlier driver submitted it."""
     waiting: bool = True
     missing_since: float | None = None
     end: End = ""
