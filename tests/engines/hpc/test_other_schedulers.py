@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pfd.engines.hpc.cluster import Cluster
@@ -179,3 +181,24 @@ def test_how_a_job_ended(code, end, output, elapsed, said):
     ending = ending_of(code, end, output, elapsed, 3600.0)
     assert ending.reason.startswith(said[0])
     assert ending.counted == said[1]
+
+
+def test_an_interrupt_while_submitting_cancels_what_got_into_the_queue(
+    queue, run, labels, engine, tmp_path, monkeypatch
+):
+    folders, hpc = labels(2, delay_s=30.0), engine(scheduler="pbs")
+    real = hpc._cluster.submit
+
+    def interrupted(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hpc._cluster, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        hpc.run(folders, quiet)
+    assert [(job.state, job.id) for job in records(run)] == [("submitting", "")]
+    pid = int(next(queue.glob("*.pid")).read_text())
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the job goes on"
+        time.sleep(0.05)

@@ -186,18 +186,20 @@ class HpcEngine:
         record = submission.new_record([os.path.relpath(folder.path, self.run_folder) for folder in group])
         resources = resources_of(group[0])
         command = self._command(submission, record.name, group, resources)
+        work.live[record.name] = Live(submission, record, group)  # from now on Ctrl-C looks for it in the queue
         try:
             job_id = self._cluster.submit(submission, record.name, command, resources)
         except Rejected as rejected:
+            del work.live[record.name]
             submission.write(record, state="ended", how=rejected.what)
             work.fatal.append(rejected)
             return 0
         except Busy as busy:
+            del work.live[record.name]
             self._wait_with(work, group, record, busy)
             return 0
         work.busy_since = None
-        record = submission.write(record, state="queued", id=job_id)
-        work.live[record.name] = Live(submission, record, group)
+        work.live[record.name].record = submission.write(record, state="queued", id=job_id)
         return 1
 
     def _wait_with(self, work: Work, group: list[TaskFolder], record: JobRecord, busy: Busy) -> None:
