@@ -60,6 +60,8 @@ NEEDS = {
     "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
     "cp2k": ("program", "cp2k.psmp", "apt install cp2k cp2k-data"),
     "chromium": ("program", "chromium", "apt install chromium"),
+    "slurm": ("root's program", "slurmctld", "apt install --no-install-recommends slurm-wlm munge"),
+    "ssh": ("root's program", "sshd", "apt install --no-install-recommends openssh-server"),
 }
 REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(",") if name.strip()}
 
@@ -67,6 +69,8 @@ REQUIRED = {name.strip() for name in os.environ.get("PFD_REQUIRE", "").split(","
 def lacks(name: str) -> str | None:
     """Why a marker's test cannot run here, or None."""
     kind, what, install = NEEDS[name]
+    if kind == "root's program" and os.geteuid() != 0:
+        return f"only root can start {what}"
     if kind == "labeler's environment":
         from pfd.environments.environment import Environment
         from pfd.plugins import LABELERS, load_plugin
@@ -132,3 +136,12 @@ def small_disk(tmp_path):
         pytest.skip("only root can mount a small disk, and not everywhere")
     yield SmallDisk(path)
     subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """One Slurm for all tests of this process that need it; they carry the marker ``slurm``."""
+    from tests.engines.slurm_cluster import slurm_cluster
+
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster

@@ -112,14 +112,11 @@ def run_folder_of(input_file: Path, name: str) -> Path:
 
 
 def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:
-    from pfd.config.environment import launches
-    from pfd.engines.local import LocalEngine
+    from pfd.engines.by_step import engine_of
     from pfd.workflow.campaign import Campaign
     from pfd.workflow.run_folder import RunFolder
 
-    caps = resolved.input.resources
-    engine = LocalEngine(caps.cores, caps.memory_GB, caps.max_attempts, launches(resolved), caps.gpus)
-    run = RunFolder(path, engine, resolved.input.seed, watch or _silent)
+    run = RunFolder(path, engine_of(resolved, path), resolved.input.seed, watch or _silent)
     earlier, edited = _keep_input(run, resolved, input_file)
     for native in resolved.native_files:
         run.keep_input(native)

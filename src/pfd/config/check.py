@@ -15,6 +15,7 @@ from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
 from pfd.config.machine import check_cores, check_gpus, check_ranks
+from pfd.config.queue import check_queues, programs_of_labels
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
 from pfd.config.teacher import check_teacher, refuse_idle_trust, require_teacher, tuning_files
@@ -79,6 +80,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
     refuse_idle(resolved)
     check_cores(resolved)
     check_gpus(resolved)
+    check_queues(resolved)
     check_devices(resolved, launch)
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
@@ -267,7 +269,7 @@ def _check_labeler(
 ) -> None:
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
-    with at(resolved, "finetune.label.method"):
+    with programs_of_labels(resolved), at(resolved, "finetune.label.method"):
         require_labeler(labeler)
         if not hasattr(resolved.labeler, "files"):
             labeler.check(frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pfd.config.plan import GroupPlan, plan_input
+from pfd.config.queue import idle_queue_keys
 from pfd.config.reading import ResolvedInput
 from pfd.config.sections import LoopSettings
 from pfd.errors import SettingError
@@ -66,6 +67,7 @@ def refuse_idle(resolved: ResolvedInput) -> None:
 
 def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
     """Key and reason of each option without effect."""
+    yield from idle_queue_keys(resolved)
     tree = resolved.input
     loops = [loop for loop in (tree.finetune, tree.distill) if loop is not None]
     groups = [group for loop in loops for stage in loop.explore for group in stage]

@@ -97,7 +97,8 @@ def check_devices(resolved: ResolvedInput, launch: dict[str, Launch]) -> None:
         MissingError: naming the step and the family.
     """
     for step, family in models_of_steps(resolved):
-        if resolved.input.resources.of(step).device != "cuda" or "cuda" not in family.devices:
+        resources = resolved.input.resources.of(step)
+        if resources.engine != "local" or resources.device != "cuda" or "cuda" not in family.devices:
             continue
         there = launch[family.name]
         if not (cuda_is_there() if there == HERE else torch_sees_cuda(there)):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pfd.config.environment import models_of_steps
 from pfd.config.reading import ResolvedInput
-from pfd.config.sections import ResourceSettings
+from pfd.config.sections import STEPS, ResourceSettings
 from pfd.errors import SettingError
 from pfd.gpus import visible_gpus
 from pfd.label.labeler import Labeler
 from pfd.wording import counted
-
-STEPS = ("explore", "label", "train", "predict", "select")
 
 
 def check_cores(resolved: ResolvedInput) -> None:
@@ -25,7 +23,7 @@ def check_cores(resolved: ResolvedInput) -> None:
     there = resources.machine_cores()
     for step in STEPS:
         wanted = resources.of(step).cores
-        if wanted > there and wanted != usual.of(step).cores:
+        if resources.of(step).engine == "local" and wanted > there and wanted != usual.of(step).cores:
             whose = "resources.cores allows" if resources.cores is not None else "this process may use"
             raise SettingError(
                 f"{counted(wanted, 'core')} for a task, and {whose} {there}",
@@ -45,9 +43,8 @@ def check_gpus(resolved: ResolvedInput) -> None:
     """
     resources = resolved.input.resources
     wanted = {step: resources.of(step).gpus for step in STEPS if resources.of(step).gpus}
-    if not wanted and resources.gpus is None:
-        return
-    visible = len(visible_gpus())
+    here = [step for step in wanted if resources.of(step).engine == "local"]
+    visible = len(visible_gpus()) if here or resources.gpus is not None else 0
     if resources.gpus is not None and resources.gpus > visible:
         raise SettingError(
             f"{counted(resources.gpus, 'GPU')} to use, and this process sees {visible}",
@@ -63,7 +60,7 @@ def check_gpus(resolved: ResolvedInput) -> None:
             names = ", ".join(sorted({repr(family.name) for family in families}))
             whose = f"models of {names} cannot use one" if families else "a selection uses none"
             raise SettingError(f"{counted(count, 'GPU')} for a task, and {whose}", where=place, hint="leave it out")
-        if count > there:
+        if step in here and count > there:
             whose = "resources.gpus allows" if resources.gpus is not None else "this process sees"
             raise SettingError(
                 f"{counted(count, 'GPU')} for a task, and {whose} {there}",

@@ -12,6 +12,7 @@ from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
 from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
+from pfd.schedulers.settings import JOB_KEYS, ClusterSettings, JobRequest
 from pfd.select.settings import SelectSettings
 from pfd.settings import Settings
 from pfd.units import seconds
@@ -167,20 +168,22 @@ class EvaluateSettings(Settings):
         return self
 
 
-class StepResources(Settings):
-    """What one task of a step may use."""
+class StepResources(JobRequest):
+    """What one task of a step may use, and where it runs."""
 
-    engine: Literal["local"] = "local"
-    """Who runs it."""
+    engine: Literal["local", "hpc"] = "local"
+    """Who runs it: ``local``, processes on this machine; ``hpc``, jobs of the queue of ``resources.cluster``, which the
+    keys from ``queue`` to ``directives`` are for."""
     cores: int = Field(default=1, ge=1)
     """Cores of one task."""
     memory_GB: float = Field(default=2.0, gt=0)
-    """Memory of one task, GB: as many run at once as fit."""
+    """Memory of one task, GB: on this machine as many run at once as fit; a job asks for it."""
     gpus: int = Field(default=0, ge=0)
-    """GPUs that one task has for itself. Default none: a task that may use one (``device``) shares one with others."""
+    """GPUs that one task has for itself. Default none: a task that may use one (``device``) shares one with others on
+    this machine; a job has none."""
     walltime: str | float | None = None
-    """Longest time of one attempt, such as ``2h``; default none on this machine."""
-
+    """Longest time of one attempt, such as ``2h``; default none on this machine. With ``hpc`` that of one job; default
+    the queue's own limit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where a model runs in this step. Default auto: cuda if the model's family can use it and torch sees one; cuda by
     name ends the run where there is none. Outside the task's identity: what is done stays done."""
@@ -203,6 +206,14 @@ class StepResources(Settings):
             raise ValueError(f"{self.gpus} gpus are asked for, and device: cpu uses none; remove one of the two")
         return self
 
+    def request(self) -> JobRequest | None:
+        """What jobs of the step ask for; None if it runs on this machine."""
+        return JobRequest(**{key: getattr(self, key) for key in JOB_KEYS}) if self.engine == "hpc" else None
+
+
+STEPS = ("explore", "label", "train", "predict", "select")
+"""Steps with a section of their own in ``resources``."""
+
 
 class ResourceSettings(Settings):
     """Resources by step, and the caps of this machine."""
@@ -216,6 +227,8 @@ class ResourceSettings(Settings):
     lists."""
     max_attempts: int = Field(default=3, ge=1)
     """How often a task may end for reasons outside it before it is given up."""
+    cluster: ClusterSettings | None = None
+    """Where steps with ``engine: hpc`` run."""
     explore: StepResources = StepResources()
     """One run of exploration."""
     label: StepResources = StepResources()
@@ -231,9 +244,13 @@ class ResourceSettings(Settings):
         """Cores that tasks may use at once: those named here, else all that this process may use."""
         return self.cores or len(os.sched_getaffinity(0))
 
+    def on_cluster(self) -> list[str]:
+        """The steps that run as jobs of a queue."""
+        return [step for step in STEPS if self.of(step).engine == "hpc"]
+
     def of(self, step: str) -> StepResources:
         """The resources of a step; steps that are not named here get one core."""
-        return getattr(self, step) if step in {"explore", "label", "train", "predict", "select"} else StepResources()
+        return getattr(self, step) if step in STEPS else StepResources()
 
 
 class Input(Settings):

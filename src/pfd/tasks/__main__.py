@@ -11,19 +11,20 @@ from pathlib import Path
 def main(arguments: list[str]) -> int:
     """Run each folder; 0 if all are done, 3 if one failed or holds no result.
 
-    A task that failed for good is the last one; so is the running one when SIGUSR1 comes (an engine sends it when
-    a task in another process has failed for good).
+    A task that failed for good is the last one; so is the running one when SIGUSR1 comes, or when the file appears that
+    ``STOP_VARIABLE`` names (by these an engine says that a task in another process has failed for good).
     """
     from pfd.tasks.folder import TaskFolder
-    from pfd.tasks.process import seconds_since_start
+    from pfd.tasks.process import STOP_VARIABLE, seconds_since_start
     from pfd.tasks.runner import NO_RESULT, run_task
 
     asked_to_stop: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, _: asked_to_stop.append(number))
     import_seconds = seconds_since_start()
     complete = True
+    stop = os.environ.get(STOP_VARIABLE)
     for path in arguments:
-        if asked_to_stop:
+        if asked_to_stop or (stop and Path(stop).exists()):
             return NO_RESULT
         result = run_task(TaskFolder(Path(path).resolve()), import_seconds=import_seconds)
         complete &= result is not None and result.status == "done"

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from pfd.digests import derive_seed, file_digest, json_digest
 from pfd.errors import RunError
 from pfd.json_file import read_json, write_json
+from pfd.schedulers.settings import JobRequest
 from pfd.settings import Settings
 from pfd.tasks.process import Claim, ProcessName, this_process
 
@@ -33,6 +34,8 @@ class Resources(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     family: str = ""
     """Family in whose environment the task runs; any will do if empty."""
+    job: JobRequest | None = None
+    """What a job of a cluster asks for besides; None where the task runs on the driver's machine."""
 
 
 @dataclass(frozen=True)

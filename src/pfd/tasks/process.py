@@ -6,11 +6,15 @@ import os
 import socket
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
+from pfd.schedulers.known import job_here, job_state
 from pfd.settings import Settings
 
 WORKER_VARIABLE = "PFD_WORKER"
 """Environment variable by which an engine gives a name to a process that it starts."""
+STOP_VARIABLE = "PFD_STOP"
+"""Environment variable that names a file: once it is there, no further task is begun."""
 
 GPUS_VARIABLE = "PFD_GPUS"
 """Environment variable by which an engine tells a process which GPUs it has for itself, with commas between."""
@@ -28,12 +32,24 @@ class ProcessName(Settings):
     """What the engine that started it calls it."""
     gpus: str = ""
     """The GPUs that this engine gave to it alone; a driver that comes later leaves them to it."""
+    job: str = ""
+    """The scheduler's job that it runs in, such as ``slurm:123``; empty outside of any."""
 
     def alive(self) -> bool:
-        """True if that very process still runs on this host; processes of another host or boot count as gone."""
-        if (self.host, self.boot_id) != (socket.gethostname(), boot_id()):
-            return False
-        return _state(self.pid) not in {"", "Z", "X"} and _start_ticks(self.pid) == self.start_ticks
+        """False only if that very process is known to have ended."""
+        return self.state() != "gone"
+
+    def state(self) -> Literal["alive", "gone", "unknown"]:
+        """What is known of it here.
+
+        On this host the process table tells; of another host, only the scheduler can tell, if the process runs in a job
+        of it. ``unknown`` is what neither sees, such as a process on another login node.
+        """
+        if self.host == socket.gethostname():
+            if self.boot_id != boot_id() or _state(self.pid) in {"", "Z", "X"}:
+                return "gone"
+            return "alive" if _start_ticks(self.pid) == self.start_ticks else "gone"
+        return job_state(self.job) if self.job and self.job != job_here() else "unknown"
 
 
 class Claim(ProcessName):
@@ -58,6 +74,7 @@ def this_process() -> ProcessName:
         start_ticks=_start_ticks(pid),
         worker=os.environ.get(WORKER_VARIABLE, ""),
         gpus=os.environ.get(GPUS_VARIABLE, ""),
+        job=job_here(),
     )
 
 

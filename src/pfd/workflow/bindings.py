@@ -261,6 +261,7 @@ def resources_of(resolved: ResolvedInput, step: str) -> Resources:
         walltime_s=walltime,
         gpus=section.gpus,
         device=section.device,
+        job=section.request(),
     )
 
 

@@ -231,11 +231,15 @@ class Campaign:
 
     def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
+        where = resources_of(self.resolved, "predict")  # speeds are those of the machine that predicts
+        resources = Resources(cores=1, memory_GB=4.0)
+        if where.job is not None:
+            resources = where.model_copy(update={"cores": 1, "memory_GB": 4.0})
         for key, model in self.models.items():
             if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in self.models):
                 continue
             parameters = {"atoms": self.input.evaluate.speed_atoms}
-            spec = TaskSpec("time", parameters, {"model": model, "frames": frames}, Resources(cores=1, memory_GB=4.0))
+            spec = TaskSpec("time", parameters, {"model": model, "frames": frames}, resources)
             result = self.run.one(f"evaluate/speed-{key}/time", spec).result()
             assert result is not None
             if "failed" in result.measured:

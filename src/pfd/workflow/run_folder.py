@@ -21,6 +21,7 @@ from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.process import ProcessName, this_process
 from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS, family_of
+from pfd.workflow.holders import refuse_foreign_holders
 from pfd.workflow.journal import Journal
 
 NAME_FILE = "run.json"
@@ -87,6 +88,7 @@ class RunFolder:
         pending = [folder for folder in everything if not folder.done() and not folder.given_up()]
         self.reused += len(everything) - len(pending)
         place = next(iter(groups))
+        refuse_foreign_holders(self.path, pending)
         if pending:
             step = pending[0].task()["step"]
             self.journal.write("tasks", place=place, step=step, total=len(everything), pending=len(pending))
@@ -206,7 +208,7 @@ def driver_of(run: Path) -> ProcessName | None:
     if not isinstance(content, dict):
         return None
     driver = ProcessName.model_validate(content)
-    return driver if driver.alive() else None
+    return driver if driver.state() == "alive" else None
 
 
 def _holder(stream: IO[str]) -> str:

@@ -1,0 +1,1 @@
+"""Schedulers of clusters: what is asked of Slurm, PBS, Torque, LSF and SGE, and what they answer."""
