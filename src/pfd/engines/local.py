@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pfd.engines.engine import Observer, Progress
 from pfd.engines.memory_watch import memory_problem
+from pfd.engines.pool import pool_of_environment
 from pfd.environments.launch import HERE, Launch
 from pfd.errors import TaskFailed
 from pfd.json_file import read_json
@@ -87,6 +88,7 @@ class LocalEngine:
         self.memory_GB = memory_GB or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
         self.max_attempts = max_attempts
         self._launch = launch
+        self._pool = pool_of_environment()
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
@@ -114,6 +116,8 @@ class LocalEngine:
         except BaseException:
             self._stop(group)
             raise
+        finally:
+            self._pool.withdraw()
         observe(_progress(folders, group))
         if group.fatal:
             raise _failure(group.fatal[0])
@@ -142,20 +146,26 @@ class LocalEngine:
             cores = sum(min(each.cores, self.cores) for each in running) + min(resources.cores, self.cores)
             memory = sum(each.memory_GB for each in running) + resources.memory_GB
             if running and (cores > self.cores or memory > self.memory_GB):
+                self._pool.withdraw()
+                return
+            slots = self._pool.acquire(min(resources.cores, self.cores), resources.memory_GB)
+            if slots is None:
                 return
             batch = _open_folders(group, group.queue.pop(0))
             if not batch:
+                slots.close()
                 continue
             threads = str(min(resources.cores, self.cores))
             launch, name = self._launch(resources.family), uuid.uuid4().hex
             variables = {**dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
-            with _startup(batch[0]).open("wb") as stream:
+            with slots, _startup(batch[0]).open("wb") as stream:
                 process = subprocess.Popen(
                     launch.command("-P", "-m", "pfd.tasks", *(str(folder.path) for folder in batch), **variables),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
                     start_new_session=True,
+                    pass_fds=slots.descriptors,
                     env=launch.environ(**variables),
                 )
             group.workers.append(Worker(process, batch, resources, _count_attempts(batch), name))

@@ -33,7 +33,8 @@ ENDINGS = {
     "not_converged": "Finished without converging: at least one limit is not met.",
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
-    "paused": "Paused: pfd status tells what it waits for; the same command without --until goes on.",
+    "paused": "Paused where --until asked; the same command without it goes on.",
+    "waiting": "Waiting for labels that are made by hand: pfd status tells which; the same command goes on.",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 

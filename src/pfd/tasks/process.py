@@ -24,6 +24,11 @@ class ProcessName(Settings):
     worker: str = ""
     """What the engine that started it calls it."""
 
+    @property
+    def here(self) -> bool:
+        """Whether it is, or was, a process of this host: then it can be looked at."""
+        return self.host == socket.gethostname()
+
     def alive(self) -> bool:
         """True if that very process still runs on this host; processes of another host or boot count as gone."""
         if (self.host, self.boot_id) != (socket.gethostname(), boot_id()):
