@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import math
 import os
@@ -71,9 +72,9 @@ class Journal:
         events = self.read()
         starts = [number for number, event in enumerate(events) if event["event"] == "submit"]
         sessions = []
-        for start, following in zip(starts, [*starts[1:], None], strict=True):
+        for start, following in itertools.pairwise([*starts, len(events)]):
             begin = events[start]["time"]
-            after = math.inf if following is None else events[following]["time"]
+            after = events[following]["time"] if following < len(events) else math.inf
             signs = [event["time"] for event in events[start:following]]
             signs += [end for first, end in tasks if begin <= first < after]
             sessions.append((begin, max(signs)))

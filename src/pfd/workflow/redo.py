@@ -53,7 +53,7 @@ class Redo:
         found = [folder for folder, name in zip(folders, names, strict=True) if name in chosen]
         for folder in found:
             holder = folder.claimed_by()
-            if holder is not None:
+            if holder is not None and not folder.done():
                 what = f"process {holder.pid} still works on {folder.name}"
                 raise RunError(what, where=str(run), hint=f"pfd submit {run} takes it in; or end that process")
         return found
