@@ -87,13 +87,16 @@ def test_of_drivers_that_start_at_once_exactly_one_wins(tmp_path, process):
         go(driver)
     said = [driver.stdout.readline() for driver in drivers]
     assert sum(line == "held\n" for line in said) == 1, said
-    assert sum(line.startswith(("refused another driver")) for line in said) == 5, said
+    assert sum(line.startswith("refused another driver") for line in said) == 5, said
 
 
 def test_a_lock_of_another_host_is_taken_over_only_by_word(run):
     there = name_in_lock(run, host="elsewhere", boot_id="another")
     assert driver_of(run) == there
-    with pytest.raises(RunError, match="driver on another host works on this run.*elsewhere") as caught, driver_lock(run):
+    with (
+        pytest.raises(RunError, match=r"driver on another host works on this run.*elsewhere") as caught,
+        driver_lock(run),
+    ):
         pass
     assert "--take-over" in str(caught.value)
     assert driver_of(run) == there  # the refusal has not changed it

@@ -66,11 +66,11 @@ def test_a_name_that_fits_nothing_is_refused(run, wrong):
 
 
 def test_a_name_that_fits_many_is_refused_and_lists_them(run):
-    with pytest.raises(SettingError, match="'label/0001' may be any of distill.*finetune"):
+    with pytest.raises(SettingError, match=r"'label/0001' may be any of distill.*finetune"):
         found(run, tasks=["label/0001"])
     for number in range(2, 6):
         TaskFolder.create(run / PLACES[0], 1, TaskSpec("label", {"settings": {"again": number}}))
-    with pytest.raises(SettingError, match="'1' may be any of .* and 2 more"):
+    with pytest.raises(SettingError, match=r"'1' may be any of .* and 2 more"):
         found(run, tasks=["1"])
 
 

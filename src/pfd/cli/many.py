@@ -20,6 +20,7 @@ from pfd.api import open_run
 from pfd.cli.detach import in_background, start_driver
 from pfd.cli.many_progress import many_display
 from pfd.cli.materials import Material, materials_of_inputs, materials_of_structures
+from pfd.cli.options import INTERRUPTED
 from pfd.engines.pool import POOL_VARIABLE, Pool
 from pfd.errors import SettingError
 from pfd.workflow.look import Look, Onlooker
@@ -84,7 +85,8 @@ class Job:
         command = ["submit", *self.material.arguments, *arguments]
         _, self.said, _ = start_driver(command, variables, self._started)
         assert self.process is not None
-        self.exit_code = self.process.wait()
+        code = self.process.wait()
+        self.exit_code = INTERRUPTED if code < 0 and self.stopped else code  # it was ended before it could take notice
 
     def _started(self, process: subprocess.Popen[str]) -> None:
         with self.lock:
@@ -119,7 +121,7 @@ def submit_many(inputs: Sequence[Path], options: ManyOptions) -> int:
     ]
     interrupted = _run(jobs, options.jobs or JOBS, arguments, {POOL_VARIABLE: str(pool)})
     rows = [_row(job) for job in jobs]
-    code = 130 if interrupted else next(each for each in WORST if each in {row["exit_code"] for row in rows})
+    code = INTERRUPTED if interrupted else next(each for each in WORST if each in {row["exit_code"] for row in rows})
     if options.as_json:
         print(json.dumps({"runs": rows, "exit_code": code}, indent=1))
     else:
@@ -193,7 +195,7 @@ def _word(job: Job) -> str:
 
 def _row(job: Job) -> dict[str, Any]:
     """A material in the summary."""
-    code = 130 if job.exit_code is None else job.exit_code
+    code = INTERRUPTED if job.exit_code is None else job.exit_code
     known = code if code in WORST else 1
     row = {"name": job.material.name, "run": str(job.material.run), "status": _word(job), "exit_code": known}
     error = (job.look.error if job.look is not None and known == 1 else "") or (

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from pfd.report.words import ACTIONS, left_in_words, place_in_words
 from pfd.tasks.steps import STEPS
+from pfd.wording import counted
 from pfd.workflow.journal import Event, last_submission
 from pfd.workflow.look import Look, Onlooker
 
@@ -152,20 +153,24 @@ def event_lines(events: Sequence[Event]) -> list[str]:
 
 
 def _event_line(event: Event) -> str:
-    kind = event["event"]
-    if kind == "finished" and not (event["step"] in STEPS and STEPS[event["step"]].light):
-        done = event.get("done", event["total"])
-        return f"{place_in_words(event['place'])}: {done} of {event['total']} done"
-    if kind == "decision":
-        action = ACTIONS.get(event["action"], event["action"])
-        return f"{event['loop']} iteration {event['iteration']}: {action} ({event['reason']})"
-    if kind == "said":
-        return str(event["words"])
-    if kind == "lost":
-        return f"failed: {event['task']}: {event['message']}"
-    if kind == "stop":
-        return f"asked to stop by {event['by']}"
-    return ""
+    match event["event"]:
+        case "finished" if not (event["step"] in STEPS and STEPS[event["step"]].light):
+            done = event.get("done", event["total"])
+            line = f"{place_in_words(event['place'])}: {done} of {event['total']} done"
+        case "decision":
+            action = ACTIONS.get(event["action"], event["action"])
+            line = f"{event['loop']} iteration {event['iteration']}: {action} ({event['reason']})"
+        case "said":
+            line = str(event["words"])
+        case "lost":
+            line = f"failed: {event['task']}: {event['message']}"
+        case "gone_on":
+            line = f"{place_in_words(event['place'])}: going on without {counted(len(event['without']), 'task')}"
+        case "stop":
+            line = f"asked to stop by {event['by']}"
+        case _:
+            line = ""
+    return line
 
 
 def notes(look: Look) -> str:

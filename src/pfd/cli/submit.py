@@ -65,7 +65,7 @@ def _say_end(ended: Run, until: str | None) -> None:
     events = Journal(ended.path / "journal.jsonl").read()
     last = last_word(events)
     if ended.status == "waiting":
-        console.print(f"paused: {last['message']} (exit code 4)", markup=False)
+        console.print(f"waiting for labels (exit code 4): {last['message']}", markup=False)
         return
     if ended.status == "paused":
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):

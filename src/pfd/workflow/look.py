@@ -159,10 +159,11 @@ def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
     """The task folders of the latest submission, as far as can be told.
 
     When it has ended, the journal lists those that it did not use. Before, its open tasks are those that it has begun,
-    which the journal lists too; of the finished ones, all count.
+    or has gone on without, which the journal lists too; of the finished ones, all count.
     """
     superseded = set(last_word(events).get("superseded", ()))
-    begun = {name for event in last_submission(events) for name in event.get("pending", ())}
+    here = last_submission(events)
+    begun = {name for event in here for key in ("pending", "without") for name in event.get(key, ())}
     found = ((folder, str(folder.path.relative_to(run))) for folder in task_folders(run))
     return [folder for folder, name in found if name not in superseded and (name in begun or folder.done())]
 

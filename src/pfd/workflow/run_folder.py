@@ -93,6 +93,8 @@ class RunFolder:
                 self._run_elsewhere(place, everything, min_done)
             done = sum(folder.done() for folder in everything)
             self.journal.write("finished", place=place, step=step, total=len(everything), done=done)
+        if without := [os.path.relpath(folder.path, self.path) for folder in everything if folder.given_up()]:
+            self.journal.write("gone_on", place=place, without=without)
         return folders
 
     def _run_elsewhere(self, place: str, folders: list[TaskFolder], min_done: float) -> None:
