@@ -62,6 +62,7 @@ MISTAKES = {
     "too many cores": ("a.yaml", "b.yaml", "--cores", 9999),
     "materials for two inputs": ("a.yaml", "b.yaml", "--structures", "Cu.cif"),
     "no such structure": ("a.yaml", "--structures", "nothing.cif"),
+    "nothing to take over": ("a.yaml", "b.yaml", "--take-over"),
     "in the background": ("a.yaml", "bad.yaml", "--detach"),
 }
 

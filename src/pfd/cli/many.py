@@ -22,7 +22,8 @@ from pfd.cli.many_progress import many_display
 from pfd.cli.materials import Material, materials_of_inputs, materials_of_structures
 from pfd.cli.options import INTERRUPTED
 from pfd.engines.pool import POOL_VARIABLE, Pool
-from pfd.errors import SettingError
+from pfd.errors import RunError, SettingError
+from pfd.workflow.driver_lock import held_elsewhere
 from pfd.workflow.look import Look, Onlooker
 
 JOBS = 4
@@ -68,6 +69,7 @@ class Job:
     """One material, and how far it is."""
 
     material: Material
+    take_over: bool = False
     process: subprocess.Popen[str] | None = None
     said: str = ""
     exit_code: int | None = None
@@ -82,7 +84,7 @@ class Job:
             if self.stopped:
                 return
             self.material.prepare()
-        command = ["submit", *self.material.arguments, *arguments]
+        command = ["submit", *self.material.arguments, *arguments, *(["--take-over"] if self.take_over else [])]
         _, self.said, _ = start_driver(command, variables, self._started)
         assert self.process is not None
         code = self.process.wait()
@@ -112,13 +114,14 @@ def submit_many(inputs: Sequence[Path], options: ManyOptions) -> int:
     materials = (
         materials_of_structures(inputs, options.structures) if options.structures else materials_of_inputs(inputs)
     )
+    elsewhere = {material.name for material in materials if options.take_over and held_elsewhere(material.run)}
+    if options.take_over and not elsewhere:
+        what = "there is nothing to take over: no driver on another host holds one of these runs"
+        raise RunError(what, where="--take-over", hint="leave it out")
     pool = _pool(options)
-    jobs = [Job(material) for material in materials]
+    jobs = [Job(material, material.name in elsewhere) for material in materials]
     in_background(Path.cwd())
-    arguments = [
-        *(["--until", options.until] if options.until else []),
-        *(["--take-over"] if options.take_over else []),
-    ]
+    arguments = ["--until", options.until] if options.until else []
     interrupted = _run(jobs, options.jobs or JOBS, arguments, {POOL_VARIABLE: str(pool)})
     rows = [_row(job) for job in jobs]
     code = INTERRUPTED if interrupted else next(each for each in WORST if each in {row["exit_code"] for row in rows})

@@ -50,7 +50,7 @@ def submit(
     Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
     4: waits for labels that you make. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
 
-    Example: pfd submit examples/toy/input.yaml
+    Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
     """
     from pfd.cli.many import ManyOptions, are_many, submit_many
     from pfd.cli.submit import submit_and_show

@@ -74,7 +74,7 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
                 raise
             hint = "mount it with locks (Lustre: -o flock), or put the run folder elsewhere"
             raise RunError("the file system of the run folder has no locks", where=str(run), hint=hint) from error
-        elsewhere = _elsewhere(run)
+        elsewhere = held_elsewhere(run)
         if elsewhere is not None and not take_over:
             raise _refused(run, elsewhere)
         if elsewhere is None and take_over:
@@ -95,6 +95,14 @@ def driver_of(run: Path) -> Driver | None:
     return driver
 
 
+def held_elsewhere(run: Path) -> Driver | None:
+    """The driver that the lock names, if it is of another machine: then a free lock says nothing of it."""
+    driver = _named(run)
+    if driver is None or driver.process.here or (boot_id() and driver.process.boot_id == boot_id()):
+        return None
+    return driver
+
+
 def _named(run: Path) -> Driver | None:
     """Whom the lock names, alive or not; nobody if the folder is a copy."""
     content = read_json(run / LOCK_FILE)
@@ -103,14 +111,6 @@ def _named(run: Path) -> Driver | None:
         return driver if driver.inode == (run / LOCK_FILE).stat().st_ino else None
     except (ValidationError, OSError):
         return None
-
-
-def _elsewhere(run: Path) -> Driver | None:
-    """The driver that the lock names, if it is one of another kernel: then a free lock says nothing of it."""
-    driver = _named(run)
-    if driver is None or driver.process.here or (boot_id() and driver.process.boot_id == boot_id()):
-        return None
-    return driver
 
 
 def _refused(run: Path, driver: Driver | None) -> RunError:

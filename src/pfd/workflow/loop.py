@@ -157,10 +157,6 @@ class Loop:
         if self.until == step:
             raise Paused(step)
 
-    @property
-    def _explore_min_success(self) -> float:
-        return self.binding.resolved.input.resources.explore.min_success
-
     def _explore(self, at: Iteration, place: str) -> tuple[list[TaskFolder], list[TaskFolder] | None]:
         """This stage's trajectories; with the first ones, those of the test set for all stages."""
         student = self.state.model if self.binding.student else None
@@ -169,7 +165,7 @@ class Loop:
         test_place = f"{self.binding.name}/test/explore"
         if self.state.test is None:
             groups[test_place] = self.explorer.test_specs(model, f"{self.binding.name}-test")
-        folders = self.run.perform(groups, min_done=self._explore_min_success)
+        folders = self.run.perform(groups, min_done=self.explorer.min_success)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
         self._tested = [folder.output("trajectory.extxyz") for folder in done.get(test_place, [])] or self._tested
         self.outcome.trajectories += [trajectory_record(folder) for group in done.values() for folder in group]
@@ -304,7 +300,7 @@ class Loop:
         if not specs:
             return
         where = f"{turn.place}/student-explore"
-        runs = self.run.perform({where: specs}, self._explore_min_success)[where]
+        runs = self.run.perform({where: specs}, self.explorer.min_success)[where]
         turn.own_md = [folder for folder in runs if folder.done()]
         self.outcome.trajectories += [trajectory_record(folder) for folder in turn.own_md]
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
