@@ -148,7 +148,7 @@ def test_failures_say_why_where_how_often_and_how_to_go_on(run):
     lost_event = {"task": name_of(run, lost), "message": "3 attempts, the last: out of time"}
     write_events(run, (0, "submit", {}), (1, "tasks", begun(run, everything)), (2, "lost", lost_event))
     events = Journal(run / "journal.jsonl").read()
-    found = failed_tasks(run, events, used_tasks(run, events), "toy")
+    found = failed_tasks(events, used_tasks(run, events), "toy")
     reasons = [(each.task, each.reason, each.gone_on) for each in found]
     assert reasons == [
         (name_of(run, given_up), "1 attempts, the last: killed", True),

@@ -22,6 +22,7 @@ from pfd.workflow.driver_lock import Driver
 from pfd.workflow.failures import failed_tasks
 from pfd.workflow.journal import Event, Journal, last_submission, union_seconds
 from pfd.workflow.look import Look, Onlooker, last_word, under_way, used_tasks
+from pfd.workflow.run_folder import name_in_run
 
 ENDED = {"converged", "not_converged"}
 """What a run is called that has gone all the way."""
@@ -116,7 +117,7 @@ def status_of(path: Path) -> dict[str, Any]:
     look, events = Onlooker(run.path).look()
     status = look.status
     tasks = used_tasks(run.path, events)
-    failures = [asdict(failure) for failure in failed_tasks(run.path, events, tasks, str(path))]
+    failures = [asdict(failure) for failure in failed_tasks(events, tasks, str(path))]
     decisions = decisions_of(run.path, events)
     paused_after = last_word(events)["after"] if status == "paused" else ""
     return {
@@ -126,7 +127,7 @@ def status_of(path: Path) -> dict[str, Any]:
         "error": look.error,
         "driver": look.driver.model_dump() if look.driver is not None else None,
         **_now(look),
-        "tasks": _counts(tasks, {failure["task"] for failure in failures}, run.path, look.driver),
+        "tasks": _counts(tasks, {failure["task"] for failure in failures}, look.driver),
         "failures": failures,
         "decisions": decisions,
         "preflight": [event["words"] for event in last_submission(events) if event["event"] == "preflight"],
@@ -165,12 +166,12 @@ def _now(look: Look) -> dict[str, Any]:
     }
 
 
-def _counts(tasks: Iterable[TaskFolder], failed: set[str], run: Path, driver: Driver | None) -> dict[str, int]:
+def _counts(tasks: Iterable[TaskFolder], failed: set[str], driver: Driver | None) -> dict[str, int]:
     counts = {"done": 0, "running": 0, "failed": 0, "waiting": 0}
     for folder in tasks:
         if folder.done():
             counts["done"] += 1
-        elif str(folder.path.relative_to(run)) in failed:
+        elif name_in_run(folder) in failed:
             counts["failed"] += 1
         else:
             counts["running" if under_way(folder, driver is not None) else "waiting"] += 1
@@ -182,7 +183,7 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
     counts = run.summary.get("labels", {})
     made = counts.get("accepted", 0) + counts.get("rejected", 0)
     if status in {"running", "interrupted"}:  # the summary is of the last iteration that ended
-        parts = [folder.path.relative_to(run.path).parts for folder in tasks if folder.done()]
+        parts = [folder.path.parts[-4:] for folder in tasks if folder.done()]
         made = max(made, sum(part[0] == "finetune" and part[1] != "preflight" and part[2] == "label" for part in parts))
     return {"made": made} | {key: counts.get(key, 0) for key in ("rejected", "flagged")} if made else {}
 
@@ -193,7 +194,7 @@ def _models(run: Path, tasks: Sequence[TaskFolder], decisions: Sequence[Event]) 
     ended = {event["loop"] for event in decisions if event["action"] in {"converged", "give_up"}}
     for loop, name in MODELS.items():
         published = run / "models" / name
-        trained = [folder for folder in tasks if _is_training(folder.path.relative_to(run).parts, loop)]
+        trained = [folder for folder in tasks if _is_training(folder.path.parts[-4:], loop)]
         newest = max(((folder.result(), folder) for folder in trained if folder.done()), key=_started, default=None)
         if loop in ended and published.is_dir():
             models[name] = published

@@ -53,7 +53,7 @@ def write_report(run_folder: Path) -> Path:
     """
     data = read_report_data(run_folder)
     events = Journal(run_folder / JOURNAL_FILE).read()
-    failures = failed_tasks(run_folder, events, used_tasks(run_folder, events), run_folder.resolve().name)
+    failures = failed_tasks(events, used_tasks(run_folder, events), run_folder.resolve().name)
     page = render(data, events, failures)
     path = run_folder / PAGE_FILE
     draft = path.with_name(f".{PAGE_FILE}.draft")

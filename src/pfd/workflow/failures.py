@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.journal import Event, last_submission
 from pfd.workflow.look import under_way
+from pfd.workflow.run_folder import name_in_run
 
 LOG_LINES = 5
 
@@ -39,22 +39,20 @@ class FailedTask:
     retry: str
 
 
-def failed_tasks(run: Path, events: Sequence[Event], folders: Iterable[TaskFolder], shown: str) -> list[FailedTask]:
-    """Those of some task folders that have failed.
+def failed_tasks(events: Sequence[Event], folders: Iterable[TaskFolder], shown: str) -> list[FailedTask]:
+    """Those of some task folders of a run that have failed.
 
     Args:
-        run: the run folder.
-        events: its journal.
+        events: the run's journal.
         folders: the tasks that count (see ``used_tasks``).
         shown: how commands name the run.
     """
     lost = {event["task"]: event["message"] for event in last_submission(events) if event["event"] == "lost"}
     failed = []
     for folder in folders:
-        result = folder.result()
-        name = str(folder.path.relative_to(run))
         if folder.done() or under_way(folder, driven=False):
             continue
+        result, name = folder.result(), name_in_run(folder)
         if result is not None and result.failure is not None:
             failed.append(_failed(folder, name, result.failure.message, folder.given_up(), shown))
         elif name in lost:

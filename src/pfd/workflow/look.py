@@ -15,7 +15,7 @@ from pfd.tasks.process import ProcessName
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import Event, Journal, last_submission
 from pfd.workflow.pause import FOR_LABELS
-from pfd.workflow.run_folder import task_folders
+from pfd.workflow.run_folder import name_in_run, task_folders
 
 LEAST_PART = 0.02
 """Of a step's work that is to be done before its rest is estimated."""
@@ -164,7 +164,7 @@ def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
     superseded = set(last_word(events).get("superseded", ()))
     here = last_submission(events)
     begun = {name for event in here for key in ("pending", "without") for name in event.get(key, ())}
-    found = ((folder, str(folder.path.relative_to(run))) for folder in task_folders(run))
+    found = ((folder, name_in_run(folder)) for folder in task_folders(run))
     return [folder for folder, name in found if name not in superseded and (name in begun or folder.done())]
 
 

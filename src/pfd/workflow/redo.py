@@ -13,7 +13,7 @@ from pfd.tasks.folder import TaskFolder
 from pfd.workflow.failures import failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import used_tasks
-from pfd.workflow.run_folder import ASIDE, task_folders
+from pfd.workflow.run_folder import ASIDE, name_in_run, task_folders
 
 LISTED = 6
 
@@ -40,13 +40,13 @@ class Redo:
             RunError: if nothing was named and nothing has failed, or a process still works on one of them.
         """
         folders = list(task_folders(run))
-        names = [str(folder.path.relative_to(run)) for folder in folders]
+        names = [name_in_run(folder) for folder in folders]
         if self.steps or self.tasks:
             chosen = {name for step in self.steps for name in _of_step(step, names)}
             chosen |= {_of_name(task, names) for task in self.tasks}
         else:
             events = Journal(run / "journal.jsonl").read()
-            chosen = {failure.task for failure in failed_tasks(run, events, used_tasks(run, events), str(run))}
+            chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
             if not chosen:
                 hint = f"pfd submit {run} goes on; --from STEP or --redo TASK name what to do anew"
                 raise RunError("no task of this run has failed", where=str(run), hint=hint)
@@ -66,7 +66,7 @@ class Redo:
         """
         folders = self.find(run)
         target = _next_folder(run)
-        names = [str(folder.path.relative_to(run)) for folder in folders]
+        names = [name_in_run(folder) for folder in folders]
         Journal(run / "journal.jsonl").write("redo", tasks=names, aside=os.path.relpath(target, run))
         for folder, name in zip(folders, names, strict=True):
             (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -163,6 +163,11 @@ def task_folders(run: Path) -> Iterator[TaskFolder]:
             yield TaskFolder(folder)
 
 
+def name_in_run(folder: TaskFolder) -> str:
+    """The path of a task folder from its run on, such as ``finetune/iter-000/label/0003-3fa9c1d2ab10``."""
+    return "/".join(folder.path.parts[-4:])
+
+
 _NO_TASKS = {"inputs", "data", "models", ASIDE}
 
 
