@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import subprocess
-import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,18 +79,19 @@ def test_news_are_told_once_and_whole(tmp_path):
     assert other.news() == []
 
 
-def test_processes_that_append_at_once_lose_no_line(tmp_path):
-    text = (
-        "import sys; from pathlib import Path; from pfd.workflow.journal import Journal\n"
-        "for n in range(60): Journal(Path(sys.argv[1])).write(sys.argv[2], number=n, long='x' * 20000)"
-    )
-    path = tmp_path / "journal.jsonl"
-    writers = [subprocess.Popen([sys.executable, "-c", text, str(path), name]) for name in ("one", "two")]
-    assert [writer.wait() for writer in writers] == [0, 0]
-    events = Journal(path).read()
-    for name in ("one", "two"):
-        assert [event["number"] for event in events if event["event"] == name] == list(range(60))
-    assert path.read_bytes().count(b"\n") == 120
+def test_who_appends_waits_for_who_is_appending(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    with journal.path.open("ab") as stream:  # another process in the middle of a line
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.write(b'{"time": 1.0, "ev')
+        stream.flush()
+        writer = threading.Thread(target=journal.write, args=("stop",))
+        writer.start()
+        writer.join(timeout=0.2)
+        assert writer.is_alive()
+        stream.write(b'ent": "tasks"}\n')
+    writer.join()
+    assert [event["event"] for event in journal.read()] == ["tasks", "stop"]
 
 
 def test_a_clock_that_jumps_back_makes_no_time_negative(journal):
