@@ -47,6 +47,11 @@ def test_a_task_that_outlives_its_driver_counts_once(journal):
     assert union_seconds(written.sessions([(2.0, 120.0)])) == 130.0
 
 
+def test_what_is_written_between_two_drivers_is_no_sign_of_life(journal):
+    written = journal((0.0, "submit"), (10.0, "end"), (5000.0, "redo"), (5001.0, "submit"), (5002.0, "end"))
+    assert union_seconds(written.sessions()) == 11.0
+
+
 def test_nothing_was_ever_submitted(journal):
     assert journal().sessions([(1.0, 2.0)]) == []
     assert union_seconds([]) == 0.0

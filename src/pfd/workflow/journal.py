@@ -16,6 +16,8 @@ from typing import Any
 Interval = tuple[float, float]
 """Begin and end, Unix time in seconds."""
 Event = dict[str, Any]
+BESIDE = frozenset({"stop", "redo"})
+"""Events that are not the driver's: who writes them does so beside it, or between two of them."""
 
 
 class Journal:
@@ -75,7 +77,7 @@ class Journal:
         for start, following in itertools.pairwise([*starts, len(events)]):
             begin = events[start]["time"]
             after = events[following]["time"] if following < len(events) else math.inf
-            signs = [event["time"] for event in events[start:following]]
+            signs = [event["time"] for event in events[start:following] if event["event"] not in BESIDE]
             signs += [end for first, end in tasks if begin <= first < after]
             sessions.append((begin, max(signs)))
         return sessions

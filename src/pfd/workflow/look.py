@@ -13,7 +13,7 @@ from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.tasks.process import ProcessName
 from pfd.workflow.driver_lock import Driver, driver_of
-from pfd.workflow.journal import Event, Journal, last_submission
+from pfd.workflow.journal import BESIDE, Event, Journal, last_submission
 from pfd.workflow.pause import FOR_LABELS
 from pfd.workflow.run_folder import name_in_run, task_folders
 
@@ -152,7 +152,7 @@ def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
 
 def last_word(events: Sequence[Event]) -> Event:
     """The last event that a driver has written; others write beside it."""
-    return next((event for event in reversed(events) if event["event"] not in {"stop", "redo"}), {"event": ""})
+    return next((event for event in reversed(events) if event["event"] not in BESIDE), {"event": ""})
 
 
 def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
