@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
     from pfd.engines.engine import Progress
     from pfd.workflow.campaign import Campaign
     from pfd.workflow.earlier import Earlier
+    from pfd.workflow.redo import Redo
     from pfd.workflow.run_folder import RunFolder, Watcher
 
 UNTIL = ("select", "label", "train")
 """Steps after which a submission may pause."""
-EXIT_CODES = {"converged": 0, "not_converged": 3, "failed": 1, "paused": 0, "interrupted": 130, "running": 1}
+EXIT_CODES = {
+    "converged": 0,
+    "not_converged": 3,
+    "failed": 1,
+    "paused": 0,
+    "waiting": 4,
+    "interrupted": 130,
+    "running": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -32,8 +41,8 @@ class Run:
 
     Attributes:
         path: the folder.
-        status: ``converged``, ``not_converged``, ``failed``; on the way there ``running``, ``paused`` (by ``until``) or
-            ``interrupted`` (the driver was told to end, or died).
+        status: ``converged``, ``not_converged``, ``failed``; on the way there ``running``, ``paused`` (by ``until``),
+            ``waiting`` (for labels that the user makes) or ``interrupted`` (the driver was told to end, or died).
     """
 
     path: Path
@@ -41,7 +50,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 converged (or paused where asked), 3 finished without converging, 1 failed, 130 interrupted."""
+        """0 converged or paused where asked, 3 not converged, 4 waiting for labels, 1 failed, 130 interrupted."""
         return EXIT_CODES[self.status]
 
     @property
@@ -64,8 +73,27 @@ class Run:
         return self.path / "models" / "student"
 
 
+@dataclass(frozen=True)
+class Begin:
+    """How a submission begins, beyond what the input says.
+
+    Attributes:
+        take_over: the driver on another host that the run's lock names is gone, says the user.
+        redo: the tasks that are to be done anew.
+        held: called with the run folder once this process is its driver.
+    """
+
+    take_over: bool = False
+    redo: Redo | None = None
+    held: Callable[[Path], None] | None = None
+
+
 def submit(
-    input_file: str | Path, run: str | Path | None = None, until: str | None = None, watch: Watcher | None = None
+    input_file: str | Path,
+    run: str | Path | None = None,
+    until: str | None = None,
+    watch: Watcher | None = None,
+    begin: Begin | None = None,
 ) -> Run:
     """Run an input to its end, or go on where an earlier submission of it stopped.
 
@@ -74,6 +102,7 @@ def submit(
         run: the run folder; if not given, ``./<name>``, or the folder of the input if that is a run of this name.
         until: ``select``, ``label`` or ``train``: pause after that step of the first iteration that reaches it.
         watch: called with the place of a group of tasks and its progress.
+        begin: tasks to do anew, and a lock to take over.
 
     Raises:
         InputError, MissingError: before anything is started, if the input cannot be run.
@@ -82,8 +111,10 @@ def submit(
     """
     from pfd.config.check import check_input
     from pfd.config.reading import read_input
-    from pfd.workflow.run_folder import NAME_FILE, driver_lock, take_folder
+    from pfd.workflow.driver_lock import driver_lock
+    from pfd.workflow.run_folder import NAME_FILE, take_folder
 
+    begin = begin or Begin()
     if until not in {None, *UNTIL}:
         raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
     resolved = read_input(Path(input_file))
@@ -94,7 +125,11 @@ def submit(
         brought.warn()
     take_folder(path, resolved.input.name)
     path = path.resolve()
-    with driver_lock(path):
+    with driver_lock(path, take_over=begin.take_over):
+        if begin.held is not None:
+            begin.held(path)
+        if begin.redo is not None:
+            begin.redo.set_aside(path)
         return _drive(path, resolved, Path(input_file), until, watch)
 
 
@@ -134,14 +169,14 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
 def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[None]:
     """However the campaign ends, the summary, the journal and the report say how."""
     from pfd.report.page import write_report
-    from pfd.workflow.pause import Paused
+    from pfd.workflow.pause import FOR_LABELS, Paused
 
     outcome, ended = campaign.outcome, False
     try:
         yield
         ended = True
     except Paused as paused:
-        outcome.status, ended = "paused", True
+        outcome.status, ended = ("waiting" if paused.after == FOR_LABELS else "paused"), True
         run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
     except KeyboardInterrupt:
         outcome.status, ended = "interrupted", True
@@ -151,7 +186,8 @@ def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[No
         outcome.status, ended = "failed", True
         if edited:
             campaign.remove_unpublished()  # models of an earlier input would be taken for this one's
-        run.journal.write("end", status="failed", error=str(error), superseded=run.superseded())
+        code = error.exit_code
+        run.journal.write("end", status="failed", error=str(error), exit_code=code, superseded=run.superseded())
         raise
     finally:
         if not ended:  # a defect of ours, or a full disk: the error is on its way to the user
@@ -236,7 +272,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         RunError: if there is none.
     """
-    from pfd.workflow.run_folder import driver_of
+    from pfd.workflow.driver_lock import driver_of
 
     folder = Path(path)
     if not (folder / "run.json").is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 
 import pytest
 
@@ -11,7 +11,7 @@ from pfd.cli.report import write_and_show
 from pfd.cli.status import status_lines, status_of
 from pfd.json_file import write_json
 from pfd.tasks.folder import Failure, Result, TaskFolder, TaskSpec
-from pfd.tasks.process import this_process
+from pfd.workflow.driver_lock import Driver
 
 
 def events_of(run):
@@ -25,7 +25,6 @@ def write_events(run, events):
 def leave_behind(run, place, number, result=None):
     """A task folder as an earlier input leaves it."""
     folder = TaskFolder.create(run / place, number, TaskSpec("label", {"settings": {"number": number}}))
-    os.utime(folder.path / "task.json", (1.0, 1.0))
     if result is not None:
         write_json(folder.path / "result.json", result.model_dump(mode="json"))
     return str(folder.path.relative_to(run))
@@ -57,12 +56,24 @@ def test_what_an_ended_run_did_not_use_is_not_counted(with_leftovers, toy):
     assert " done; " in text
 
 
-def test_open_tasks_of_an_earlier_input_are_known_by_their_age(with_leftovers):
+def test_open_tasks_of_an_earlier_input_are_those_that_this_one_has_not_begun(with_leftovers):
     run, _ = with_leftovers
     write_events(run, events_of(run)[:-1])
     content = status_of(run)
     assert content["status"] == "interrupted"
     assert (content["tasks"]["failed"], content["tasks"]["waiting"]) == (0, 0)
+
+
+def test_a_copy_tells_the_same_story_whatever_its_files_times(with_leftovers, tmp_path):
+    run, _ = with_leftovers
+    events = events_of(run)[:-1]
+    events[-1]["pending"] = [str(path.relative_to(run)) for path in run.glob("finetune/iter-000/label/0091-*")]
+    write_events(run, events)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(run, tmp_path / "elsewhere" / "toy", copy_function=shutil.copyfile)  # as if all was written now
+    here, there = (json.dumps(status_of(path)) for path in (run, tmp_path / "elsewhere" / "toy"))
+    assert there.replace(str(tmp_path / "elsewhere"), str(tmp_path)) == here
+    assert json.loads(here)["tasks"]["failed"] == 1
 
 
 @pytest.fixture
@@ -72,12 +83,13 @@ def under_way(toy_copy):
     events = events_of(run)
     first = next(number for number, event in enumerate(events) if event["event"] == "decision")
     begun = {"event": "tasks", "time": events[first]["time"], "place": "finetune/iter-001/label", "step": "label"}
+    begun |= {"total": 8, "pending": []}
     write_events(run, [*events[: first + 1], begun])
     data = json.loads((run / "report-data.json").read_text())
     data |= {"status": "running", "models": {}, "iterations": data["iterations"][:1]}
     (run / "report-data.json").write_text(json.dumps(data))
     (run / "summary.json").unlink()
-    (run / "lock").write_text(json.dumps(this_process().model_dump()))
+    (run / "lock").write_text(Driver.this((run / "lock").stat().st_ino).model_dump_json())
     for trained in (*run.glob("finetune/iter-001/train/*"), *run.glob("distill/*/train/*")):
         (trained / "result.json").unlink()
     return run

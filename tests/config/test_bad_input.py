@@ -303,6 +303,19 @@ MISTAKES = {
         ["distill.own_md_factor", "without effect", "explores without"],
     ),
     "fraction of no pool": ({"evaluate.pool_test_fraction": 0.3}, ["evaluate.pool_test_fraction", "no pool"]),
+    "min_success of labels": (
+        {"resources": {"label": {"min_success": 0.5}}},
+        ["resources.label.min_success: unknown key"],
+    ),
+    "min_success of training": (
+        {"resources": {"train": {"min_success": 0.5}}},
+        ["resources.train.min_success: unknown key"],
+    ),
+    "min_success of none": ({"resources": {"explore": {"min_success": 0}}}, ["resources.explore.min_success", "0"]),
+    "min_success of a teacher that labels nothing": (
+        {"distill": DROP, "resources": {"predict": {"min_success": 0.5}}},
+        ["resources.predict.min_success", "without effect", "nothing is distilled"],
+    ),
     "resources of no labels": (
         {"finetune": DROP, "resources": {"label": {"cores": 2}}},
         ["resources.label", "without effect"],

@@ -149,5 +149,6 @@ def full_data() -> dict:
 def full_run(tmp_path, full_data):
     (tmp_path / "report-data.json").write_text(json.dumps(full_data, allow_nan=False), encoding="utf-8")
     journal = [{"event": "submitted", "input": "input.yaml"}, {"event": "task done", "task": "label/0012"}]
+    journal = [{"time": 1.0, **entry} for entry in journal]
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in journal), encoding="utf-8")
     return tmp_path

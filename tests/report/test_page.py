@@ -12,6 +12,7 @@ import pytest
 
 from pfd.errors import RunError
 from pfd.report import write_report
+from pfd.tasks.folder import TaskFolder, TaskSpec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -240,13 +241,27 @@ def test_speeds_that_nobody_measured_have_no_columns(full_run, full_data):
     assert "speed" not in read(full_run)[1].text.lower()
 
 
-def test_a_journal_cut_by_a_kill_is_read_and_a_damaged_one_is_not(tmp_path):
-    (tmp_path / "journal.jsonl").write_text('{"event": "begun"}\n{"event": "task done"}\n{"event": "task do')
+def test_lines_of_the_journal_that_a_kill_cut_short_are_left_out(tmp_path):
+    whole = '{"event": "begun", "time": 1.0}\n{"event": "task do\n{"event": "submit", "time": 2.0}\n{"event": "t'
+    (tmp_path / "journal.jsonl").write_text(whole)
     _, reader = read(tmp_path)
     assert "The last 2 of 2 entries" in reader.text
-    (tmp_path / "journal.jsonl").write_text('{"event": \n{"event": "x"}\n')
-    with pytest.raises(RunError, match="damaged line"):
-        write_report(tmp_path)
+
+
+def test_failed_tasks_are_shown_with_the_command_that_does_them_anew(tmp_path):
+    folder = TaskFolder.create(tmp_path / "finetune/iter-000/explore", 3, TaskSpec("explore", {"n": 1}))
+    attempt = folder.claim()
+    (attempt / "log.txt").write_text("<last> words\n")
+    folder.end_attempt(attempt, "killed", counted=True)
+    folder.give_up("1 attempt, the last: killed by signal 9")
+    event = {"event": "tasks", "time": 1.0, "place": "finetune/iter-000/explore", "step": "explore", "total": 1}
+    name = str(folder.path.relative_to(tmp_path))
+    lines = [{"event": "submit", "time": 1.0}, event | {"pending": [name]}]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page, reader = read(tmp_path)
+    assert "killed by signal 9 (the run went on without it)" in reader.text
+    assert f"pfd resubmit {tmp_path.name} --redo {name}" in reader.text
+    assert "&lt;last&gt; words" in page
 
 
 def test_what_is_not_a_run_is_refused(tmp_path):

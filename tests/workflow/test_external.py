@@ -62,15 +62,15 @@ def run(in_process, small, write_input, tmp_path):
 
 def test_a_run_waits_and_goes_on_when_labels_are_put_back(run, tmp_path):
     first = run.submit()
-    assert first.status == "paused"
+    assert first.status == "waiting"
     status = status_of(run.folder)
-    assert status["status"] == "paused"
+    assert status["status"] == "waiting"
     assert "wait for labels. Put files with energy, forces and stress of the same atoms" in status["error"]
     frames = run.waiting()
     assert len(frames) == 6  # four to train on, two to test on
     run.put(by_hand(frames[:4], tmp_path))
     second = run.submit()
-    assert second.status == "paused"
+    assert second.status == "waiting"
     assert "2 frames in" in status_of(run.folder)["error"]
     assert "(4 of 6 have one; 4 frames read in all)" in status_of(run.folder)["error"]
     run.put(by_hand(run.waiting(), tmp_path), "rest.extxyz")
@@ -110,7 +110,7 @@ def test_other_frames_are_no_answer(run, tmp_path):
     for frame in frames:
         frame.positions[0, 0] += 0.01
     run.put(frames)
-    assert run.submit().status == "paused"
+    assert run.submit().status == "waiting"
     assert "(0 of 6 have one; 6 frames read in all)" in status_of(run.folder)["error"]
 
 
@@ -135,9 +135,9 @@ def test_what_is_unreadable_is_named(run):
 
 
 def test_the_command_says_what_to_do(run, capsys):
-    assert submit_and_show(run.input_file, run.folder, None) == 0
+    assert submit_and_show(run.input_file, run.folder, None) == 4
     said = capsys.readouterr().out
-    assert "paused: 6 frames in" in said
+    assert "waiting for labels (exit code 4): 6 frames in" in said
     assert str(run.put_back) in said
 
 
@@ -209,13 +209,13 @@ def test_a_cluster_is_no_crystal(run, tmp_path):
     for frame in frames:
         frame.pbc = False
     run.put(frames)
-    assert run.submit().status == "paused"
+    assert run.submit().status == "waiting"
 
 
 def test_labels_that_were_found_stay_when_their_files_are_cleared_away(run, tmp_path):
     run.submit()
     run.put(by_hand(run.waiting()[:4], tmp_path))
-    assert run.submit().status == "paused"
+    assert run.submit().status == "waiting"
     (run.put_back / "mine.extxyz").unlink()
     run.put(by_hand(run.waiting(), tmp_path), "rest.extxyz")
     assert run.submit().summary["labels"]["accepted"] == 6

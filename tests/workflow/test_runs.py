@@ -13,7 +13,7 @@ import pfd
 from pfd.errors import DataError, RunError, TaskFailed
 from pfd.frames import labels_of, read_frames
 from pfd.workflow.journal import Journal
-from pfd.workflow.run_folder import driver_lock, take_folder, task_folders
+from pfd.workflow.run_folder import take_folder, task_folders
 
 
 def steps_of(run):
@@ -309,18 +309,3 @@ def test_a_folder_of_another_run_or_of_no_run_is_refused(write_input, small, tmp
     (tmp_path / "photos" / "cat.png").touch()
     with pytest.raises(RunError, match="holds no run"):
         pfd.submit(write_input(small), tmp_path / "photos")
-
-
-def test_a_second_driver_is_refused(write_input, small, tmp_path):
-    take_folder(tmp_path / "run", "small")
-    with driver_lock(tmp_path / "run"), pytest.raises(RunError, match="another driver"):
-        pfd.submit(write_input(small), tmp_path / "run")
-
-
-def test_the_journal_survives_a_torn_line(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl")
-    journal.write("submit")
-    with journal.path.open("a", encoding="utf-8") as stream:
-        stream.write('{"event": "tas')
-    journal.write("end", status="converged")
-    assert [event["event"] for event in journal.read()] == ["submit", "end"]

@@ -62,7 +62,8 @@ def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple
 def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     """The folder that ``pfd submit`` would use, and what is there already."""
     from pfd.json_file import read_json
-    from pfd.workflow.run_folder import NAME_FILE, driver_of
+    from pfd.workflow.driver_lock import driver_of
+    from pfd.workflow.run_folder import NAME_FILE
 
     held = read_json(folder / NAME_FILE)
     if not folder.exists() or (held is None and folder.is_dir() and not any(folder.iterdir())):
@@ -73,8 +74,8 @@ def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
         yield f"run folder: {folder} holds {what}: pfd submit will refuse it; name another: pfd submit INPUT RUN"
         return
     yield f"run folder: {folder} holds this run: pfd submit will go on with it"
-    if driver_of(folder) is not None:
-        yield "  another driver works on it now"
+    if (driver := driver_of(folder)) is not None:
+        yield f"  another driver works on it now: {driver.in_words()}"
     yield f"  changed since it was last submitted: {edits(resolved, folder) or 'nothing'}"
 
 

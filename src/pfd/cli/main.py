@@ -10,6 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pfd.cli import running
+from pfd.cli.env import environments
+from pfd.cli.options import FRAMES, LOOK, RUN, AsJson, InputFile, RunArgument
 from pfd.errors import PFDError
 
 app = typer.Typer(
@@ -37,21 +40,6 @@ def _options(
     """Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student."""
 
 
-InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-_RUN, _LOOK, _FRAMES = "Run", "Look", "Frames"
-environments = typer.Typer(
-    no_args_is_help=True, help="Environments of model families that exclude each other, and of labelers."
-)
-app.add_typer(environments, name="env", rich_help_panel=_LOOK)
-
-
 class _InputUnlessData(TyperGroup):
     """``pfd check FILE`` is about an input file; only what follows ``data`` is not."""
 
@@ -70,14 +58,9 @@ checks = typer.Typer(
     help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml. "
     "Or look at labelled sets: pfd check data FILE...",
 )
-app.add_typer(checks, name="check", rich_help_panel=_RUN)
-FamilyName = Annotated[
-    str, typer.Argument(help="Registered name of a family (pfd models lists them).", metavar="FAMILY")
-]
-IndexUrl = Annotated[
-    str | None, typer.Option(help="An index besides pip's own, e.g. https://download.pytorch.org/whl/cpu.")
-]
-
+running.add_to(app)
+app.add_typer(checks, name="check", rich_help_panel=RUN)
+app.add_typer(environments, name="env", rich_help_panel=LOOK)
 LabelKeys = Annotated[
     list[str] | None, typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY")
 ]
@@ -106,31 +89,6 @@ def main() -> None:
 
 def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
-
-
-@app.command(rich_help_panel=_RUN)
-def submit(
-    input_file: Annotated[
-        Path, typer.Argument(help="Input file, YAML or JSON; or a run folder, to go on with it.", metavar="INPUT")
-    ],
-    run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
-    until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
-) -> None:
-    """Run an input, or go on where it stopped.
-
-    Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
-    130: interrupted.
-
-    Example: pfd submit examples/toy/input.yaml
-    """
-    from pfd.cli.submit import submit_and_show
-
-    try:
-        code = submit_and_show(input_file, run, until)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on where it was", err=True)
-        code = INTERRUPTED
-    raise typer.Exit(code)
 
 
 @checks.command("INPUT", hidden=True)
@@ -180,7 +138,7 @@ def check_data(
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     """How far a run is: iterations, decisions, errors against limits, labels, models, tasks.
 
@@ -192,7 +150,7 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     show_status(find_run(run), as_json)
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def report(run: RunArgument = None) -> None:
     """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
@@ -204,7 +162,7 @@ def report(run: RunArgument = None) -> None:
     write_and_show(find_run(run))
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def models(
     family: Annotated[str | None, typer.Argument(help="A family, to read a model of it.", metavar="FAMILY")] = None,
     model: Annotated[
@@ -235,7 +193,7 @@ def models(
         show_card(family, model, head, trust_file, as_json, input_file)
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def doctor(
     names: Annotated[
         list[str] | None, typer.Argument(help="Families or labelers; all if none.", metavar="NAME")
@@ -254,7 +212,7 @@ def doctor(
     raise typer.Exit(examine(names or [], as_json, input_file))
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/input.md.")] = False,
 ) -> None:
@@ -267,7 +225,7 @@ def schema(
     show_schema(markdown)
 
 
-@app.command(rich_help_panel=_LOOK)
+@app.command(rich_help_panel=LOOK)
 def export(
     run: RunArgument,
     target: Annotated[Path, typer.Argument(help="New folder for the files.", metavar="DIR")],
@@ -286,7 +244,7 @@ def export(
     export_run(find_run(run), target, to, model)
 
 
-@app.command(rich_help_panel=_FRAMES)
+@app.command(rich_help_panel=FRAMES)
 def perturb(
     files: Annotated[list[Path], typer.Argument(help="Structure files that ASE reads.")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Perturbed copies of each structure.")] = 1,
@@ -315,7 +273,7 @@ def perturb(
     perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
 
 
-@app.command(rich_help_panel=_FRAMES)
+@app.command(rich_help_panel=FRAMES)
 def select(
     pool: Annotated[list[Path], typer.Argument(help="Files of frames to choose from.")],
     max_frames: Annotated[int, typer.Option("--max", min=1, help="Never more frames than this.")],
@@ -336,7 +294,7 @@ def select(
     select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
 
 
-@app.command(rich_help_panel=_FRAMES)
+@app.command(rich_help_panel=FRAMES)
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
     files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],
@@ -372,70 +330,6 @@ def evaluate(
         model, files, labels or [], file_format, head, trust_file, device, shift_on=shift_on, train=domain, out=out
     )
     evaluate_and_show(question, as_json)
-
-
-@environments.command("list")
-def list_environments(as_json: AsJson = False) -> None:
-    """Which families and labelers have an environment of their own, and what would be in it.
-
-    Example: pfd env list
-    """
-    from pfd.cli.environment import show_environments
-
-    show_environments(as_json)
-
-
-@environments.command("create")
-def create_environment(
-    family: FamilyName,
-    wheelhouse: Annotated[Path | None, typer.Option(help="Folder of wheels to take all packages from.")] = None,
-    index_url: IndexUrl = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Remove it first if it is there.")] = False,
-) -> None:
-    """Build the environment of a family or labeler, which then runs there. An interrupted build goes on where it was.
-
-    Example: pfd env create mace
-    """
-    from pfd.cli.environment import create_environment as create
-
-    create(family, wheelhouse, index_url, anew)
-
-
-@environments.command("wheels")
-def fill_wheelhouse(
-    family: FamilyName,
-    folder: Annotated[Path, typer.Argument(help="Folder for the wheels.", metavar="DIR")],
-    index_url: IndexUrl = None,
-) -> None:
-    """Download what create --wheelhouse needs on a machine without a network.
-
-    Example: pfd env wheels mace wheels
-    """
-    from pfd.cli.environment import fill_wheelhouse as fill
-
-    fill(family, folder, index_url)
-
-
-@environments.command("remove")
-def remove_environment(family: FamilyName) -> None:
-    """Remove the environment of a family or labeler.
-
-    Example: pfd env remove mace
-    """
-    from pfd.cli.environment import remove_environment as remove
-
-    remove(family)
-
-
-@environments.command("path")
-def show_path(family: FamilyName) -> None:
-    """Print the folder of the environment of a family or labeler.
-
-    Example: $(pfd env path mace)/bin/python -c "import mace"
-    """
-    from pfd.cli.environment import show_path as show
-
-    show(family)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,18 @@ from pfd.cli.selected import Chosen, chosen_frames, say_chosen
 from pfd.report.data import read_report_data
 from pfd.report.limits import limits_in_words
 from pfd.report.rejections import kinds_of
-from pfd.report.words import ACTIONS, duration
+from pfd.report.words import ACTIONS, duration, left_in_words, place_in_words
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
-from pfd.workflow.journal import Journal, union_seconds
-from pfd.workflow.run_folder import driver_of, task_folders
+from pfd.workflow.driver_lock import Driver
+from pfd.workflow.failures import failed_tasks
+from pfd.workflow.journal import Event, Journal, last_submission, union_seconds
+from pfd.workflow.look import Look, Onlooker, last_word, under_way, used_tasks
 
-Event = dict[str, Any]
 ENDED = {"converged", "not_converged"}
 """What a run is called that has gone all the way."""
 MODELS = {"finetune": "finetuned", "distill": "student"}
 """The folder in ``models`` that a loop's result is copied to when it has ended."""
-CLOCKS_DIFFER_S = 0.1
-"""A file that is older than the submission by less may have been written after it: file systems have coarse clocks."""
 
 
 def show_status(path: Path, as_json: bool) -> None:
@@ -52,8 +52,9 @@ def status_lines(content: dict[str, Any]) -> list[str]:
     lines += [f"  {line}" for line in decision_lines(content["decisions"])]
     lines += [f"  preflight: {words}" for words in content["preflight"]]
     if content["status"] == "running":
-        done = f" ({content['place_done']} of {content['place_total']} done)" if content["place_total"] else ""
-        lines.append(f"  now at {_place_in_words(content['place'])}{done}" if content["place"] else "  starting")
+        lines += [f"  {line}" for line in _now_lines(content)]
+    elif content["place"]:
+        lines.append(f"  stopped at {place_in_words(content['place'])}{_done_of(content)}")
     if content["labels"]:
         rejected = f", {content['labels']['rejected']} of them rejected" if content["labels"]["rejected"] else ""
         so_far = "" if content["status"] in ENDED else " so far"
@@ -68,7 +69,37 @@ def status_lines(content: dict[str, Any]) -> list[str]:
     counts = content["tasks"]
     told = [f"{counts[key]} {key}" for key in counts if counts[key] or key == "done"]
     lines.append(f"  tasks: {', '.join(told)}; {duration(content['seconds'])} elapsed")
-    lines += [f"  failed: {failure['task']}: {failure['message']}" for failure in content["failures"]]
+    return lines + [f"  {line}" for line in failure_lines(content["failures"])]
+
+
+def _now_lines(content: dict[str, Any]) -> list[str]:
+    """Who works, on what, and for how long still."""
+    driver = Driver.model_validate(content["driver"])
+    there = "" if driver.process.here else " (another host: whether it lives cannot be seen from here)"
+    lines = [f"driver: {driver.in_words()}{there}"]
+    if not content["place"]:
+        return [*lines, "starting" if not content["tasks"]["done"] else "between two steps"]
+    lines.append(f"now at {place_in_words(content['place'])}{_done_of(content)}")
+    if content["text"]:
+        lines.append(f"  a running task says: {content['text']}")
+    if left := left_in_words(content["place_left_s"], content["iteration_left_s"]):
+        lines.append(f"  {left}")
+    return lines
+
+
+def _done_of(content: dict[str, Any]) -> str:
+    return f" ({content['place_done']} of {content['place_total']} done)" if content["place_total"] else ""
+
+
+def failure_lines(failures: Sequence[dict[str, Any]]) -> list[str]:
+    """Each failed task with its reason, host, attempts, the end of its log, and the command that tries it again."""
+    lines = []
+    for failure in failures:
+        attempts = counted(failure["attempts"], "attempt") + (f" on {failure['host']}" if failure["host"] else "")
+        gone_on = "; the run went on without it" if failure["gone_on"] else ""
+        lines.append(f"failed: {failure['task']}: {failure['reason']} ({attempts}{gone_on})")
+        lines += [f"  | {line}" for line in failure["log_tail"].splitlines()]
+        lines.append(f"  to do it anew: {failure['retry']}")
     return lines
 
 
@@ -85,28 +116,23 @@ def decision_lines(decisions: Sequence[Event]) -> list[str]:
 def status_of(path: Path) -> dict[str, Any]:
     """The status as plain data."""
     run = open_run(path)
-    events = Journal(run.path / "journal.jsonl").read()
-    driver = driver_of(run.path)
-    status, error = _state(events, driver is not None)
+    look, events = Onlooker(run.path).look()
+    status = look.status
     tasks = used_tasks(run.path, events)
-    counts, failures = _counts(tasks)
+    failures = [asdict(failure) for failure in failed_tasks(events, tasks, str(path))]
     decisions = decisions_of(run.path, events)
-    at = next((event for event in reversed(_last_submission(events)) if event["event"] == "tasks"), {})
-    here = [folder for folder in tasks if "/".join(folder.place) == at.get("place")]
-    paused_after = events[-1]["after"] if status == "paused" else ""
+    paused_after = last_word(events)["after"] if status == "paused" else ""
     return {
         "name": json.loads((run.path / "run.json").read_text(encoding="utf-8"))["name"],
         "path": str(run.path),
         "status": status,
-        "error": error,
-        "driver": driver.model_dump() if driver is not None else None,
-        "place": at.get("place", ""),
-        "place_done": sum(folder.done() for folder in here),
-        "place_total": len(here),
-        "tasks": counts,
+        "error": look.error,
+        "driver": look.driver.model_dump() if look.driver is not None else None,
+        **_now(look),
+        "tasks": _counts(tasks, {failure["task"] for failure in failures}, look.driver),
         "failures": failures,
         "decisions": decisions,
-        "preflight": [event["words"] for event in _last_submission(events) if event["event"] == "preflight"],
+        "preflight": [event["words"] for event in last_submission(events) if event["event"] == "preflight"],
         "labels": _labels(run, tasks, status),
         "rejected": _rejected(run.path, tasks),
         "models": {name: str(model) for name, model in _models(run.path, tasks, decisions).items()},
@@ -118,47 +144,41 @@ def status_of(path: Path) -> dict[str, Any]:
     }
 
 
-def used_tasks(run: Path, events: Sequence[Event]) -> list[TaskFolder]:
-    """The task folders of the latest submission, as far as can be told.
-
-    When it has ended, the journal lists those that it did not use. Before, its open tasks are known by their task.json,
-    which every submission writes anew; of the finished ones, all count.
-    """
-    superseded = set(events[-1].get("superseded", ())) if events else set()
-    began = min((event["time"] for event in _last_submission(events)), default=0.0)  # the clock may have been set back
-    return [
-        folder
-        for folder in task_folders(run)
-        if folder.in_run not in superseded and (folder.done() or _written(folder) > began - CLOCKS_DIFFER_S)
-    ]
-
-
 def decisions_of(run: Path, events: Sequence[Event]) -> list[Event]:
     """The decisions of the latest submission, each with its ``limits`` in words."""
     data = read_report_data(run)
     words = {(turn.loop, turn.iteration): limits_in_words(turn, data) for turn in data.iterations}
     return [
         event | {"limits": words.get((event["loop"], event["iteration"]), "")}
-        for event in _last_submission(events)
+        for event in last_submission(events)
         if event["event"] == "decision"
     ]
 
 
-def _counts(tasks: Iterable[TaskFolder]) -> tuple[dict[str, int], list[dict[str, str]]]:
+def _now(look: Look) -> dict[str, Any]:
+    """What is being done at this moment."""
+    return {
+        "place": look.place,
+        "place_done": look.done,
+        "place_running": look.running,
+        "place_failed": look.failed,
+        "place_total": look.total,
+        "place_left_s": look.step_left_s,
+        "iteration_left_s": look.iteration_left_s,
+        "text": look.text,
+    }
+
+
+def _counts(tasks: Iterable[TaskFolder], failed: set[str], driver: Driver | None) -> dict[str, int]:
     counts = {"done": 0, "running": 0, "failed": 0, "waiting": 0}
-    failures = []
     for folder in tasks:
-        result = folder.result()
-        if result is not None and result.status == "done":
+        if folder.done():
             counts["done"] += 1
-        elif folder.claimed_by() is not None:
-            counts["running"] += 1
-        elif result is not None and result.failure is not None:
+        elif folder.in_run in failed:
             counts["failed"] += 1
-            failures.append({"task": folder.name, "message": result.failure.message})
         else:
-            counts["waiting"] += 1
-    return counts, failures
+            counts["running" if under_way(folder, driver is not None) else "waiting"] += 1
+    return counts
 
 
 def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int]:
@@ -207,33 +227,3 @@ def _seconds(run: Path, tasks: Iterable[TaskFolder], status: str) -> float:
     if status == "running" and sessions:
         sessions[-1] = (sessions[-1][0], time.time())
     return union_seconds(sessions)
-
-
-def _written(folder: TaskFolder) -> float:
-    try:
-        return (folder.path / "task.json").stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _place_in_words(place: str) -> str:
-    """Such as ``finetune iteration 1, label`` for ``finetune/iter-001/label``."""
-    loop, part, *step = place.split("/")
-    words = f"iteration {int(part.removeprefix('iter-'))}" if part.startswith("iter-") else part.replace("-", " ")
-    return f"{loop} {words}, {' '.join(step).replace('-', ' ')}"
-
-
-def _state(events: Sequence[Event], driven: bool) -> tuple[str, str]:
-    last = events[-1] if events else {"event": ""}
-    if last["event"] == "end":
-        return last["status"], last.get("error", "")
-    if driven:
-        return "running", ""
-    if last["event"] == "paused":
-        return "paused", last.get("message") or f"after {last['after']}"
-    return "interrupted", "submit the same input again to go on"
-
-
-def _last_submission(events: Sequence[Event]) -> Sequence[Event]:
-    starts = [index for index, event in enumerate(events) if event["event"] == "submit"]
-    return events[starts[-1] :] if starts else events

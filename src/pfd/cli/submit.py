@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pfd.api import Run, run_folder_of, submit
+from pfd.api import Begin, Run, run_folder_of, submit
 from pfd.cli.check import edits
+from pfd.cli.detach import in_background
+from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
-from pfd.cli.status import used_tasks
 from pfd.evaluate.preflight import SettingChange
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
+from pfd.workflow.look import last_word, used_tasks
 
 if TYPE_CHECKING:
     from pfd.engines.engine import Progress
 
-PLAIN_SECONDS = 15.0
-"""Without a terminal, a line is printed when a group of tasks begins and ends, and this often in between."""
 
-
-def submit_and_show(input_file: Path, run: Path | None, until: str | None) -> int:
+def submit_and_show(input_file: Path, run: Path | None, until: str | None, begin: Begin | None = None) -> int:
     """Submit with progress on the terminal; returns the exit code.
 
     Args:
         input_file: the input, or the folder of a run to go on with.
         run: the run folder, if it is not the usual one.
         until: a step after which to pause.
+        begin: tasks to do anew, and a lock to take over.
     """
     from pfd.config.reading import read_input
 
@@ -41,81 +41,33 @@ def submit_and_show(input_file: Path, run: Path | None, until: str | None) -> in
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
         console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
-    if console.is_terminal:
-        with LiveProgress(console) as progress:
-            ended = submit(input_file, run, until, progress.watch)
-    else:
-        ended = submit(input_file, run, until, PlainProgress().watch)
+    display = display_for(console)
+    follower = Follower(display)
+
+    def held(path: Path) -> None:
+        in_background(path)
+        follower.follow(path)
+
+    def watch(_place: str, _progress: Progress) -> None:
+        follower.tick()
+
+    with display:
+        try:
+            ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held))
+        finally:
+            follower.tick(now=True)
     _say_end(ended, until)
     return ended.exit_code
-
-
-class LiveProgress:
-    """One bar for the group of tasks that runs, a line for each that has ended."""
-
-    def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bars
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Bars(*columns, TextColumn("{task.fields[text]}"), console=console)
-        self._console = console
-        self._place = ""
-        self._bar = self._bars.add_task("starting", total=None, text="")
-
-    def __enter__(self) -> LiveProgress:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def watch(self, place: str, progress: Progress) -> None:
-        """See ``Watcher``."""
-        if progress.message:
-            self._console.print(progress.message, markup=False, highlight=False)
-            return
-        if place != self._place:
-            self._bars.reset(self._bar, total=progress.total, description=place, text="")
-            self._place = place
-        failed = f"{progress.failed} failed" if progress.failed else progress.text
-        self._bars.update(self._bar, completed=progress.fraction * progress.total, text=failed)
-
-
-class PlainProgress:
-    """Plain lines on standard error."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._place, self._printed, self._began = "", 0.0, time.monotonic()
-        self._last: tuple[int, int] = (-1, -1)
-
-    def watch(self, place: str, progress: Progress) -> None:
-        """See ``Watcher``."""
-        if progress.message:
-            self._console.print(progress.message, markup=False)
-            return
-        now = time.monotonic()
-        counts = (progress.done, progress.failed)
-        ended = progress.done + progress.failed == progress.total and counts != self._last
-        if place != self._place or ended or now - self._printed > PLAIN_SECONDS:
-            failed = f", {progress.failed} failed" if progress.failed else ""
-            note = f": {progress.text}" if progress.text and not ended else ""
-            self._console.print(
-                f"{now - self._began:7.1f} s  {place}  {progress.done} of {progress.total} done{failed}{note}",
-                markup=False,
-            )
-            self._place, self._printed, self._last = place, now, counts
 
 
 def _say_end(ended: Run, until: str | None) -> None:
     console = Console(soft_wrap=True, highlight=False)
     events = Journal(ended.path / "journal.jsonl").read()
-    last = events[-1]
+    last = last_word(events)
+    if ended.status == "waiting":
+        console.print(f"waiting for labels (exit code 4): {last['message']}", markup=False)
+        return
     if ended.status == "paused":
-        if last["message"]:
-            console.print(f"paused: {last['message']}", markup=False)
-            return
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):
             console.print(line, markup=False)
         console.print(f"paused after {until}; submit again without --until to go on. Run folder: {ended.path}")

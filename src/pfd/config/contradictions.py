@@ -80,6 +80,8 @@ def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
         yield "resources.label", "nothing is labelled by first principles (the teacher's labels go by predict)"
     if all(isinstance(group, PoolSettings) for group in groups) and tree.resources.moved("explore"):
         yield "resources.explore", "only pools are explored"
+    if tree.distill is None and tree.resources.predict.moved("min_success"):
+        yield "resources.predict.min_success", "it is about labels by the teacher, and nothing is distilled"
     if tree.finetune is not None and tree.finetune.initial == "label" and not tree.structures:
         yield "finetune.initial", "there are no structures to label"
 

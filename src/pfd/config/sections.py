@@ -215,6 +215,14 @@ STEPS = ("explore", "label", "train", "predict", "select")
 """Steps with a section of their own in ``resources``."""
 
 
+class ManyTasksResources(StepResources):
+    """What one task of a step may use, where going on without some of its tasks is sound."""
+
+    min_success: float = Field(default=0.8, gt=0.0, le=1.0)
+    """Part of a group of tasks that must end with a result; the run goes on without the others, and ``pfd resubmit``
+    tries them again. Default 0.8: a few lost to a broken node cost nothing; more of them have a reason."""
+
+
 class ResourceSettings(Settings):
     """Resources by step, and the caps of this machine."""
 
@@ -229,14 +237,16 @@ class ResourceSettings(Settings):
     """How often a task may end for reasons outside it before it is given up."""
     cluster: ClusterSettings | None = None
     """Where steps with ``engine: hpc`` run."""
-    explore: StepResources = StepResources()
-    """One run of exploration."""
+    explore: ManyTasksResources = ManyTasksResources()
+    """One run of exploration; ``min_success`` is about those of one iteration, runs that a stop check ended counting as
+    run."""
     label: StepResources = StepResources()
     """One label of ``finetune.label``."""
     train: StepResources = StepResources(cores=2, memory_GB=8.0)
     """One fine-tuning, or fit of the student; default 2 cores and 8 GB."""
-    predict: StepResources = StepResources()
-    """Prediction of one set of frames, and a label by the teacher."""
+    predict: ManyTasksResources = ManyTasksResources()
+    """Prediction of one set of frames, and a label by the teacher; ``min_success`` is about the teacher's labels (those
+    of first principles have ``finetune.label.min_success``; a prediction must succeed)."""
     select: StepResources = StepResources()
     """One selection."""
 

@@ -14,12 +14,13 @@ from pfd.engines.batches import Batch, batches_of
 from pfd.engines.engine import Observer
 from pfd.engines.group import Group, Worker, claim_worker
 from pfd.engines.limits import enforce_limits
+from pfd.engines.pool import Held, pool_of_environment
 from pfd.engines.signals import signal_group_of, signal_led_group, signal_process
 from pfd.engines.slots import Share, Slots
 from pfd.environments.launch import HERE, Launch
 from pfd.errors import TaskFailed
 from pfd.gpus import visible_gpus
-from pfd.tasks.folder import TaskFolder
+from pfd.tasks.folder import Resources, TaskFolder
 from pfd.tasks.process import GPUS_VARIABLE, WORKER_VARIABLE
 from pfd.tasks.runner import NO_RESULT
 
@@ -56,6 +57,7 @@ class LocalEngine:
         )
         self.max_attempts = max_attempts
         self._launch = launch
+        self._pool = pool_of_environment()
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
@@ -85,6 +87,8 @@ class LocalEngine:
         except BaseException:
             self._stop(group)
             raise
+        finally:
+            self._pool.withdraw()
         group.note_done(folders)
         observe(group.progress(len(folders)))
         if group.fatal:
@@ -96,14 +100,31 @@ class LocalEngine:
 
     def _start(self, group: Group) -> None:
         """Begin what fits, in the order of the queue."""
-        while (turn := group.queue.next(lambda resources: self.slots.take(resources, group.held()))) is not None:
+        while True:
+            held: list[Held] = []
+            turn = group.queue.next(lambda resources: self._take(resources, group, held))  # noqa: B023
+            if turn is None:
+                return
             batch, share = turn
-            batch.folders = _open_folders(group, batch.folders)
-            if batch.folders:
-                group.workers.append(self._begin(batch, share))
+            with held[0] as slots:
+                batch.folders = _open_folders(group, batch.folders)
+                if batch.folders:
+                    group.workers.append(self._begin(batch, share, slots.descriptors))
 
-    def _begin(self, batch: Batch, share: Share) -> Worker:
-        """Start the process of a batch."""
+    def _take(self, resources: Resources, group: Group, held: list[Held]) -> Share | None:
+        """What a task asks for, of this engine's slots and of the pool; None if either has too little free."""
+        share = self.slots.take(resources, group.held())
+        if share is None:
+            self._pool.withdraw()
+            return None
+        slots = self._pool.acquire(min(resources.cores, self.slots.cores), resources.memory_GB)
+        if slots is None:
+            return None
+        held.append(slots)
+        return share
+
+    def _begin(self, batch: Batch, share: Share, descriptors: Sequence[int]) -> Worker:
+        """Start the process of a batch; it inherits the descriptors that hold its part of the pool."""
         name, folders, launch = uuid.uuid4().hex, batch.folders, batch.launch
         threads = str(min(batch.resources.cores, self.slots.cores))
         variables = {**dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
@@ -115,6 +136,7 @@ class LocalEngine:
                 stdout=subprocess.DEVNULL,
                 stderr=stream,
                 start_new_session=True,
+                pass_fds=descriptors,
                 env=launch.environ(**variables),
             )
         return Worker(process, folders, share, _count_attempts(folders), name)

@@ -229,25 +229,3 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError("holds no JSON object", where=str(path), hint="submit the input again")
     return value
-
-
-def read_journal(run_folder: Path) -> list[dict[str, Any]]:
-    """The journal's entries, oldest first; a last line that a killed driver left unfinished is no entry.
-
-    Raises:
-        RunError: if another line is damaged.
-    """
-    path = run_folder / JOURNAL_FILE
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            if number == len(lines):
-                break
-            raise RunError("a damaged line", where=f"{path}:{number}", hint="restore the journal") from error
-        entries.append(entry if isinstance(entry, dict) else {"entry": entry})
-    return entries

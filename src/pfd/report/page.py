@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pfd.report import coverage, plots
-from pfd.report.data import MODEL_NAMES, ReportData, read_journal, read_report_data
+from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, read_report_data
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
 from pfd.report.rejections import kinds_of
 from pfd.report.table import (
@@ -23,6 +23,9 @@ from pfd.report.table import (
 )
 from pfd.report.words import ACTIONS, utc
 from pfd.wording import counted
+from pfd.workflow.failures import FailedTask, failed_tasks
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import used_tasks
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
@@ -33,7 +36,8 @@ ENDINGS = {
     "not_converged": "Finished without converging: at least one limit is not met.",
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
-    "paused": "Paused: pfd status tells what it waits for; the same command without --until goes on.",
+    "paused": "Paused where --until asked; the same command without it goes on.",
+    "waiting": "Waiting for labels that are made by hand: pfd status tells which; the same command goes on.",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 
@@ -41,20 +45,23 @@ ENDINGS = {
 def write_report(run_folder: Path) -> Path:
     """Write ``report.html`` into a run folder, atomically, and return its path.
 
-    Reads ``report-data.json``, ``summary.json`` and ``journal.jsonl``; any of them may be missing, as in a run that
-    goes on. The same files give the same page. It loads nothing from elsewhere.
+    Reads ``report-data.json``, ``summary.json``, ``journal.jsonl`` and the task folders; any of them may be missing, as
+    in a run that goes on. The same files give the same page. It loads nothing from elsewhere.
 
     Raises:
         RunError: if the folder is not there or one of the files is damaged.
     """
-    page = render(read_report_data(run_folder), read_journal(run_folder))
+    data = read_report_data(run_folder)
+    events = Journal(run_folder / JOURNAL_FILE).read()
+    failures = failed_tasks(events, used_tasks(run_folder, events), run_folder.resolve().name)
+    page = render(data, events, failures)
     path = run_folder / PAGE_FILE
     draft = path.with_name(f".{PAGE_FILE}.draft")
     draft.write_text(page, encoding="utf-8")
     return draft.replace(path)
 
 
-def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
+def render(data: ReportData, journal: list[dict[str, Any]], failures: Sequence[FailedTask] = ()) -> str:
     """The page's HTML; every text from the run is escaped, only the plots are markup."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -99,6 +106,7 @@ def render(data: ReportData, journal: list[dict[str, Any]]) -> str:
         radial=svg(radial) if radial else None,
         reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
+        failures=failures,
         journal=[_row(entry) for entry in journal[-JOURNAL_ENTRIES:]],
         journal_length=len(journal),
     )

@@ -28,3 +28,26 @@ def utc(time: float) -> str:
     '1970-01-01 00:00:00'
     """
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def place_in_words(place: str) -> str:
+    """A place of tasks as a person says it.
+
+    >>> place_in_words("finetune/iter-001/label"), place_in_words("start/teacher/adopt")
+    ('finetune iteration 1, label', 'start teacher, adopt')
+    """
+    loop, part, *step = place.split("/")
+    words = f"iteration {int(part.removeprefix('iter-'))}" if part.startswith("iter-") else part.replace("-", " ")
+    return f"{loop} {words}, {' '.join(step).replace('-', ' ')}"
+
+
+def left_in_words(step_s: float | None, iteration_s: float | None) -> str:
+    """What is left of a step, and of its iteration.
+
+    >>> left_in_words(70.0, None), left_in_words(70.0, 200.0), left_in_words(None, None)
+    ('about 1 min 10 s left of this step', 'about 1 min 10 s left of this step, 3 min 20 s of the iteration', '')
+    """
+    if step_s is None:
+        return ""
+    iteration = f", {duration(iteration_s)} of the iteration" if iteration_s is not None else ""
+    return f"about {duration(step_s)} left of this step{iteration}"

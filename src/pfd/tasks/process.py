@@ -35,6 +35,11 @@ class ProcessName(Settings):
     job: str = ""
     """The scheduler's job that it runs in, such as ``slurm:123``; empty outside of any."""
 
+    @property
+    def here(self) -> bool:
+        """Whether it is, or was, a process of this host: then it can be looked at."""
+        return self.host == socket.gethostname()
+
     def alive(self) -> bool:
         """False only if that very process is known to have ended."""
         return self.state() != "gone"

@@ -238,11 +238,7 @@ class Distill(Binding):
     @property
     def min_success(self) -> float:
         """See ``Binding.min_success``."""
-        return CHEAP_MIN_SUCCESS
-
-
-CHEAP_MIN_SUCCESS = 0.8
-"""As the default of ``label.min_success``: a teacher that fails on more frames than that explores nonsense."""
+        return self.resolved.input.resources.predict.min_success
 
 
 def fit_student(resolved: ResolvedInput, train: Artifact, valid: Artifact) -> TaskSpec:

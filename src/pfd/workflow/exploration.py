@@ -32,6 +32,11 @@ class Exploration:
         self._run, self._binding, self._structures = run, binding, structures
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
+    @property
+    def min_success(self) -> float:
+        """Part of the runs of one iteration that must end with a result."""
+        return self._binding.resolved.input.resources.explore.min_success
+
     def plan(self, stage: int) -> list[dict[str, Any]]:
         """The stage's runs: group, structure, temperature_K, pressure_GPa, replica of each; pools apart."""
         if stage not in self._plans:

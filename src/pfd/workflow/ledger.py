@@ -12,6 +12,7 @@ from pfd.digests import json_digest
 from pfd.frames import labels_of, read_frames
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record
+from pfd.workflow.run_folder import ASIDE
 
 PREFLIGHT_PLACE = "finetune/preflight/label"
 """Where labels with finer settings stand; they cost core hours, and are no labels of the campaign."""
@@ -49,12 +50,19 @@ class Ledger:
         return {name: folder for name, folder in found.items() if folder.path.parent != apart or name in asked}
 
     def core_seconds(self) -> float:
-        """What all of them have cost so far."""
-        return sum(core_seconds(folder, self.machine_cores) for folder in self.folders())
+        """What all of them have cost so far, and those that were set aside to be done anew."""
+        return sum(core_seconds(folder, self.machine_cores) for folder in self._paid())
 
     def finished(self) -> int:
-        """How many of them have a result."""
-        return sum(folder.done() for folder in self.folders())
+        """How many labels have a result for that cost."""
+        return sum(folder.done() for folder in self._paid())
+
+    def _paid(self) -> Iterator[TaskFolder]:
+        yield from self.folders()
+        for path in sorted(self._run.glob(f"{ASIDE}/*/finetune/*/label/[0-9][0-9][0-9][0-9]-*")):
+            folder = TaskFolder(path)
+            if folder.attempts() and folder.readable():
+                yield folder
 
     def settle(self, specs: list[TaskSpec], aids: dict[str, Any]) -> list[TaskSpec]:
         """The tasks that label these frames, given what the run folder knows of them.

@@ -165,7 +165,7 @@ class Loop:
         test_place = f"{self.binding.name}/test/explore"
         if self.state.test is None:
             groups[test_place] = self.explorer.test_specs(model, f"{self.binding.name}-test")
-        folders = self.run.perform(groups, min_done=EXPLORE_MIN_DONE)
+        folders = self.run.perform(groups, min_done=self.explorer.min_success)
         done = {where: [folder for folder in group if folder.done()] for where, group in folders.items()}
         self._tested = [folder.output("trajectory.extxyz") for folder in done.get(test_place, [])] or self._tested
         self.outcome.trajectories += [trajectory_record(folder) for group in done.values() for folder in group]
@@ -300,7 +300,8 @@ class Loop:
         if not specs:
             return
         where = f"{turn.place}/student-explore"
-        turn.own_md = [folder for folder in self.run.perform({where: specs}, EXPLORE_MIN_DONE)[where] if folder.done()]
+        runs = self.run.perform({where: specs}, self.explorer.min_success)[where]
+        turn.own_md = [folder for folder in runs if folder.done()]
         self.outcome.trajectories += [trajectory_record(folder) for folder in turn.own_md]
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
         wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
@@ -344,5 +345,3 @@ class Loop:
 
 COMMITTEE_FRAMES = 5
 """Training frames from which on a committee is asked: members trained on four fifths of fewer are hardly different."""
-EXPLORE_MIN_DONE = 0.8
-"""Part of a stage's trajectories that must have been run at all; those that a stop check ended count as run."""

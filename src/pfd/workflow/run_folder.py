@@ -1,30 +1,27 @@
-"""The run folder: one driver at a time, every task done once, wherever in the run it stands."""
+"""The run folder: every task done once, wherever in the run it stands."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from pfd.digests import file_digest
 from pfd.engines.engine import Engine, Progress
 from pfd.errors import RunError, TaskFailed
 from pfd.json_file import read_json, write_json
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
-from pfd.tasks.process import ProcessName, this_process
 from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS, family_of
 from pfd.workflow.holders import refuse_foreign_holders
 from pfd.workflow.journal import Journal
 
 NAME_FILE = "run.json"
+ASIDE = "superseded"
+"""Folder of a run for tasks that were set aside, to be done anew (see ``redo``)."""
 ROUNDING = 1e-9
 """0.8 of 5 is 4, whatever floating point makes of it."""
 Watcher = Callable[[str, Progress], None]
@@ -35,7 +32,7 @@ class RunFolder:
     """A run: its folder, its journal, and the index of the tasks in it.
 
     Args:
-        path: the run folder (see ``take_folder``), locked by the caller (see ``driver_lock``).
+        path: the run folder (see ``take_folder``), locked by the caller (see ``workflow.driver_lock``).
         engine: who runs the tasks.
         seed: the run's seed.
         watch: told how far each group of tasks is.
@@ -91,13 +88,17 @@ class RunFolder:
         refuse_foreign_holders(self.path, pending)
         if pending:
             step = pending[0].task()["step"]
-            self.journal.write("tasks", place=place, step=step, total=len(everything), pending=len(pending))
+            names = [os.path.relpath(folder.path, self.path) for folder in pending]
+            self.journal.write("tasks", place=place, step=step, total=len(everything), pending=names)
             if STEPS[step].light:
                 for folder in pending:
                     _run_here(folder)
             else:
                 self._run_elsewhere(place, everything, min_done)
-            self.journal.write("finished", place=place, step=step, total=len(everything))
+            done = sum(folder.done() for folder in everything)
+            self.journal.write("finished", place=place, step=step, total=len(everything), done=done)
+        if without := [os.path.relpath(folder.path, self.path) for folder in everything if folder.given_up()]:
+            self.journal.write("gone_on", place=place, without=without)
         return folders
 
     def _run_elsewhere(self, place: str, folders: list[TaskFolder], min_done: float) -> None:
@@ -109,7 +110,7 @@ class RunFolder:
         undone = sum(not folder.done() for folder in folders)
         if lost and len(folders) - undone < min_done * len(folders) - ROUNDING:
             path, message = next(iter(lost.items()))
-            hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then submit again"
+            hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then pfd resubmit {self.path}"
             what = f"{undone} of {len(folders)} tasks used up their attempts; the first: {message}"
             raise TaskFailed(what, where=place, hint=hint)
         for folder in folders:
@@ -117,7 +118,8 @@ class RunFolder:
                 folder.give_up(lost[str(folder.path)])
 
     def say(self, place: str, message: str) -> None:
-        """Show a line to who watches, to stay in sight."""
+        """Show a line to who watches, now or from the journal, to stay in sight."""
+        self.journal.write("said", place=place, words=message)
         self._watch(place, Progress(total=0, done=0, running=0, failed=0, fraction=0.0, message=message))
 
     def known(self, identity: str) -> TaskFolder | None:
@@ -166,7 +168,7 @@ def task_folders(run: Path) -> Iterator[TaskFolder]:
             yield from (TaskFolder(path) for step in steps for path in _folders(step) if _TASK.match(path.name))
 
 
-_NO_TASKS = {"inputs", "data", "models"}
+_NO_TASKS = {"inputs", "data", "models", ASIDE}
 _TASK = re.compile(r"\d{4}-")
 
 
@@ -174,50 +176,6 @@ def _folders(path: Path) -> list[Path]:
     """The folders in a folder, by name; cheaper than glob, which looks at each path anew."""
     with os.scandir(path) as entries:
         return [path / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
-
-
-@contextmanager
-def driver_lock(run: Path) -> Iterator[None]:
-    """Hold the run's lock; the kernel frees it when the driver ends, however it ends.
-
-    Raises:
-        RunError: naming the process that holds it.
-    """
-    with (run / "lock").open("a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"another driver works on this run: {_holder(stream)}",
-                where=str(run),
-                hint="wait for it, or end that process",
-            ) from None
-        stream.seek(0)
-        stream.truncate()
-        json.dump(this_process().model_dump(), stream)
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)
-
-
-def driver_of(run: Path) -> ProcessName | None:
-    """The living driver of a run on this host, if there is one."""
-    content = read_json(run / "lock")
-    if not isinstance(content, dict):
-        return None
-    driver = ProcessName.model_validate(content)
-    return driver if driver.state() == "alive" else None
-
-
-def _holder(stream: IO[str]) -> str:
-    stream.seek(0)
-    try:
-        content = json.loads(stream.read())
-        return f"process {content['pid']} on {content['host']}"
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return "unknown process"
 
 
 def take_folder(path: Path, name: str) -> None:
@@ -231,15 +189,13 @@ def take_folder(path: Path, name: str) -> None:
     except OSError as error:
         hint = "name another: pfd submit INPUT RUN"
         raise RunError(f"cannot make the folder: {error.strerror}", where=str(path), hint=hint) from error
-    content = read_json(path / NAME_FILE)
+    others = [child.name for child in path.iterdir() if not child.name.removeprefix(".").startswith(NAME_FILE)]
+    content = read_json(path / NAME_FILE)  # after the look at the rest: another driver may be making the folder
     if content is None:
-        others = any(not child.name.startswith((NAME_FILE, f".{NAME_FILE}.")) for child in path.iterdir())
-        content = read_json(path / NAME_FILE)  # another driver may have made it a run while we looked
-        if content is None and others:
+        if others:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
-    if content is None:
         write_json(path / NAME_FILE, {"name": name, "format": 1})
     elif not isinstance(content, dict) or "name" not in content:
         hint = f'write {{"name": "{name}", "format": 1}} into it'

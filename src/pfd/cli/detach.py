@@ -1,0 +1,100 @@
+"""``pfd submit --detach``: a driver in the background, which outlives the terminal and the login that it came from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from pfd.report.words import utc
+
+LOG_FILE = "driver.log"
+HELD_VARIABLE = "PFD_DRIVER_HOLDS"
+"""Environment variable of a driver in the background: the file descriptor on which it tells that it holds the run."""
+
+
+def submit_in_background(*, many: bool = False) -> int:
+    """Run the present command line in a session of its own; returns once it drives the run, or has failed.
+
+    Args:
+        many: whether it is about many runs.
+
+    Returns:
+        0, or the exit code that it failed with; what it said is on standard error.
+    """
+    process, said, run = start_driver([argument for argument in sys.argv[1:] if argument != "--detach"])
+    typer.echo(said, err=True, nl=False)
+    if run is None:
+        return process.wait()
+    if many:
+        typer.echo(f"process {process.pid} starts the runs one after the other; its log: {run / LOG_FILE}")
+        typer.echo(f"look on: pfd watch RUN\nstop: pfd stop RUN, or kill {process.pid} for all of them")
+        return 0
+    typer.echo(f"process {process.pid} drives {run} in the background; its log: {run / LOG_FILE}")
+    typer.echo(f"look on: pfd watch {run}\nstop: pfd stop {run}")
+    return 0
+
+
+def start_driver(
+    arguments: list[str],
+    variables: dict[str, str] | None = None,
+    started: Callable[[subprocess.Popen[str]], None] = lambda _: None,
+) -> tuple[subprocess.Popen[str], str, Path | None]:
+    """Start ``pfd ARGUMENTS`` in a session of its own, and wait until it drives a run or has ended.
+
+    Args:
+        arguments: of a command that ends in ``submit_and_show``.
+        variables: more of the environment.
+        started: given the process at once.
+
+    Returns:
+        The process, what it said up to then, and the folder of the run that it drives: None if it has failed.
+    """
+    told, tell = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pfd.cli.main", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=[tell],
+            start_new_session=True,
+            env={**os.environ, HELD_VARIABLE: str(tell), **(variables or {})},
+        )
+    finally:
+        os.close(tell)
+    started(process)
+    with os.fdopen(told, encoding="utf-8") as stream:
+        assert process.stdout is not None
+        try:
+            said = process.stdout.read()  # ends when it turns to its log, or ends
+            run = stream.read()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+    return process, said, Path(run) if run else None
+
+
+def in_background(run: Path) -> None:
+    """In a driver that was started by ``start_driver``: write to the run's log from now on, and tell who waits."""
+    told = os.environ.pop(HELD_VARIABLE, None)
+    if told is None:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(run / LOG_FILE, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    for standard in (1, 2):
+        os.dup2(log, standard)
+    os.close(log)
+    typer.echo(f"--- {utc(time.time())} UTC: process {os.getpid()}: pfd {' '.join(sys.argv[1:])}")
+    sys.stdout.flush()
+    with os.fdopen(int(told), "w", encoding="utf-8") as stream:
+        stream.write(str(run))

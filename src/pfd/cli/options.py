@@ -1,0 +1,26 @@
+"""Arguments and options that several commands share, and the panels of the help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUN, LOOK, FRAMES = "Run", "Look", "Frames"
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Until = Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Leave the driver in the background; its log is RUN/driver.log.")
+]
+TakeOver = Annotated[
+    bool,
+    typer.Option("--take-over", help="The driver on another host that holds the run is gone, and all that it started."),
+]

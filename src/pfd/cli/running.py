@@ -1,0 +1,161 @@
+"""The commands that start, watch and end the drivers of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument, TakeOver, Until
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make them commands of the program."""
+    for command in (submit, resubmit, stop):
+        app.command(rich_help_panel=RUN)(command)
+    app.command(rich_help_panel=LOOK)(watch)
+
+
+def submit(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Input file, YAML or JSON, or a run folder to go on with; then the run folder, ./NAME if not given. "
+            "Or several input files: one run each.",
+            metavar="INPUT [RUN]",
+        ),
+    ],
+    until: Until = None,
+    detach: Detach = False,
+    take_over: TakeOver = False,
+    structures: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A material for the input, whose one structure it replaces: a structure file, or a table (.csv with "
+            "the columns name, file) of many; again for more. One run each, in ./NAME-MATERIAL.",
+            metavar="FILE",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Of many runs, so many at once; 4 if not given.")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Of many runs, most cores together; all by default.")] = None,
+    memory_GB: Annotated[
+        float | None, typer.Option("--memory-GB", min=1.0, help="Of many runs, most memory together; all by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Of many runs, print the summary as JSON.")] = False,
+) -> None:
+    """Run an input, or go on where it stopped; or run many inputs side by side under one cap of cores and memory.
+
+    Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
+    4: waits for labels that you make. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
+
+    Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
+    """
+    from pfd.cli.many import ManyOptions, are_many, submit_many
+    from pfd.cli.submit import submit_and_show
+
+    options = ManyOptions(tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json)
+    if detach:
+        from pfd.cli.detach import submit_in_background
+
+        options.refuse_idle(are_many(inputs, options))
+        raise typer.Exit(submit_in_background(many=are_many(inputs, options)))
+    if are_many(inputs, options):
+        raise typer.Exit(_interruptible(lambda: submit_many(inputs, options)))
+    options.refuse_idle(many=False)
+    from pfd.api import Begin
+
+    run = inputs[1] if len(inputs) > 1 else None
+    begin = Begin(take_over=take_over)
+    raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin)))
+
+
+def resubmit(
+    run: RunArgument = None,
+    from_steps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            help="Do these tasks anew: a loop (distill), an iteration (finetune/iter-001), a step of all loops (train) "
+            "or of one iteration (finetune/iter-001/train); again for more.",
+            metavar="STEP",
+        ),
+    ] = None,
+    redo: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Do this task anew: its folder, with its place if need be (label/0003), or the beginning of its "
+            "identity; again for more.",
+            metavar="TASK",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done anew.")] = False,
+    until: Until = None,
+    detach: Detach = False,
+    take_over: TakeOver = False,
+) -> None:
+    """Do tasks of a run anew and go on: those that have failed, also those given up, or those that are named.
+
+    What they left stays in RUN/superseded. What depends on them is done anew only if their results differ. Exit codes
+    as of submit.
+
+    Example: pfd resubmit toy --from distill --dry-run
+    """
+    from pfd.cli.resubmit import resubmit_and_show
+    from pfd.workflow.redo import Redo
+
+    if detach:
+        from pfd.cli.detach import submit_in_background
+        from pfd.errors import SettingError
+
+        if dry_run:
+            raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
+        raise typer.Exit(submit_in_background())
+    wanted = Redo(tuple(from_steps or ()), tuple(redo or ()))
+    raise typer.Exit(
+        _interruptible(lambda: resubmit_and_show(run, wanted, until, take_over=take_over, dry_run=dry_run))
+    )
+
+
+def stop(
+    run: RunArgument = None,
+    wait_s: Annotated[float, typer.Option("--wait", min=0.0, help="Longest time to wait for its end, s.")] = 60.0,
+) -> None:
+    """Ask the driver of a run to end its tasks and itself, and wait; the run can be gone on with.
+
+    Exit code 0: no driver works on the run now. 1: it has not ended in time. 2: it is on another host, or not yours.
+
+    Example: pfd stop toy
+    """
+    from pfd.cli.run_argument import find_run
+    from pfd.cli.stop import stop_and_say
+
+    raise typer.Exit(stop_and_say(find_run(run), wait_s))
+
+
+def watch(run: RunArgument = None, as_json: AsJson = False) -> None:
+    """Look on while a run goes on: loop, iteration, step, tasks, errors, what is left. --json: a line per change.
+
+    It ends with the run, with its exit code. Ctrl-C ends the watching only, with exit code 130.
+
+    Example: pfd watch toy
+    """
+    from pfd.cli.run_argument import find_run
+    from pfd.cli.watch import watch_and_show
+
+    try:
+        code = watch_and_show(find_run(run), as_json)
+    except KeyboardInterrupt:
+        typer.echo("no longer watching; the run goes on", err=True)
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _interruptible(work: Callable[[], int]) -> int:
+    """The exit code of what can be gone on with after Ctrl-C."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on where it was", err=True)
+        return INTERRUPTED

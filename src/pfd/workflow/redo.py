@@ -1,0 +1,118 @@
+"""Doing finished or failed tasks of a run anew: what they left is set aside in the run folder, and never deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfd.errors import RunError, SettingError
+from pfd.tasks.folder import TaskFolder
+from pfd.workflow.failures import failed_tasks
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import used_tasks
+from pfd.workflow.run_folder import ASIDE, task_folders
+
+LISTED = 6
+
+
+@dataclass(frozen=True)
+class Redo:
+    """What to do anew; with nothing named, all tasks that have failed.
+
+    Attributes:
+        steps: parts of places: a loop (``distill``), an iteration (``finetune/iter-001``), a step of all loops
+            (``train``) or of one iteration (``finetune/iter-001/train``).
+        tasks: folders of tasks: a path (``finetune/iter-000/label/0003-3fa9c1d2ab10``), its end
+            (``label/0003-3fa9c1d2ab10``), or the beginning of its name (``0003``) or of its identity (``3fa9``).
+    """
+
+    steps: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+    def find(self, run: Path) -> list[TaskFolder]:
+        """The task folders that are meant.
+
+        Raises:
+            SettingError: if one of the names fits nothing, or more than one task.
+            RunError: if nothing was named and nothing has failed, or a process still works on one of them.
+        """
+        folders = list(task_folders(run))
+        names = [folder.in_run for folder in folders]
+        if self.steps or self.tasks:
+            chosen = {name for step in self.steps for name in _of_step(step, names)}
+            chosen |= {_of_name(task, names) for task in self.tasks}
+        else:
+            events = Journal(run / "journal.jsonl").read()
+            chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
+            if not chosen:
+                hint = f"pfd submit {run} goes on; --from STEP or --redo TASK name what to do anew"
+                raise RunError("no task of this run has failed", where=str(run), hint=hint)
+        found = [folder for folder, name in zip(folders, names, strict=True) if name in chosen]
+        for folder in found:
+            holder = folder.claimed_by()
+            if holder is not None and not folder.done():
+                what = f"process {holder.pid} still works on {folder.name}"
+                raise RunError(what, where=str(run), hint=f"pfd submit {run} takes it in; or end that process")
+        return found
+
+    def set_aside(self, run: Path) -> list[TaskFolder]:
+        """Move what is meant out of the way; the journal says so before it is done. The caller holds the run's lock.
+
+        Raises:
+            As ``find``.
+        """
+        folders = self.find(run)
+        target = _next_folder(run)
+        names = [folder.in_run for folder in folders]
+        Journal(run / "journal.jsonl").write("redo", tasks=names, aside=os.path.relpath(target, run))
+        for folder, name in zip(folders, names, strict=True):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            folder.path.rename(target / name)
+        return [TaskFolder(target / name) for name in names]
+
+
+def _of_step(step: str, names: Sequence[str]) -> list[str]:
+    """Tasks below a place, or of a step wherever it is."""
+    wanted = step.strip("/").split("/")
+    found = []
+    for name in names:
+        place = name.split("/")[:-1]
+        if place[: len(wanted)] == wanted or place[-len(wanted) :] == wanted:
+            found.append(name)
+    if not found:
+        steps = sorted({name.split("/")[-2] for name in names})
+        hint = f"a loop, LOOP/iter-NNN, or a step of {', '.join(steps)}" if steps else "nothing has been done yet"
+        raise SettingError(f"no task of {step!r} in this run", where="--from", hint=hint)
+    return found
+
+
+def _of_name(task: str, names: Sequence[str]) -> str:
+    """The one task that is meant."""
+    wanted = task.strip("/")
+    last = wanted.rsplit("/", 1)[-1]
+    place = wanted[: -len(last)]
+    found = []
+    for name in names:
+        parent, _, own = name.rpartition("/")
+        number, _, identity = own.partition("-")
+        fits = own == last or (last.isdigit() and len(last) <= 4 and int(last) == int(number))
+        fits = fits or (len(last) >= 3 and re.fullmatch(r"[0-9a-f]+", last) is not None and identity.startswith(last))
+        if fits and f"/{parent}/".endswith(f"/{place}"):
+            found.append(name)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SettingError(
+            f"no task {task!r} in this run", where="--redo", hint="pfd status RUN --json names those there are"
+        )
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    what = f"{task!r} may be any of {', '.join(found[:LISTED])}{more}"
+    raise SettingError(what, where="--redo", hint="name one with its place, or all of a step by --from")
+
+
+def _next_folder(run: Path) -> Path:
+    numbers = [int(path.name) for path in (run / ASIDE).glob("*") if path.name.isdigit()]
+    return run / ASIDE / f"{max(numbers, default=0) + 1:03d}"

@@ -1,0 +1,160 @@
+"""Where a run stands, from its journal and task folders: what runs, what is left, what was said, what was used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pfd.json_file import write_json
+from pfd.tasks.folder import TaskFolder, TaskSpec
+from pfd.tasks.process import this_process
+from pfd.workflow.driver_lock import driver_lock
+from pfd.workflow.failures import failed_tasks
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import Onlooker, state_of, used_tasks
+from pfd.workflow.run_folder import take_folder
+
+PLACE = "finetune/iter-001/label"
+
+
+@pytest.fixture
+def run(tmp_path):
+    take_folder(tmp_path / "run", "toy")
+    return tmp_path / "run"
+
+
+def write_events(run, *events):
+    """Events as (time, event, fields)."""
+    lines = [json.dumps({"time": float(time), "event": event, **fields}) for time, event, fields in events]
+    (run / "journal.jsonl").write_text("".join(line + "\n" for line in lines))
+
+
+def make(run, number, place=PLACE):
+    return TaskFolder.create(run / place, number, TaskSpec("label", {"settings": {"number": number}}))
+
+
+def name_of(run, folder):
+    return str(folder.path.relative_to(run))
+
+
+def finish(folder):
+    write_json(folder.path / "result.json", {"status": "done"})
+
+
+def begun(run, folders, total=None):
+    names = [name_of(run, folder) for folder in folders]
+    return {"place": PLACE, "step": "label", "total": total or len(folders), "pending": names}
+
+
+def test_a_group_is_counted_and_estimated_by_what_its_tasks_say(run, monkeypatch):
+    folders = [make(run, number) for number in range(4)]
+    finish(folders[0])
+    attempt = folders[1].claim()  # this process works on it
+    write_json(attempt / "progress.json", {"fraction": 0.5, "text": "step 30 of 60"})
+    before = [
+        (0, "tasks", begun(run, []) | {"place": "finetune/iter-000/label"}),
+        (10, "finished", {"place": "finetune/iter-000/label", "step": "label", "total": 4}),
+        (10, "tasks", begun(run, []) | {"place": "finetune/iter-000/train", "step": "train"}),
+        (17, "finished", {"place": "finetune/iter-000/train", "step": "train", "total": 1}),
+    ]
+    write_events(run, (-1, "submit", {}), *before, (100, "tasks", begun(run, folders, total=6)))
+    monkeypatch.setattr("pfd.workflow.look.time.time", lambda: 130.0)
+    with driver_lock(run):
+        look, news = Onlooker(run).look()
+    assert (look.status, look.place, look.step) == ("running", PLACE, "label")
+    assert (look.total, look.done, look.running, look.failed) == (6, 3, 1, 0)  # two were done before the group began
+    assert look.fraction == pytest.approx(3.5 / 6)
+    assert look.text == "step 30 of 60"
+    assert look.step_left_s == pytest.approx(30.0 * 2.5 / 1.5)
+    assert look.iteration_left_s == pytest.approx(look.step_left_s + 7.0)
+    assert look.seconds == pytest.approx(131.0)
+    assert len(news) == 6
+
+
+def test_an_onlooker_tells_news_once_and_sees_what_has_ended(run):
+    folders = [make(run, 0)]
+    write_events(run, (0, "submit", {}), (1, "tasks", begun(run, folders)))
+    with driver_lock(run):
+        onlooker = Onlooker(run)
+        look, _ = onlooker.look()
+        assert (look.done, look.step_left_s, look.iteration_left_s) == (0, None, None)
+        finish(folders[0])
+        look, news = onlooker.look()
+        assert (look.done, news) == (1, [])
+        Journal(run / "journal.jsonl").write("finished", place=PLACE, step="label", total=1)
+        look, news = onlooker.look()
+        assert (look.place, len(news)) == ("", 1)
+    assert onlooker.look()[0].status == "interrupted"
+
+
+def test_a_clock_that_jumps_back_estimates_nothing_negative(run):
+    folders = [make(run, 0), make(run, 1)]
+    finish(folders[0])
+    write_events(run, (9e12, "submit", {}), (9e12, "tasks", begun(run, folders)))
+    with driver_lock(run):
+        look, _ = Onlooker(run).look()
+    assert look.seconds == 0.0
+    assert look.step_left_s == 0.0
+
+
+def test_a_task_on_another_host_runs_as_long_as_the_run_has_a_driver(run):
+    folders = [make(run, 0)]
+    attempt = folders[0].claim()
+    write_json(attempt / "claim.json", this_process().model_dump() | {"host": "node7"})
+    write_events(run, (0, "submit", {}), (1, "tasks", begun(run, folders)))
+    with driver_lock(run):
+        assert Onlooker(run).look()[0].running == 1
+    assert Onlooker(run).look()[0].running == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ({"event": "end", "status": "converged"}, "converged"),
+        ({"event": "paused", "after": "select", "message": ""}, "paused"),
+        ({"event": "paused", "after": "external labels", "message": "put files"}, "waiting"),
+        ({"event": "interrupted"}, "interrupted"),
+        ({"event": "submit"}, "interrupted"),
+    ],
+)
+def test_the_last_word_of_the_driver_counts_not_of_who_writes_beside_it(last, status):
+    assert state_of([last, {"event": "stop", "by": "me"}, {"event": "redo"}], None)[0] == status
+
+
+def test_open_tasks_count_if_this_submission_has_begun_them(run):
+    old, new, done = make(run, 0), make(run, 1), make(run, 2)
+    finish(done)
+    write_events(
+        run,
+        (0, "submit", {}),
+        (1, "tasks", begun(run, [old])),
+        (2, "submit", {}),
+        (3, "tasks", begun(run, [new])),
+    )
+    used = used_tasks(run, Journal(run / "journal.jsonl").read())
+    assert [folder.path for folder in used] == [new.path, done.path]
+
+
+def test_failures_say_why_where_how_often_and_how_to_go_on(run):
+    given_up, fatal, lost, waiting = (make(run, number) for number in range(4))
+    for folder in (given_up, fatal, lost):
+        attempt = folder.claim()
+        (attempt / "log.txt").write_text("".join(f"line {number}\n" for number in range(20)))
+        folder.end_attempt(attempt, "killed", counted=True)
+    given_up.give_up("1 attempts, the last: killed")
+    write_json(fatal.path / "result.json", {"status": "failed", "failure": {"kind": "fatal", "message": "no pw.x"}})
+    everything = [given_up, fatal, lost, waiting]
+    lost_event = {"task": name_of(run, lost), "message": "3 attempts, the last: out of time"}
+    write_events(run, (0, "submit", {}), (1, "tasks", begun(run, everything)), (2, "lost", lost_event))
+    events = Journal(run / "journal.jsonl").read()
+    found = failed_tasks(events, used_tasks(run, events), "toy")
+    reasons = [(each.task, each.reason, each.gone_on) for each in found]
+    assert reasons == [
+        (name_of(run, given_up), "1 attempts, the last: killed", True),
+        (name_of(run, fatal), "no pw.x", False),
+        (name_of(run, lost), "3 attempts, the last: out of time", False),
+    ]
+    assert {(each.host, each.attempts) for each in found} == {(this_process().host, 1)}
+    assert found[0].log_tail.splitlines() == [f"line {number}" for number in range(15, 20)]
+    assert found[0].retry == f"pfd resubmit toy --redo {name_of(run, given_up)}"
