@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pfd.evaluate.converge import ConvergeSettings
-from pfd.evaluate.preflight import STRESS_TARGET_GPA, setting_change
+from pfd.evaluate.preflight import STRESS_TARGET_GPA, limits_in_words, setting_change
 from pfd.frames import Labels
 from pfd.units import GPA_PER_EV_PER_A3
 
@@ -61,3 +61,15 @@ def test_forces_that_vanish_by_symmetry_say_nothing():
 def test_what_cannot_be_compared_is_refused(count):
     with pytest.raises(ValueError, match="cannot be compared"):
         setting_change(NAMES, [labels([[0, 0, 1]])] * count, [], ConvergeSettings(force_rmse_relative=0.1))
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"force_rmse_eV_per_A": 0.05}, "forces may change by 50 meV/Å, stresses by 0.3 GPa"),
+        ({"force_rmse_relative": 0.1, "stress_rmse_GPa": 1}, "by 10 % of the RMS force, stresses by 1 GPa"),
+        ({"energy_rmse_meV_per_atom": 1}, "forces without a limit in converge, stresses by 0.3 GPa"),
+    ],
+)
+def test_the_limits_are_told_before_the_labels_are_there(limits, words):
+    assert words in limits_in_words(ConvergeSettings(**limits))

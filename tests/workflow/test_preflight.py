@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -36,7 +37,9 @@ def submitted(in_process, small, write_input, tmp_path):
         small["finetune"]["label"] = {"method": "toy"} | label
         said = []
         ended = submit(write_input(small), tmp_path / path, watch=lambda place, progress: said.append(progress.message))
-        return ended, [message for message in said if message]
+        told = [message.removeprefix("preflight: ") for message in said if message]
+        run.tried = [message for message in told if re.search(r" on \d frames?; ", message)]
+        return ended, [message for message in told if message not in run.tried]
 
     return run
 
@@ -44,6 +47,8 @@ def submitted(in_process, small, write_input, tmp_path):
 def test_unconverged_settings_are_warned_of_by_name(submitted, depth_is_a_basis):
     depth_is_a_basis(1.25)
     ended, said = submitted(max_total=50)
+    (tried,) = submitted.tried
+    assert tried == "depth 1.25 for 1 on 1 frame; forces may change by 10 % of the RMS force, stresses by 0.3 GPa"
     assert len(said) == 1
     assert said[0].startswith("WARNING depth 1, tried with 1.25: forces change by")
     assert "make depth finer" in said[0]
