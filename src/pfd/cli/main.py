@@ -37,7 +37,11 @@ def _options(
     """Fine-tune a pre-trained atomistic model for one material, and distil it into a fast student."""
 
 
-InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
+InputFile = Annotated[Path, typer.Argument(help="Input file: YAML, JSON or TOML.", metavar="INPUT")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Keys to set, e.g. finetune.select.max_frames=40.", metavar="[KEY=VALUE...]"),
+]
 RunArgument = Annotated[
     Path | None,
     typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
@@ -105,9 +109,12 @@ def _interrupt(_number: int, _frame: Any) -> None:
 @app.command(rich_help_panel=_RUN)
 def submit(
     input_file: Annotated[
-        Path, typer.Argument(help="Input file, YAML or JSON; or a run folder, to go on with it.", metavar="INPUT")
+        Path, typer.Argument(help="Input file: YAML, JSON or TOML; or a run folder, to go on with it.", metavar="INPUT")
     ],
-    run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Run folder, ./NAME if not given; and keys to set.", metavar="[RUN] [KEY=VALUE...]"),
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
 ) -> None:
     """Run an input, or go on where it stopped.
@@ -115,12 +122,14 @@ def submit(
     Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
     130: interrupted.
 
-    Example: pfd submit examples/toy/input.yaml
+    Example: pfd submit examples/toy/input.yaml finetune.select.max_frames=10
     """
     from pfd.cli.submit import submit_and_show
+    from pfd.cli.words import run_and_overrides
 
+    run, overrides = run_and_overrides(words or [])
     try:
-        code = submit_and_show(input_file, run, until)
+        code = submit_and_show(input_file, run, until, overrides)
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command goes on where it was", err=True)
         code = INTERRUPTED
@@ -128,14 +137,15 @@ def submit(
 
 
 @checks.command("INPUT")
-def check(input_file: InputFile) -> None:
+def check(input_file: InputFile, words: Overrides = None) -> None:
     """Look for mistakes in an input, and tell what it would run; nothing is started.
 
     Example: pfd check examples/toy/input.yaml
     """
     from pfd.cli.check import check_and_show
+    from pfd.cli.words import only_overrides
 
-    check_and_show(input_file)
+    check_and_show(input_file, only_overrides(words or []))
 
 
 @checks.command("data")
@@ -259,6 +269,20 @@ def schema(
     from pfd.cli.schema import show_schema
 
     show_schema(markdown)
+
+
+@app.command(rich_help_panel=_RUN)
+def convert(
+    input_file: Annotated[Path, typer.Argument(help="Input of PFD-kit 0.10.", metavar="OLD.json")],
+    out: Annotated[Path | None, typer.Option(help="File to write; printed if not given.")] = None,
+) -> None:
+    """Turn an input of PFD-kit 0.10 into today's, with a comment on each value that changed, and on what has no effect.
+
+    Example: pfd convert old.json --out input.yaml
+    """
+    from pfd.cli.convert import convert_file
+
+    convert_file(input_file, out)
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from pfd.api import Run, run_folder_of, submit
 from pfd.cli.check import edits
+from pfd.cli.convert import say_older
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
 from pfd.cli.status import used_tasks
@@ -25,27 +27,29 @@ PLAIN_SECONDS = 15.0
 """Without a terminal, a line is printed when a group of tasks begins and ends, and this often in between."""
 
 
-def submit_and_show(input_file: Path, run: Path | None, until: str | None) -> int:
+def submit_and_show(input_file: Path, run: Path | None, until: str | None, overrides: Sequence[str] = ()) -> int:
     """Submit with progress on the terminal; returns the exit code.
 
     Args:
         input_file: the input, or the folder of a run to go on with.
         run: the run folder, if it is not the usual one.
         until: a step after which to pause.
+        overrides: keys to set, such as ``finetune.select.max_frames=40``.
     """
     from pfd.config.reading import read_input
 
     input_file, run = input_and_run(input_file, run)
     console = Console(stderr=True)
-    resolved = read_input(input_file)
+    resolved = read_input(input_file, overrides)
+    say_older(resolved)
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
         console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
     if console.is_terminal:
         with LiveProgress(console) as progress:
-            ended = submit(input_file, run, until, progress.watch)
+            ended = submit(input_file, run, until, progress.watch, overrides)
     else:
-        ended = submit(input_file, run, until, PlainProgress().watch)
+        ended = submit(input_file, run, until, PlainProgress().watch, overrides)
     _say_end(ended, until)
     return ended.exit_code
 
