@@ -47,8 +47,8 @@ def search(group: OldSection, key: str) -> dict[str, Any]:
         "generations": group.whole("max_step", least=1) or 5,
         "pressure_GPa": pressure_GPa_from_kbar(0.001 if pressure is None else pressure),
         "steps": group.whole("opt_step", least=1) or 1000,
-        "fmax_eV_per_A": group.number("fmax") or 0.01,
-        "wall_time_s": group.number("max_time") or 9000,
+        "fmax_eV_per_A": group.positive("fmax") or 0.01,
+        "wall_time_s": group.positive("max_time") or 9000,
     }
     if volume := group.number("volume", least=0.0):
         section["volume_A3"] = volume

@@ -32,8 +32,7 @@ def translate_select(whole: OldSection, loop: str) -> dict[str, Any]:
 def translate_converge(whole: OldSection, loop: str) -> dict[str, Any]:
     """The section ``converge``."""
     converge = whole.section("evaluate").section("converge")
-    kind, limit = converge.text("type"), converge.number("RMSE", least=0.0)
-    limit = 0.01 if limit is None else limit
+    kind, limit = converge.text("type"), converge.positive("RMSE") or 0.01
     if kind not in CRITERIA:
         converge.refuse(
             "type", f"missing: {', '.join(CRITERIA)}" if kind is None else f"{kind!r} is none of {', '.join(CRITERIA)}"
@@ -92,8 +91,8 @@ def _entropy(settings: OldSection, loop: str) -> dict[str, Any]:
     settings.ignore(NOT_NEEDED, "batch_size", "chunk_size")
     pairs = {
         "k": settings.whole("k", least=2) or 32,
-        "cutoff_A": settings.number("cutoff", least=0.0) or 5.0,
-        "bandwidth_per_A": settings.number("h", least=0.0) or 0.015,
+        "cutoff_A": settings.positive("cutoff") or 5.0,
+        "bandwidth_per_A": settings.positive("h") or 0.015,
     }
     usual = {"k": 32, "cutoff_A": 5.0, "bandwidth_per_A": 0.015}
     settings.say(f"{loop}.select.method", "h_filter")
@@ -106,10 +105,10 @@ def _gate(settings: OldSection, loop: str) -> dict[str, Any]:
     kind = settings.text("type")
     where = f"{loop}.select.gate"
     if kind == "distance":
-        ratio = settings.number("safe_dist_ratio", least=0.0)
+        ratio = settings.positive("safe_dist_ratio")
         settings.ignore("distances go by covalent radii here; see select.gate.min_distance", "custom_safe_dist")
         settings.say(f"{where}.min_distance", "safe_dist_ratio, times the default 0.6 of the covalent radii's sum")
-        return {} if ratio in {None, 1.0} else {"min_distance": round(0.6 * float(ratio or 0.0), 6)}
+        return {} if ratio in {None, 1.0} else {"min_distance": round(0.6 * float(ratio or 1.0), 6)}
     if kind == "box_skewness":
         theta = settings.number("theta")
         settings.say(f"{where}.min_cell_angle_deg", "90 degrees less theta")

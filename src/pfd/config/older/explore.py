@@ -79,10 +79,7 @@ def _group(group: OldSection, frames: Sequence[range], key: str) -> dict[str, An
 
 def _dynamics(group: OldSection, ensemble: str, key: str) -> dict[str, Any]:
     """What of a group depends on the ensemble: time step, time constants and pressures."""
-    timestep, tau = group.number("dt") or 2.0, group.number("tau_t") or 100.0
-    for name, value in (("dt", timestep), ("tau_t", tau)):
-        if value <= 0:
-            group.refuse(name, "must be greater than 0")
+    timestep, tau = group.positive("dt") or 2.0, group.positive("tau_t") or 100.0
     dynamics: dict[str, Any] = {"method": "md", "ensemble": ensemble, "timestep_fs": timestep}
     group.say(f"{key}.equilibrate_steps", "frames were kept from the start; left out, a quarter of the steps")
     if ensemble == "nvt":
@@ -92,7 +89,7 @@ def _dynamics(group: OldSection, ensemble: str, key: str) -> dict[str, Any]:
     pressures = group.listed(float, "press")
     if not pressures:
         group.refuse("press", "missing: npt needs a list of pressures in bar")
-    barostat = group.number("tau_p")
+    barostat = group.positive("tau_p")
     if barostat not in {None, 10.0 * tau}:
         note = f"{group.named('tau_p')}: the barostat takes ten times as long as the thermostat, {10.0 * tau:g} fs"
         group.record.ignored.append(note)

@@ -47,8 +47,8 @@ def _vasp(inputs: OldSection, run: OldSection) -> dict[str, Any]:
     label: dict[str, Any] = {"method": "vasp", "command": _command(run), "incar_file": inputs.text("incar")}
     if label["incar_file"] is None:
         inputs.refuse("incar", "missing: the INCAR file")
-    spacing = inputs.number("kspacing", least=0.0)
-    if not spacing:
+    spacing = inputs.positive("kspacing")
+    if spacing is None:
         inputs.refuse("kspacing", "missing: the distance of k-points in 1/Å")
     if inputs.flag("kgamma") is False:
         inputs.refuse("kgamma", "meshes are centred at Gamma here; write a KPOINTS file as label.kpoints_file")

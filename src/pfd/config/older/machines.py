@@ -49,7 +49,7 @@ def translate_machines(whole: OldSection, *, distils: bool) -> dict[str, Any]:
             sliced.ignore("on this machine tasks start one by one", *(idle if not argo else []))
         if step != "label":
             config.ignore(GOES_ON, "continue_on_failed", "continue_on_num_success", "continue_on_success_ratio")
-        if timeout := template.number("timeout", least=0.0):
+        if timeout := template.positive("timeout"):
             keys["walltime"] = timeout
         retries.append(template.whole("retry_on_transient_error", least=0))
         if keys:

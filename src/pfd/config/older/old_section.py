@@ -83,6 +83,14 @@ class OldSection:
             return None
         return float(value) if isinstance(value, float) else value
 
+    def positive(self, *names: str) -> float | None:
+        """A finite number above 0."""
+        value = self.number(*names)
+        if value is not None and value <= 0.0:
+            self.refuse(self.given(*names) or names[0], f"must be greater than 0 (found {value:g})")
+            return None
+        return value
+
     def whole(self, *names: str, least: int = 0) -> int | None:
         """An integer of at least so much."""
         value = self.number(*names, least=least)

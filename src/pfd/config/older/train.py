@@ -61,7 +61,7 @@ def _mattersim(config: OldSection) -> dict[str, Any]:
     train: dict[str, Any] = {
         "epochs": config.whole("epochs", least=1) or 10,
         "batch_size": config.whole("batch_size", least=1) or 8,
-        "learning_rate": config.number("lr", least=0.0) or 2e-4,
+        "learning_rate": config.positive("lr") or 2e-4,
         "patience": config.whole("early_stop_patience", least=1) or 10,
     }
     for name, on, ratio, usual in (
