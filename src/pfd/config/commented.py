@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,9 +29,14 @@ def value_text(value: Any) -> str:
     >>> value_text([300, 900]), value_text({"Si": "yes"}), value_text(None)
     ('[300, 900]', "{Si: 'yes'}", 'null')
     """
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
-    text = text.removesuffix("\n").removesuffix("\n...")
-    return json.dumps(value) if "\n" in text else text
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{value_text(key)}: {value_text(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(value_text, value))}]"
+    if isinstance(value, str) and not value.isprintable():
+        plain = (sign if sign.isprintable() and sign not in '"\\' else f"\\U{ord(sign):08x}" for sign in value)
+        return f'"{"".join(plain)}"'
+    return yaml.safe_dump([value], default_flow_style=True, width=10**9, allow_unicode=True).strip()[1:-1]
 
 
 def _section(content: Mapping[str, Any], comments: Mapping[str, str], above: str, depth: int) -> list[str]:
