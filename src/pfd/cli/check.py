@@ -48,6 +48,8 @@ def check_and_show(input_file: Path, overrides: Sequence[str] = ()) -> None:
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
     folder = run_folder_of(input_file, resolved.input.name)
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    for licence in checked.licences:
+        print(licence)
     if checked.theory is not None:
         print(f"level of theory: {checked.theory.words}")
 
