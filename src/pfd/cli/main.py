@@ -107,6 +107,33 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 
 @app.command(rich_help_panel=_RUN)
+def init(
+    words: Overrides = None,
+    structure: Annotated[Path | None, typer.Option(help="Structure file of the material.")] = None,
+    goal: Annotated[str | None, typer.Option(help="finetune, distil or both.")] = None,
+    family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
+    label: Annotated[str | None, typer.Option(help="Who labels; tblite.")] = None,
+    student: Annotated[str | None, typer.Option(help="Family of the student; pod.")] = None,
+    temperature_K: Annotated[
+        list[float] | None, typer.Option("--temperature-K", min=0.1, help="Temperature to explore at; may be repeated.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("input.yaml"),
+) -> None:
+    """Write a commented input for a material and a goal, and the schema by which editors complete and check it.
+
+    Asks in a terminal for what was not given. Nothing is overwritten.
+
+    Example: pfd init --structure Si8.cif --goal both --label tblite
+    """
+    from pfd.cli.init import Flags, write_input
+    from pfd.cli.words import only_overrides
+
+    flags = Flags(structure, goal, family, model, label, student, tuple(temperature_K or (300.0, 900.0)))
+    write_input(flags, out, only_overrides(words or []))
+
+
+@app.command(rich_help_panel=_RUN)
 def submit(
     input_file: Annotated[
         Path, typer.Argument(help="Input file: YAML, JSON or TOML; or a run folder, to go on with it.", metavar="INPUT")
