@@ -17,7 +17,7 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check kill demo-check bench-selection bench-labels bench-families clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check kill fuzz demo-check bench-selection bench-labels bench-families clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -53,6 +53,10 @@ check: $(VENV)/.test
 # Long: kill the driver of a toy run at many more points than `make test` does.
 kill: $(VENV)/.test
 	PFD_KILLS=60 $(BIN)/python -m pytest tests/workflow/test_kill.py
+
+# Long: thousands of damaged inputs more than `make test` has, each with one message or none.
+fuzz: $(VENV)/.test
+	PFD_FUZZ=5000 $(BIN)/python -m pytest tests/config/test_fuzz.py
 
 # Speed of selection against the quests package, and which method trains better (needs labelled sets: DATA).
 DATA ?= ../shared/data

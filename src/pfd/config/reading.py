@@ -21,6 +21,7 @@ from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
 from pfd.settings import Settings
+from pfd.wording import shortened
 
 T = TypeVar("T", bound=Settings)
 U = TypeVar("U", bound=Settings)
@@ -285,7 +286,8 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
         if path.exists():
             return path
     except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
-        raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
+        what = f"{shortened(str(file), 80)!r} is no path: {getattr(error, 'strerror', None) or error}"
+        raise SettingError(what, where=place, hint="correct it") from error
     kept = kept_copies(folder, path.name)
     if len(kept) > 1:
         names = ", ".join(copy.name for copy in kept)

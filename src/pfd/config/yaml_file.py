@@ -73,9 +73,9 @@ def _content(text: str, path: Path) -> Any:
     try:
         if kind == ".json":
             return _few(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique))
+        _refuse_many(text)
         if kind == ".toml":
             return _few(tomllib.loads(text.removeprefix("\ufeff")))
-        _refuse_many(text)
         return yaml.load(text, Loader=_InputLoader)  # noqa: S506 - derived from SafeLoader
     except RecursionError as error:
         raise SettingError("nested too deeply", where=where, hint="no key stands deeper than ten levels") from error
@@ -111,7 +111,7 @@ _TOO_MANY = f"more than {MAX_VALUES} values: this is no input; name data by thei
 
 
 def _refuse_many(text: str) -> None:
-    """Refuse a YAML file with so many signs that to read it would take many seconds.
+    """Refuse a YAML or TOML file with so many signs that to read it would take many seconds.
 
     Raises:
         ValueError
