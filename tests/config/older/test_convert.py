@@ -511,3 +511,11 @@ def test_only_older_inputs_are_taken_for_one():
     assert shipped
     assert not any(is_older(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in shipped)
     assert not is_older({"task": {}})
+
+
+def test_the_page_names_every_key():
+    page = (Path(__file__).parents[3] / "docs" / "older-input.md").read_text(encoding="utf-8")
+    keys = {row[1].rsplit(".", 1)[-1] for row in [*TRANSLATED, *IGNORED]}
+    others = {"colour", "max_memory", "task_max", "type_map"}
+    missing = sorted(key for key in keys - others if not key.isdigit() and key not in page)
+    assert missing == []
