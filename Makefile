@@ -17,7 +17,7 @@ FAMILIES ?= deepmd mace mattersim nep ace
 LABELERS ?= gpaw
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos demo-check bench-selection bench-labels bench-families bench-engines proof clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -55,6 +55,10 @@ PFD_KILLS ?= 100
 SLURM_KILLS = $(wildcard tests/engines/test_hpc_kill.py)
 chaos: $(VENV)/.test
 	PFD_KILLS=$(PFD_KILLS) $(BIN)/python -m pytest tests/workflow/test_chaos.py $(SLURM_KILLS)
+
+# Long: thousands of damaged inputs more than `make test` has, each with one message or none.
+fuzz: $(VENV)/.test
+	PFD_FUZZ=5000 $(BIN)/python -m pytest tests/config/test_fuzz.py
 
 # Speed of selection against the quests package, and which method trains better (needs labelled sets: DATA).
 DATA ?= ../shared/data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,15 +94,17 @@ def submit(
     until: str | None = None,
     watch: Watcher | None = None,
     begin: Begin | None = None,
+    overrides: Sequence[str] = (),
 ) -> Run:
     """Run an input to its end, or go on where an earlier submission of it stopped.
 
     Args:
-        input_file: YAML or JSON.
+        input_file: YAML, JSON or TOML; one of PFD-kit 0.10 is converted.
         run: the run folder; if not given, ``./<name>``, or the folder of the input if that is a run of this name.
         until: ``select``, ``label`` or ``train``: pause after that step of the first iteration that reaches it.
         watch: called with the place of a group of tasks and its progress.
         begin: tasks to do anew, and a lock to take over.
+        overrides: keys to set, such as ``finetune.select.max_frames=40``; the values as in YAML.
 
     Raises:
         InputError, MissingError: before anything is started, if the input cannot be run.
@@ -117,7 +119,7 @@ def submit(
     begin = begin or Begin()
     if until not in {None, *UNTIL}:
         raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
-    resolved = read_input(Path(input_file))
+    resolved = read_input(Path(input_file), overrides)
     path = Path(run) if run is not None else run_folder_of(Path(input_file), resolved.input.name)
     new_file = not (path / NAME_FILE).exists() and resolved.input.teacher.model not in resolved.teacher.shipped
     checked = check_input(resolved, read_model=new_file or None)  # a file of the user's is read before all else
@@ -226,8 +228,11 @@ def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> tu
     if edited or not inputs:
         if edited:
             Earlier.of(run.path).write(snapshot)
-        if input_file.resolve() != (run.path / "input.yaml").resolve():
+        if resolved.text:
+            _put(run.path / "input.yaml", resolved.text.encode("utf-8"))
+        elif input_file.resolve() != (run.path / "input.yaml").resolve():
             _put(run.path / "input.yaml", input_file.read_bytes())
+        if input_file.resolve() != (run.path / "input.yaml").resolve():
             _put(run.path / ORIGIN, f"{resolved.folder}\n".encode())
         _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
     run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)

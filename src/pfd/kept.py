@@ -26,12 +26,12 @@ def kept_copies(folder: Path, name: str) -> list[Path]:
 
 def here_or_there(folder: Path, path: Path) -> Path:
     """A path that starts at a folder; in a run folder without it, where it was from the first input's folder on."""
-    whole = folder / path.expanduser()
+    whole = folder / _at_home(path)
     told = folder / ORIGIN
-    if whole.exists() or not told.is_file():
+    if _is_there(whole) or not told.is_file():
         return whole
-    there = Path(told.read_text(encoding="utf-8").strip()) / path.expanduser()
-    return there if there.exists() else whole
+    there = Path(told.read_text(encoding="utf-8").strip()) / _at_home(path)
+    return there if _is_there(there) else whole
 
 
 def here_or_kept(folder: Path, path: Path, where: str) -> Path:
@@ -40,10 +40,26 @@ def here_or_kept(folder: Path, path: Path, where: str) -> Path:
     Raises:
         SettingError: at ``where``, if several are kept, since the file was edited between two submissions.
     """
-    whole = folder / path.expanduser()
-    copies = [] if whole.exists() else kept_copies(folder, path.name)
+    whole = folder / _at_home(path)
+    copies = [] if _is_there(whole) else kept_copies(folder, path.name)
     if len(copies) > 1:
         names = ", ".join(copy.name for copy in copies)
         hint = f"put {path} back, or leave only the right one of {names} in {copies[0].parent}"
         raise SettingError(f"no such file: {path}, and {len(copies)} kept ones of that name", where=where, hint=hint)
     return copies[0] if copies else whole
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a path; nothing has a name that is too long."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _at_home(path: Path) -> Path:
+    """The path with its ``~`` written out, if there is such a user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pfd.errors import MissingError, SettingError
+from pfd.wording import shortened
 
 FAMILIES = "pfd.families"
 LABELERS = "pfd.labelers"
@@ -34,7 +35,9 @@ def load_plugin(group: str, name: str, where: str = "") -> Any:
         near = difflib.get_close_matches(name, points, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
         raise SettingError(
-            f"{name!r} is not one of the {kind}", where=where, hint=f"{guess}there are: {', '.join(sorted(points))}"
+            f"{shortened(name)!r} is not one of the {kind}",
+            where=where,
+            hint=f"{guess}there are: {', '.join(sorted(points))}",
         )
     return points[name].load()
 

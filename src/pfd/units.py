@@ -23,6 +23,20 @@ def pressure_to_GPa(pressure: float) -> float:
     return pressure * GPA_PER_EV_PER_A3
 
 
+def pressure_GPa_from_bar(pressure_bar: float) -> float:
+    """Pressure in GPa from bar.
+
+    >>> pressure_GPa_from_bar(10000)
+    1.0
+    """
+    return pressure_bar / 10000.0
+
+
+def pressure_GPa_from_kbar(pressure_kbar: float) -> float:
+    """Pressure in GPa from kbar."""
+    return pressure_kbar / 10.0
+
+
 def seconds(duration: str | float) -> float:
     """Seconds from a number (already seconds) or a text such as ``"90s"``, ``"30min"``, ``"2h"``, ``"1d"``.
 

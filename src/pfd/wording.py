@@ -1,6 +1,18 @@
-"""Counted nouns in messages."""
+"""Counted nouns in messages, and long texts in few words."""
 
 from __future__ import annotations
+
+LONGEST = 300
+"""Most characters that a message shows of one value, or of one line."""
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """A text of at most so many characters: names and values of users can be of any length.
+
+    >>> shortened("seed", 10), shortened("x" * 100, 8)
+    ('seed', 'xxxxx...')
+    """
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -51,6 +51,7 @@ def test_the_plan_of_the_toy(shown):
         "    the student is judged by its own: the same runs with 600 steps",
         "  test set: 6 frames at most",
         "  frames to train on: at most 16 an iteration, and what the student's own runs add; at most 3 iterations",
+        "licence of toy soft-copper: MIT",
         "level of theory: the model does not say what functional it is: toy Morse",
     ]
 

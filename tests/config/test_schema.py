@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import jsonschema
 import pytest
 import yaml
 from tests.config.test_bad_input import DROP, GOOD, GROUP, MD, edited
+from tests.config.test_reference import ours
 
 from pfd.config.schema import input_schema
 
 ROOT = Path(__file__).parents[2]
+BESIDE_EXAMPLES = ROOT / "examples" / "pfd.schema.json"
 README = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -30,6 +33,18 @@ def found(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     return lambda tree: [error.message for error in validator.iter_errors(tree)]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/input.yaml")), ids=lambda path: path.parent.name)
+def test_editors_find_the_schema_of_the_examples(path):
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (path.parent / first.partition("=")[2]).resolve() == BESIDE_EXAMPLES
+
+
+def test_the_schema_beside_the_examples_is_up_to_date():
+    there = json.loads(BESIDE_EXAMPLES.read_text(encoding="utf-8"))
+    assert there == input_schema(ours), "run: pfd schema > examples/pfd.schema.json"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/input.yaml")), ids=lambda path: path.parent.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.api import run_folder_of
+from pfd.cli.convert import say_older
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -23,8 +24,12 @@ _MANY = 6
 """More keys, structures or compositions than this are counted, not listed."""
 
 
-def check_and_show(input_file: Path) -> None:
+def check_and_show(input_file: Path, overrides: Sequence[str] = ()) -> None:
     """Check an input and print what was found in the user's sets, and the plan.
+
+    Args:
+        input_file: the input.
+        overrides: keys to set, such as ``finetune.select.max_frames=40``.
 
     Raises:
         InputError, MissingError: the first mistake.
@@ -32,7 +37,8 @@ def check_and_show(input_file: Path) -> None:
     from pfd.config.check import check_input, starting_frames
     from pfd.config.reading import read_input
 
-    resolved = read_input(input_file)
+    resolved = read_input(input_file, overrides)
+    say_older(resolved)
     checked = check_input(resolved, read_model=True)
     found = checked.brought
     for brought in found:
@@ -42,6 +48,8 @@ def check_and_show(input_file: Path) -> None:
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
     folder = run_folder_of(input_file, resolved.input.name)
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    for licence in checked.licences:
+        print(licence)
     if checked.theory is not None:
         print(f"level of theory: {checked.theory.words}")
 

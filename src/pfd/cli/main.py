@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pfd.cli import running
+from pfd.cli import inputs, running
 from pfd.cli.env import environments
-from pfd.cli.options import FRAMES, LOOK, RUN, AsJson, InputFile, RunArgument
+from pfd.cli.options import FRAMES, LOOK, RUN, AsJson, InputFile, Overrides, RunArgument
 from pfd.errors import PFDError
 
 app = typer.Typer(
@@ -59,6 +59,7 @@ checks = typer.Typer(
     "Or look at labelled sets: pfd check data FILE...",
 )
 running.add_to(app)
+inputs.add_to(app)
 app.add_typer(checks, name="check", rich_help_panel=RUN)
 app.add_typer(environments, name="env", rich_help_panel=LOOK)
 LabelKeys = Annotated[
@@ -92,14 +93,15 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 
 @checks.command("INPUT", hidden=True)
-def check(input_file: InputFile) -> None:
+def check(input_file: InputFile, words: Overrides = None) -> None:
     """Look for mistakes in an input, and tell what it would run; nothing is started.
 
     Example: pfd check examples/toy/input.yaml
     """
     from pfd.cli.check import check_and_show
+    from pfd.cli.words import only_overrides
 
-    check_and_show(input_file)
+    check_and_show(input_file, only_overrides(words or []))
 
 
 @checks.command("data")

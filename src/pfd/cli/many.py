@@ -43,6 +43,7 @@ class ManyOptions:
     until: str | None = None
     take_over: bool = False
     as_json: bool = False
+    overrides: tuple[str, ...] = ()
 
     def refuse_idle(self, many: bool) -> None:
         """Refuse options that are about many runs where there is one.
@@ -61,7 +62,7 @@ def are_many(inputs: Sequence[Path], options: ManyOptions) -> bool:
     """Whether a command line means many runs: INPUT RUN is one."""
     if options.structures or len(inputs) > 2:
         return True
-    return len(inputs) == 2 and (inputs[1].is_file() or inputs[1].suffix in {".yaml", ".yml", ".json"})
+    return len(inputs) == 2 and (inputs[1].is_file() or inputs[1].suffix in {".yaml", ".yml", ".json", ".toml"})
 
 
 @dataclass
@@ -121,7 +122,7 @@ def submit_many(inputs: Sequence[Path], options: ManyOptions) -> int:
     pool = _pool(options)
     jobs = [Job(material, material.name in elsewhere) for material in materials]
     in_background(Path.cwd())
-    arguments = ["--until", options.until] if options.until else []
+    arguments = [*options.overrides, *(["--until", options.until] if options.until else [])]
     interrupted = _run(jobs, options.jobs or JOBS, arguments, {POOL_VARIABLE: str(pool)})
     rows = [_row(job) for job in jobs]
     code = INTERRUPTED if interrupted else next(each for each in WORST if each in {row["exit_code"] for row in rows})

@@ -10,7 +10,11 @@ import typer
 RUN, LOOK, FRAMES = "Run", "Look", "Frames"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-InputFile = Annotated[Path, typer.Argument(help="Input file, YAML or JSON.", metavar="INPUT")]
+InputFile = Annotated[Path, typer.Argument(help="Input file: YAML, JSON or TOML.", metavar="INPUT")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Keys to set, e.g. finetune.select.max_frames=40.", metavar="[KEY=VALUE...]"),
+]
 RunArgument = Annotated[
     Path | None,
     typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),

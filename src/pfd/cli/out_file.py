@@ -9,6 +9,21 @@ from pathlib import Path
 from pfd.errors import SettingError
 
 
+def require_new(out: Path, where: str) -> None:
+    """Refuse a file that is there already, or whose folder is not.
+
+    Args:
+        out: the file.
+        where: the option that names it.
+
+    Raises:
+        SettingError
+    """
+    if out.exists() or out.is_symlink():
+        raise SettingError("it is there already", where=f"{where} {out}", hint="name another file, or remove it")
+    require_writable(out, [], where)
+
+
 def require_writable(out: Path, inputs: Iterable[Path], where: str) -> None:
     """Refuse a file that cannot be written, or that would overwrite an input.
 

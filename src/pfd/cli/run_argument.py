@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfd.api import run_folder_of
-from pfd.config.yaml_file import parse
+from pfd.config.given import name_given
 from pfd.errors import RunError
 from pfd.workflow.run_folder import NAME_FILE
 
@@ -67,7 +67,7 @@ def _run_here(here: Path) -> Path:
 
 def _run_of(input_file: Path) -> Path:
     """Where submit would put the run of an input file: beside it if that folder is a run, else ./NAME."""
-    name = parse(input_file).get("name")
+    name = name_given(input_file)
     if not isinstance(name, str) or not name:
         raise RunError("this input has no name, and so no run", where=str(input_file), hint="name the run folder")
     return run_folder_of(input_file, name)

@@ -22,9 +22,9 @@ def submit(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            help="Input file, YAML or JSON, or a run folder to go on with; then the run folder, ./NAME if not given. "
-            "Or several input files: one run each.",
-            metavar="INPUT [RUN]",
+            help="Input file, YAML, JSON or TOML, or a run folder to go on with; then the run folder, ./NAME if not "
+            "given. Or several input files: one run each. Keys to set may follow: finetune.select.max_frames=40.",
+            metavar="INPUT [RUN] [KEY=VALUE...]",
         ),
     ],
     until: Until = None,
@@ -54,8 +54,12 @@ def submit(
     """
     from pfd.cli.many import ManyOptions, are_many, submit_many
     from pfd.cli.submit import submit_and_show
+    from pfd.cli.words import paths_and_overrides
 
-    options = ManyOptions(tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json)
+    inputs, overrides = paths_and_overrides(inputs)
+    options = ManyOptions(
+        tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json, overrides=tuple(overrides)
+    )
     if detach:
         from pfd.cli.detach import submit_in_background
 
@@ -68,7 +72,7 @@ def submit(
 
     run = inputs[1] if len(inputs) > 1 else None
     begin = Begin(take_over=take_over)
-    raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin)))
+    raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
 
 
 def resubmit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from pfd.api import Begin, Run, run_folder_of, submit
 from pfd.cli.check import edits
+from pfd.cli.convert import say_older
 from pfd.cli.detach import in_background
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from pfd.engines.engine import Progress
 
 
-def submit_and_show(input_file: Path, run: Path | None, until: str | None, begin: Begin | None = None) -> int:
+def submit_and_show(
+    input_file: Path, run: Path | None, until: str | None, begin: Begin | None = None, overrides: Sequence[str] = ()
+) -> int:
     """Submit with progress on the terminal; returns the exit code.
 
     Args:
@@ -32,12 +36,14 @@ def submit_and_show(input_file: Path, run: Path | None, until: str | None, begin
         run: the run folder, if it is not the usual one.
         until: a step after which to pause.
         begin: tasks to do anew, and a lock to take over.
+        overrides: keys to set, such as ``finetune.select.max_frames=40``.
     """
     from pfd.config.reading import read_input
 
     input_file, run = input_and_run(input_file, run)
     console = Console(stderr=True)
-    resolved = read_input(input_file)
+    resolved = read_input(input_file, overrides)
+    say_older(resolved)
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
         console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
@@ -53,7 +59,7 @@ def submit_and_show(input_file: Path, run: Path | None, until: str | None, begin
 
     with display:
         try:
-            ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held))
+            ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
         finally:
             follower.tick(now=True)
     _say_end(ended, until)

@@ -14,6 +14,7 @@ from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, r
 from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
+from pfd.config.licence import check_licence
 from pfd.config.machine import check_cores, check_gpus, check_ranks
 from pfd.config.queue import check_queues, programs_of_labels
 from pfd.config.reading import ResolvedInput, at, source_path
@@ -33,7 +34,7 @@ from pfd.label.family import FamilyLabelerSettings
 from pfd.label.judge import refuse_unhonoured
 from pfd.label.labeler import Labeler, make_labeler
 from pfd.models.environment import read_card
-from pfd.models.family import MODEL_FILE, Family, knows_batches
+from pfd.models.family import MODEL_FILE, Family, ModelCard, knows_batches
 from pfd.models.family import read_model as read_model_folder
 from pfd.models.training import check_elements
 from pfd.plugins import FAMILIES, load_plugin
@@ -50,10 +51,12 @@ class Checked:
     Attributes:
         brought: the labelled sets, the pools and the test set of the user, with what was found in each.
         theory: how the labels' level of theory compares with the teacher's; None if one of them was not asked.
+        licences: that of each model's weights that were asked, in words.
     """
 
     brought: list[Brought]
     theory: Comparison | None
+    licences: tuple[str, ...] = ()
 
 
 def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> Checked:
@@ -63,7 +66,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
         resolved: the input.
         read_model: whether to read the teacher's card, which knows heads and elements. None reads it where that needs
             no package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
-            What shipped weights know is told without.
+            What shipped weights know is told without. Where the input declares commercial use, it is always read.
 
     Returns:
         What was found.
@@ -97,15 +100,18 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
     check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
 
     def reads(family: Family) -> bool:
-        return bool(read_model) or (read_model is None and _cheap(family, launch[family.name]))
+        asked = bool(read_model) or resolved.input.use == "commercial"
+        return asked or (read_model is None and _cheap(family, launch[family.name]))
 
     card = check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
+    cards = {"teacher.model": card}
     theory = None
     if resolved.labeler is not None:
-        _check_labeler(resolved, [*frames, *pooled], launch, reads)
+        cards["finetune.label.model"] = _check_labeler(resolved, [*frames, *pooled], launch, reads)
         theory = check_levels(resolved, data, card)
     _check_student(resolved, frames, explored, pooled, test)
-    return Checked(brought, theory)
+    licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
+    return Checked(brought, theory, tuple(licences))
 
 
 def _cheap(family: Family, launch: Launch) -> bool:
@@ -266,7 +272,8 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
 
 def _check_labeler(
     resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], reads: Callable[[Family], bool]
-) -> None:
+) -> ModelCard | None:
+    """The labeler, and the frames that it is to label; the card of the model that labels, if one does and was asked."""
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
     with programs_of_labels(resolved), at(resolved, "finetune.label.method"):
@@ -276,7 +283,8 @@ def _check_labeler(
             refuse_unhonoured(frames, labeler)
     check_ranks(resolved, labeler)
     if isinstance(resolved.labeler, FamilyLabelerSettings):
-        _check_label_model(resolved, resolved.labeler, frames, launch, reads)
+        return _check_label_model(resolved, resolved.labeler, frames, launch, reads)
+    return None
 
 
 def _check_label_model(
@@ -285,8 +293,10 @@ def _check_label_model(
     frames: Sequence[Atoms],
     launch: Mapping[str, Launch],
     reads: Callable[[Family], bool],
-) -> None:
-    """The model that labels in the place of first principles: named, installed, there, and of these elements.
+) -> ModelCard | None:
+    """The card of the model that labels in the place of first principles: named, installed, and of these elements.
+
+    None if it was not asked.
 
     Raises:
         SettingError, ModelError, MissingError
@@ -308,7 +318,9 @@ def _check_label_model(
             card = read_model_folder(Path(source)).card
             if card.family != family.name:
                 raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
-            check_elements(card, frames)
         elif reads(family):
             card = read_card(family, source, settings.head, settings.trust_file, launch[family.name])
-            check_elements(card, frames)
+        else:
+            return None
+        check_elements(card, frames)
+        return card

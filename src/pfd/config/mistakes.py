@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pfd.config.expected import fixed_length, is_model, list_example, section_example, types_at
 from pfd.errors import SettingError
 from pfd.explore.groups import METHODS
-from pfd.wording import counted
+from pfd.wording import counted, shortened
 
 Models = Sequence[type[BaseModel]]
 """The settings that share one section of the input: those of a plug-in, and those common to all plug-ins."""
@@ -26,7 +26,7 @@ _GROUP_KEY = re.compile(r"^(finetune|distill)\.explore\.(\d+)\.(\d+)(?=\.|:|$)")
 
 def setting_error(lines: Sequence[str], file: str) -> SettingError:
     """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told."""
-    told = list(dict.fromkeys(lines))
+    told = list(dict.fromkeys(map(_short_line, lines)))
     hint = "correct the file; pfd schema --markdown lists all keys"
     if len(told) == 1:
         return SettingError(told[0], where=file, hint=hint)
@@ -34,6 +34,12 @@ def setting_error(lines: Sequence[str], file: str) -> SettingError:
     return SettingError(
         "\n  ".join([f"{len(told)} mistakes", *told[:_MANY], *rest]), where=file, hint=hint.replace("file", "keys")
     )
+
+
+def _short_line(line: str) -> str:
+    """A line in which what is beyond the key is of a length that can be read."""
+    key, colon, text = line.partition(": ")
+    return f"{shortened(key)}{colon}{shortened(text, 2000)}"
 
 
 def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> list[str]:
@@ -219,7 +225,7 @@ def _shown(found: Any) -> str:
     """A short text for a value of the wrong kind."""
     if isinstance(found, Mapping):
         return "a section of keys"
-    return "a list" if isinstance(found, list | tuple | set) else repr(found)
+    return "a list" if isinstance(found, list | tuple | set) else shortened(repr(found), 80)
 
 
 def _without_tags(path: list[str]) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from pfd.config.given import read_given
 from pfd.config.mistakes import as_written, mistakes_of, setting_error, value_mistakes
+from pfd.config.overrides import COMMAND_LINE
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
 from pfd.errors import InputError, MissingError, SettingError
@@ -19,6 +21,7 @@ from pfd.label.labeler import LabelerSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
 from pfd.settings import Settings
+from pfd.wording import shortened
 
 T = TypeVar("T", bound=Settings)
 U = TypeVar("U", bound=Settings)
@@ -41,6 +44,10 @@ class ResolvedInput:
         file: the input file, as messages name it.
         explore_depth: loop -> how many of the two lists of its ``explore`` the user wrote.
         native_files: settings files of other packages whose content stands in the input now.
+        overridden: keys that the command line set.
+        text: the input as YAML, where the file is none of today's, or keys were overridden; else empty.
+        older: whether the file was one of PFD-kit 0.10.
+        notes: what of an older input has no effect.
     """
 
     input: Input
@@ -55,6 +62,10 @@ class ResolvedInput:
     file: str = "input"
     explore_depth: Mapping[str, int] = field(default_factory=dict)
     native_files: tuple[Path, ...] = ()
+    overridden: tuple[str, ...] = ()
+    text: str = ""
+    older: bool = False
+    notes: tuple[str, ...] = ()
 
     def shown(self, key: str) -> str:
         """A dotted key as far as the user wrote it: short forms of explore have fewer indices."""
@@ -62,25 +73,34 @@ class ResolvedInput:
 
     def place(self, key: str) -> str:
         """How messages name a key of the input."""
-        return f"{self.file}: {self.shown(key)}"
+        file = COMMAND_LINE if _is_of(key, self.overridden) else self.file
+        return f"{file}: {self.shown(key)}"
 
 
-def read_input(path: Path) -> ResolvedInput:
-    """Read and validate an input file, plug-in sections included.
+def read_input(path: Path, overrides: Sequence[str] = ()) -> ResolvedInput:
+    """Read and validate an input file, plug-in sections included; one of the older tool is converted first.
+
+    Args:
+        path: YAML, JSON or TOML.
+        overrides: settings of the command line, such as ``finetune.select.max_frames=40``.
 
     Raises:
         SettingError: with one line per mistake.
     """
-    return resolve(parse(path), path.resolve().parent, str(path))
+    given = read_given(path, overrides)
+    where = f"{path} (converted)" if given.older else str(path)
+    resolved = resolve(given.content, path.resolve().parent, where, given.overridden)
+    return replace(resolved, text=given.text, older=given.older, notes=given.notes)
 
 
-def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
+def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Sequence[str] = ()) -> ResolvedInput:
     """Validate a raw tree, and the sections of the plug-ins that it names.
 
     Args:
         content: the content of an input file.
         folder: what relative paths in it are relative to.
         where: the file, as messages name it.
+        overridden: keys that came from the command line, which messages name as their place.
 
     Raises:
         SettingError: with one line per mistake, of the whole file at once.
@@ -112,12 +132,28 @@ def resolve(content: dict[str, Any], folder: Path, where: str) -> ResolvedInput:
             fitting = _validated((student.FitSettings,), own, "distill.student", lines)
     depth = {loop: _explore_depth(content.get(loop)) for loop in ("finetune", "distill")}
     if lines:
-        raise setting_error([as_written(line, depth) for line in lines], where)
+        raise _error_of(lines, depth, where, overridden)
     assert tree is not None
     assert teacher is not None
     return ResolvedInput(
-        tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth, native
+        *(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth, native),
+        overridden=tuple(overridden),
     )
+
+
+def _error_of(lines: Sequence[str], depth: Mapping[str, int], where: str, overridden: Sequence[str]) -> SettingError:
+    """One error for all mistakes; those of the command line are told as such."""
+    ours = [_is_of(line.partition(": ")[0], overridden) for line in lines]
+    shown = [as_written(line, depth) for line in lines]
+    if all(ours):
+        return setting_error(shown, COMMAND_LINE)
+    told = [f"{COMMAND_LINE}: {line}" if own else line for line, own in zip(shown, ours, strict=True)]
+    return setting_error(told, where)
+
+
+def _is_of(key: str, overridden: Sequence[str]) -> bool:
+    """Whether a key, or one above it, was set by the command line."""
+    return any(key == each or key.startswith(f"{each}.") for each in overridden)
 
 
 NATIVE_KEY = "settings_file"
@@ -254,7 +290,8 @@ def _source(folder: Path, file: str | Path, place: str) -> Path:
         if path.exists():
             return path
     except (RuntimeError, OSError) as error:  # no such user's home, or a name that is too long
-        raise SettingError(f"{str(file)[:80]!r} is no path: {error}", where=place, hint="correct it") from error
+        what = f"{shortened(str(file), 80)!r} is no path: {getattr(error, 'strerror', None) or error}"
+        raise SettingError(what, where=place, hint="correct it") from error
     kept = here_or_kept(folder, Path(file), place)
     if not kept.exists():
         raise SettingError(f"no such file: {file}", where=place, hint=f"relative paths start at {folder}")

@@ -34,9 +34,13 @@ UNITS = {
 _WORDS = {"string": "text", "boolean": "true or false", "null": "nothing"}
 _BEGIN = """# The input file
 
-Every key, in the order of the input. YAML or JSON; `pfd check INPUT` looks for mistakes, and `pfd schema` prints the
-same as a JSON schema, with which editors complete and check. This page is what `pfd schema --markdown` prints: do not
-edit it.
+Every key, in the order of the input. YAML, JSON or TOML; `pfd check INPUT` looks for mistakes, and `pfd schema` prints
+the same as a JSON schema, with which editors complete and check (`pfd init` writes an input that names it). This page
+is what `pfd schema --markdown` prints: do not edit it.
+
+Keys may be set on the command line of `pfd check` and `pfd submit`, values as in YAML: `pfd submit input.yaml
+finetune.select.max_frames=40 finetune.explore.0.0.steps=100`. An input of PFD-kit 0.10 is taken too:
+[older-input.md](older-input.md).
 
 A unit stands in the name of a key. Keys that are optional or have a default may be left out. None is written `null`,
 and is the default of optional keys. Relative paths start at the input file's folder.

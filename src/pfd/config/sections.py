@@ -270,6 +270,9 @@ class Input(Settings):
     """Name of the run, and of its folder."""
     seed: int = Field(default=0, ge=0)
     """The one seed; each task's own is derived from it."""
+    use: Literal["commercial", "academic"] | None = None
+    """What the models will be used for. Weights whose licence forbids it are refused, and it is told where the licence
+    is not known. Default none: ``pfd check`` names the licence."""
     teacher: TeacherSettings
     """The pre-trained model."""
     structures: tuple[StructureSettings, ...] = ()

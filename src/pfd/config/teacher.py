@@ -14,6 +14,7 @@ from pfd.explore.settings import PoolSettings
 from pfd.models.environment import read_card
 from pfd.models.family import Family, ModelCard
 from pfd.models.training import check_elements
+from pfd.wording import shortened
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -35,7 +36,7 @@ def require_teacher(resolved: ResolvedInput) -> None:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
         published = "".join(f"; {name} is at {place}" for name, place in resolved.teacher.downloads.items())
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint{published}"
-        what = f"{model!r} is neither shipped weights nor a file"
+        what = f"{shortened(model)!r} is neither shipped weights nor a file"
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
 
 

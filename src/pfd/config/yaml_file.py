@@ -1,22 +1,28 @@
-"""The raw content of an input file: safe YAML or JSON with each key once, all keys text, aliases harmless."""
+"""The raw content of an input file: safe YAML, JSON or TOML with each key once, all keys text, aliases harmless."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pfd.errors import SettingError
 
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Loader
+else:  # the parser in C, where PyYAML was built with it, is ten times as fast
+    _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 MAX_BYTES = 5_000_000
-MAX_VALUES = 200_000
-"""Most values after aliases are written out; the largest input seen by far has some hundred."""
+MAX_VALUES = 50_000
+"""Most values, with aliases written out; the largest input seen by far has some hundred, and so many take a second."""
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The raw content of a YAML or JSON file.
+    """The raw content of a YAML, JSON or TOML file; its name tells which.
 
     Raises:
         SettingError: if the file is missing, larger than 5 MB, no mapping, has a key twice or one that is no text.
@@ -41,17 +47,35 @@ def parse(path: Path) -> dict[str, Any]:
     content = _content(text, path)
     if isinstance(content, dict) and content:
         return content
-    if path.suffix.lower() == ".toml":
-        raise SettingError("TOML is not read yet", where=where, hint="write the input as YAML or JSON")
     what = "the file holds a list where keys are needed" if isinstance(content, list) else "the file holds no keys"
     raise SettingError(what, where=where, hint="begin with name: and teacher:, as in examples/silicon/input.yaml")
 
 
+def parse_value(text: str) -> Any:
+    """One value as YAML has it, such as ``40``, ``[300, 900]`` or ``{method: toy}``; as safe as a file.
+
+    Raises:
+        ValueError: in words, if it is none.
+    """
+    try:
+        return yaml.load(text, Loader=_InputLoader)  # noqa: S506 - derived from SafeLoader
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(error.problem or str(error)) from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+
+
 def _content(text: str, path: Path) -> Any:
     where = str(path)
+    kind = path.suffix.lower()
     try:
-        if path.suffix.lower() == ".json":
-            return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique)
+        if kind == ".json":
+            return _few(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique))
+        _refuse_many(text)
+        if kind == ".toml":
+            return _few(tomllib.loads(text.removeprefix("\ufeff")))
         return yaml.load(text, Loader=_InputLoader)  # noqa: S506 - derived from SafeLoader
     except RecursionError as error:
         raise SettingError("nested too deeply", where=where, hint="no key stands deeper than ten levels") from error
@@ -67,6 +91,8 @@ def _content(text: str, path: Path) -> Any:
 
 _YAML_HINTS = {
     "\\t": "indent with spaces: YAML takes no tabs",
+    "start any token": "indent with spaces, not tabs; put text that begins with a sign such as @ or % in quotes",
+    "nesting depth": "nested too deeply: no key stands deeper than ten levels",
     "stands twice": "keep one of the two",
     "is no text": "put the key in quotes, or correct it",
     "alias": "write the values out where they are used",
@@ -81,14 +107,44 @@ def _yaml_hint(said: str) -> str:
     return fitting[0] if fitting else usual
 
 
-class _InputLoader(yaml.SafeLoader):
+_TOO_MANY = f"more than {MAX_VALUES} values: this is no input; name data by their paths, as in file: ..."
+
+
+def _refuse_many(text: str) -> None:
+    """Refuse a YAML or TOML file with so many signs that to read it would take many seconds.
+
+    Raises:
+        ValueError
+    """
+    if sum(map(text.count, "\n,:[{-")) > 4 * MAX_VALUES:
+        raise ValueError(_TOO_MANY)
+
+
+def _few(content: Any) -> Any:
+    """The content, if it is of a size that can be looked at.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    waiting, count = [content], 0
+    while waiting:
+        value = waiting.pop()
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting.extend(children)
+        count += 1
+        if count + len(waiting) > MAX_VALUES:
+            raise ValueError(_TOO_MANY)
+    return content
+
+
+class _InputLoader(_Loader):
     """Safe YAML that refuses what a user cannot have meant."""
 
     def get_single_node(self) -> yaml.Node | None:
         """The tree, once its aliases are known to be harmless."""
         node: yaml.Node | None = super().get_single_node()
         if node is not None and _size(node, {}) > MAX_VALUES:
-            raise yaml.MarkedYAMLError(problem=f"its aliases (*) stand for more than {MAX_VALUES} values")
+            raise yaml.MarkedYAMLError(problem=f"it holds more than {MAX_VALUES} values, its aliases (*) written out")
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -53,7 +53,7 @@ class CalypsoSettings(Explorer):
     """Generations."""
     structures: None = None
     """None: it starts from no structure of the input."""
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=10_000)
     """Searches."""
     pressure_GPa: float = 0.0
     """Pressure under which structures are relaxed, GPa."""

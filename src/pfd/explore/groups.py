@@ -29,7 +29,7 @@ ExplorerSettings = Annotated[
 """The groups that follow a model."""
 METHODS = tuple(
     method
-    for group in (MDSettings, RattleSettings, RelaxSettings, AnnealSettings, SwapSettings, RandomSettings, PoolSettings)
+    for group in (*get_args(get_args(ExplorerSettings)[0]), PoolSettings)
     for method in get_args(group.model_fields["method"].annotation)
 )
 """The values of ``method``."""

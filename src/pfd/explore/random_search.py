@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pfd.explore.job import Job
     from pfd.explore.trajectory import Trajectory
 
+MOST_ATOMS = 1000
 ATTEMPTS = 200
 """Places tried for one atom before the cell is given up."""
 CELLS = 50
@@ -38,7 +39,7 @@ class RandomSettings(Explorer):
     """Random structure search."""
     formulas: tuple[str, ...] = Field(min_length=1)
     """What a cell holds, e.g. Si8 or Ti4O8; one set of structures each."""
-    replicas: int = Field(default=10, ge=1)
+    replicas: int = Field(default=10, ge=1, le=10_000)
     """Structures of each formula."""
     structures: None = None
     """None: it starts from no structure of the input."""
@@ -114,6 +115,8 @@ def symbols_of(formula: str) -> list[str]:
     wrong = [symbol for symbol in counts if symbol not in atomic_numbers or symbol == "X"]
     if wrong or not counts or not all(counts.values()):
         raise ValueError(f"{formula!r} names {wrong[0] if wrong else 'nothing'}, which is no element")
+    if sum(counts.values()) > MOST_ATOMS:
+        raise ValueError(f"{formula!r} holds more than {MOST_ATOMS} atoms; a random search finds nothing in such cells")
     return [symbol for symbol, count in counts.items() for _ in range(count)]
 
 

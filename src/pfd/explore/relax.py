@@ -34,7 +34,7 @@ class RelaxSettings(Explorer):
     """What the cell may do: nothing; all lengths and angles; its volume. It moves in bulk only."""
     pressures_GPa: tuple[float, ...] = Field(default=(0.0,), min_length=1)
     """Pressures under which a cell that moves is relaxed, GPa, positive compresses."""
-    displacement_A: float = Field(default=0.1, ge=0)
+    displacement_A: float = Field(default=0.1, ge=0, le=10)
     """Atoms are first displaced at random by this much (root mean square), Å: a symmetric structure has no forces, and
     every run would be the same."""
     fmax_eV_per_A: float = Field(default=0.05, gt=0)

@@ -56,7 +56,7 @@ class Explorer(Settings):
     shaped_by: ClassVar[str]
     """The key that decides which structures it can start from."""
 
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=10_000)
     """Runs from each structure at the same conditions, each with random numbers of its own."""
     structures: tuple[Index, ...] | None = Field(default=None, min_length=1)
     """Which starting structures, counted from 0; None is all."""

@@ -33,7 +33,7 @@ class AlloySettings(Settings):
     fractions: tuple[tuple[Fraction, ...], ...] | None = Field(default=None, min_length=1)
     """Compositions: for each, the fraction of the sites of each element, adding up to 1. None spreads ``count``
     compositions evenly over all that are possible, pure ones left to chance."""
-    count: int = Field(default=5, ge=1)
+    count: int = Field(default=5, ge=1, le=10_000)
     """Structures: of each composition, or in all if ``fractions`` leaves the compositions open."""
     arrangement: Literal["random", "sqs"] = "random"
     """random: as a hot alloy; sqs: swaps until neighbours are as uncorrelated as the cell allows, the better stand-in

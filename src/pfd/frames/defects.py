@@ -22,7 +22,7 @@ LARGE_VOID = 0.9
 class DefectSettings(Settings):
     """Copies of a structure with point defects, beside the perfect one."""
 
-    count: int = Field(default=3, ge=1)
+    count: int = Field(default=3, ge=1, le=10_000)
     """Copies with defects."""
     vacancies: int = Field(default=0, ge=0)
     """Atoms that are missing in each copy."""

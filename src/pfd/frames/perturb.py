@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,11 +12,14 @@ from pfd.arrays import Positions
 from pfd.errors import SettingError
 from pfd.frames.frame import frame_id, with_origin
 from pfd.frames.labels import without_labels
+from pfd.wording import shortened
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 _Strains = Float[np.ndarray, "6"]
+MOST_ATOMS = 1_000_000
+"""Of a supercell: more is a slip of the pen, which would fill the memory."""
 Style = Literal["normal", "uniform", "const"]
 """How displacements are drawn; see ``_displacements``."""
 
@@ -71,7 +75,8 @@ def repeated(frame: Atoms, supercell: tuple[int, int, int]) -> Atoms:
     """The supercell, without labels; its total charge and its number of unpaired electrons grow with it.
 
     Raises:
-        SettingError: if a repetition is below 1, or above 1 in a direction that is not periodic.
+        SettingError: if a repetition is below 1, or above 1 in a direction that is not periodic, or there would be
+            more than a million atoms.
     """
     if min(supercell) < 1 or any(n > 1 and not periodic for n, periodic in zip(supercell, frame.pbc, strict=True)):
         what = f"supercell {list(supercell)} does not fit"
@@ -84,7 +89,10 @@ def repeated(frame: Atoms, supercell: tuple[int, int, int]) -> Atoms:
             f"{what} a frame with pbc {[bool(flag) for flag in frame.pbc]}",
             hint="give three numbers of at least 1, and 1 along every direction that is not periodic",
         )
-    cells = int(np.prod(supercell))
+    cells = prod(supercell)
+    if cells * len(frame) > MOST_ATOMS:
+        what = f"supercell {shortened(str(list(supercell)))} of {len(frame)} atoms would hold more than {MOST_ATOMS}"
+        raise SettingError(what, hint="no engine or model here could take it; write smaller numbers")
     if cells == 1:
         return with_origin(without_labels(frame))
     large = without_labels(frame).repeat(supercell)

@@ -26,9 +26,9 @@ class SlabSettings(Settings):
 
     miller: Miller
     """Miller indices of the surface, of the conventional cell."""
-    thickness_A: float = Field(default=10.0, gt=0)
+    thickness_A: float = Field(default=10.0, gt=0, le=200)
     """Least thickness, Å: enough for the middle to be bulk with models of 5 to 6 Å cutoff."""
-    vacuum_A: float = Field(default=15.0, ge=0)
+    vacuum_A: float = Field(default=15.0, ge=0, le=1000)
     """Vacuum between a slab and its image, Å: beyond the cutoff of any local model, and enough for DFT."""
     terminations: int = Field(default=4, ge=1)
     """At most so many terminations."""
@@ -53,11 +53,11 @@ class InterfaceSettings(Settings):
     """Miller indices of the film."""
     substrate_miller: Miller
     """Miller indices of the substrate."""
-    thickness_A: float = Field(default=8.0, gt=0)
+    thickness_A: float = Field(default=8.0, gt=0, le=200)
     """Thickness of each of the two, Å."""
     gap_A: float = Field(default=2.0, gt=0)
     """Distance between the two at first, Å: a bond length; relaxing finds the right one."""
-    vacuum_A: float = Field(default=15.0, ge=0)
+    vacuum_A: float = Field(default=15.0, ge=0, le=1000)
     """Vacuum above the film, Å."""
     max_area_A2: float = Field(default=100.0, gt=0, le=1000)
     """Largest area of the common cell, Å²: it decides the number of atoms, and how long the search takes."""

@@ -32,9 +32,9 @@ Repetition = Annotated[int, Field(ge=1)]
 class PerturbSettings(Settings):
     """Random copies of each structure, to start from more than one point."""
 
-    count: int = Field(default=0, ge=0)
+    count: int = Field(default=0, ge=0, le=10_000)
     """Perturbed copies of each structure of the file."""
-    displacement_A: float = Field(default=0.1, ge=0)
+    displacement_A: float = Field(default=0.1, ge=0, le=10)
     """Displacement of the atoms, Å: 0.1 is thermal motion at a few hundred kelvin, and breaks the symmetry."""
     strain: float = Field(default=0.03, ge=0, lt=0.5)
     """Largest of the six random strains: 0.03 is what heat and lattice-constant errors of a model amount to."""

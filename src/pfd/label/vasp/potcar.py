@@ -51,13 +51,19 @@ class Potcar:
 
 
 def read_potcar(folder: Path, name: str, element: str) -> Potcar:
-    """Read the header of ``NAME/POTCAR`` or ``POTCAR.NAME`` in a folder, either of them gzipped or not.
+    """Read the header of ``NAME/POTCAR``, ``POTCAR.NAME`` (either of them gzipped or not) or the file NAME in a folder.
 
     Raises:
         InputError: if there is none, it is cut, it holds several data sets, or it is of another element.
     """
     where = f"label.potcars.{element}"
-    candidates = [Path(name) / "POTCAR", Path(name) / "POTCAR.gz", Path(f"POTCAR.{name}"), Path(f"POTCAR.{name}.gz")]
+    candidates = [
+        Path(name) / "POTCAR",
+        Path(name) / "POTCAR.gz",
+        Path(f"POTCAR.{name}"),
+        Path(f"POTCAR.{name}.gz"),
+        Path(name),
+    ]
     path = next((folder / each for each in candidates if (folder / each).is_file()), None)
     if path is None:
         tried = ", ".join(str(each) for each in candidates)

@@ -41,7 +41,8 @@ class VaspSettings(StartSettings, ProgramSettings):
     """Largest distance of k-points in a Gamma-centred mesh, 1/Å, with the factor 2 pi: VASP's KSPACING. Directions that
     are not periodic get one k-point. Give this, ``kpoints_file``, a preset, or KSPACING in INCAR."""
     potcar_dir: Path
-    """The folder of your POTCARs: of ``Ti_pv/POTCAR`` or ``POTCAR.Ti_pv``, gzipped or not."""
+    """The folder of your POTCARs: of ``Ti_pv/POTCAR`` or ``POTCAR.Ti_pv``, gzipped or not, or of files that ``potcars``
+    names as they are."""
     potcars: dict[str, str] | list[str] = Field(min_length=1)
     """Chemical symbol -> name of its POTCAR, such as ``{Ti: Ti_pv, O: O}``; with a preset a list of elements is enough,
     since the preset names their POTCARs. Title and digest are in the level of theory; the content is kept nowhere."""

@@ -1,0 +1,147 @@
+"""``pfd init``: a commented input for a material and a goal, and the schema by which editors complete and check it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import typer
+
+from pfd.cli.out_file import require_new
+from pfd.config.new_input import Goal, Wish, new_input
+from pfd.config.overrides import with_overrides
+from pfd.errors import DataError, SettingError
+from pfd.models.family import Family
+from pfd.plugins import FAMILIES, LABELERS, load_plugin, plugin_names
+
+SCHEMA = "pfd.schema.json"
+GOALS = get_args(Goal)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was given on the command line; None is what is asked for, or has a default."""
+
+    structure: Path | None
+    goal: str | None
+    family: str | None
+    model: str | None
+    label: str | None
+    student: str | None
+    temperatures: tuple[float, ...]
+
+
+def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
+    """Write the input and the schema; nothing is written over, and nothing if there is a mistake.
+
+    Args:
+        flags: what was given.
+        out: the input file.
+        overrides: keys to set, such as what a labeler needs.
+
+    Raises:
+        SettingError: naming the flags that are missing, or what is wrong.
+        DataError: if the structure cannot be read.
+    """
+    from pfd.config.commented import commented_yaml
+    from pfd.config.reading import resolve
+    from pfd.config.schema import input_schema
+    from pfd.frames.structures import read_starting
+
+    require_new(out, "--out")
+    asks = _is_terminal()
+    wish, file = _wish(flags, out, asks=asks)
+    content, comments = new_input(wish, read_starting(file)[0])
+    content, _ = with_overrides(content, overrides)
+    if "finetune" in content and isinstance(label := content["finetune"].get("label"), dict):
+        _complete(label, asks=asks)
+    resolve(content, out.resolve().parent, str(out))
+    schema = json.dumps(input_schema(), indent=1, ensure_ascii=False) + "\n"
+    beside = out.parent / SCHEMA
+    if beside.exists() and beside.read_text(encoding="utf-8") != schema:
+        hint = f"remove it, or write it anew: pfd schema > {beside}"
+        raise SettingError("it is there already, and of another version", where=str(beside), hint=hint)
+    text = "\n".join([f"# yaml-language-server: $schema={SCHEMA}", commented_yaml(content, comments)])
+    if not beside.exists():
+        with beside.open("x", encoding="utf-8") as stream:
+            stream.write(schema)
+    with out.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+    typer.echo(f"{out} and {beside} are written\nnext: pfd check {out}; pfd submit {out}")
+
+
+def _is_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
+    """What is wanted, asked for where it was not given and there is somebody to ask; and the structure file."""
+    missing = [] if asks else _missing(flags)
+    if missing:
+        hint = "name them, or call pfd init in a terminal, which asks"
+        raise SettingError(f"missing: {', '.join(missing)}", where="pfd init", hint=hint)
+    file = flags.structure or Path(typer.prompt("structure file (cif, POSCAR, extxyz ...)"))
+    if not file.is_file():
+        raise DataError("no such structure file", where=str(file), hint="name a file that ASE reads")
+    goal = flags.goal or typer.prompt(f"goal ({', '.join(GOALS)})", default="both")
+    if goal not in GOALS:
+        raise SettingError(f"{goal!r} is no goal", where="--goal", hint=f"write {', '.join(GOALS)}")
+    family = flags.family or (_asked("pre-trained model: family", FAMILIES, "chgnet") if asks else "chgnet")
+    shipped = _family(family).shipped
+    model = flags.model or (shipped[0] if shipped else None) or typer.prompt("checkpoint file")
+    label = flags.label or (_asked("who labels", LABELERS, "tblite") if asks and goal != "distil" else "tblite")
+    student = flags.student or (_asked("student: family", FAMILIES, "pod") if asks and goal != "finetune" else "pod")
+    beside = not file.is_absolute()
+    named = os.path.relpath(file.resolve(), out.resolve().parent) if beside else str(file)
+    if model not in shipped and not Path(model).is_absolute():
+        model = os.path.relpath(Path(model).resolve(), out.resolve().parent)
+    return Wish(named, cast("Goal", goal), family, model, label, student, flags.temperatures), file
+
+
+def _missing(flags: Flags) -> list[str]:
+    """Flags without which nothing can be written."""
+    missing = ["--structure FILE"] if flags.structure is None else []
+    missing += [f"--goal {'|'.join(GOALS)}"] if flags.goal is None else []
+    family = flags.family or "chgnet"
+    if flags.model is None and not _family(family).shipped:
+        missing.append(f"--model FILE (weights of {family} have to be downloaded)")
+    return missing
+
+
+def _family(name: str) -> type[Family]:
+    family: type[Family] = load_plugin(FAMILIES, name, "--family")
+    return family
+
+
+def _asked(question: str, group: str, usual: str) -> str:
+    return str(typer.prompt(f"{question} ({', '.join(plugin_names(group))})", default=usual))
+
+
+def _complete(label: dict[str, Any], *, asks: bool) -> None:
+    """Ask for what a labeler cannot do without; the reader of the input tells the rest."""
+    from pfd.config.yaml_file import parse_value
+
+    method = label.get("method")
+    if not isinstance(method, str):
+        return
+    settings = load_plugin(LABELERS, method, "--label").Settings
+    needed = [
+        (name, field.description or "")
+        for name, field in settings.model_fields.items()
+        if field.is_required() and name not in label
+    ]
+    if needed and not asks:
+        told = " ".join(f"finetune.label.{name}=..." for name, _ in needed)
+        raise SettingError(f"labels by {method} need more", where="pfd init", hint=f"add {told}")
+    for name, about in needed:
+        typer.echo(about)
+        try:
+            label[name] = parse_value(typer.prompt(f"finetune.label.{name}"))
+        except ValueError as error:
+            raise SettingError(f"no value: {error}", where=f"finetune.label.{name}", hint="write it as YAML") from error

@@ -1,0 +1,55 @@
+"""The commands that write input files: a new one, and an older one made today's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pfd.cli.options import RUN, Overrides
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make them commands of the program."""
+    for command in (init, convert):
+        app.command(rich_help_panel=RUN)(command)
+
+
+def init(
+    words: Overrides = None,
+    structure: Annotated[Path | None, typer.Option(help="Structure file of the material.")] = None,
+    goal: Annotated[str | None, typer.Option(help="finetune, distil or both.")] = None,
+    family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
+    label: Annotated[str | None, typer.Option(help="Who labels; tblite.")] = None,
+    student: Annotated[str | None, typer.Option(help="Family of the student; pod.")] = None,
+    temperature_K: Annotated[
+        list[float] | None, typer.Option("--temperature-K", min=0.1, help="Temperature to explore at; may be repeated.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("input.yaml"),
+) -> None:
+    """Write a commented input for a material and a goal, and the schema by which editors complete and check it.
+
+    Asks in a terminal for what was not given. Nothing is overwritten.
+
+    Example: pfd init --structure Si8.cif --goal both --label tblite
+    """
+    from pfd.cli.init import Flags, write_input
+    from pfd.cli.words import only_overrides
+
+    flags = Flags(structure, goal, family, model, label, student, tuple(temperature_K or (300.0, 900.0)))
+    write_input(flags, out, only_overrides(words or []))
+
+
+def convert(
+    input_file: Annotated[Path, typer.Argument(help="Input of PFD-kit 0.10.", metavar="OLD.json")],
+    out: Annotated[Path | None, typer.Option(help="File to write; printed if not given.")] = None,
+) -> None:
+    """Turn an input of PFD-kit 0.10 into today's, with a comment on each value that changed, and on what has no effect.
+
+    Example: pfd convert old.json --out input.yaml
+    """
+    from pfd.cli.convert import convert_file
+
+    convert_file(input_file, out)
