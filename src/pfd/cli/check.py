@@ -23,8 +23,12 @@ _MANY = 6
 """More keys, structures or compositions than this are counted, not listed."""
 
 
-def check_and_show(input_file: Path) -> None:
+def check_and_show(input_file: Path, *, runs_here: bool = True) -> None:
     """Check an input and print what was found in the user's sets, and the plan.
+
+    Args:
+        input_file: the input.
+        runs_here: whether its tasks run on this machine.
 
     Raises:
         InputError, MissingError: the first mistake.
@@ -33,7 +37,7 @@ def check_and_show(input_file: Path) -> None:
     from pfd.config.reading import read_input
 
     resolved = read_input(input_file)
-    checked = check_input(resolved, read_model=True)
+    checked = check_input(resolved, read_model=True, runs_here=runs_here)
     found = checked.brought
     for brought in found:
         print("\n".join(brought.lines()))

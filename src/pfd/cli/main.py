@@ -109,6 +109,7 @@ def submit(
     ],
     run: Annotated[Path | None, typer.Argument(help="Run folder; ./NAME of the input if not given.")] = None,
     until: Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or argo: the whole loop on Kubernetes.")] = "local",
 ) -> None:
     """Run an input, or go on where it stopped.
 
@@ -117,8 +118,14 @@ def submit(
 
     Example: pfd submit examples/toy/input.yaml
     """
+    from pfd.cli.engine import require_engine
     from pfd.cli.submit import submit_and_show
 
+    if require_engine(engine) == "argo":
+        from pfd.cli.argo import submit_to_argo
+
+        submit_to_argo(input_file, run, until)
+        return
     try:
         code = submit_and_show(input_file, run, until)
     except KeyboardInterrupt:
@@ -136,6 +143,52 @@ def check(input_file: InputFile) -> None:
     from pfd.cli.check import check_and_show
 
     check_and_show(input_file)
+
+
+@app.command(rich_help_panel=_RUN)
+def plan(
+    input_file: InputFile,
+    engine: Annotated[str, typer.Option(help="local, or argo: compile the workflow, and check it.")] = "local",
+    yaml: Annotated[
+        Path | None, typer.Option("--yaml", help="With --engine argo: write the workflow here.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Tell what an input would run; with --engine argo, as the workflow that Kubernetes would get. No server is asked.
+
+    Example: pfd plan examples/kubernetes/input.yaml --engine argo --yaml workflow.yaml
+    """
+    from pfd.cli.plan import plan_and_show
+
+    plan_and_show(input_file, engine, yaml)
+
+
+@app.command(rich_help_panel=_RUN)
+def download(run: RunArgument = None) -> None:
+    """Bring a run folder up to what its run on Argo has done so far, and write its report.
+
+    Example: pfd download silicon
+    """
+    from pfd.cli.argo import download_from_argo
+    from pfd.cli.run_argument import find_run
+
+    download_from_argo(find_run(run))
+
+
+@app.command(rich_help_panel=_RUN)
+def resubmit(
+    run: RunArgument = None,
+    from_step: Annotated[
+        str | None, typer.Option("--from", help="Key of the first step that is done anew.", metavar="KEY")
+    ] = None,
+) -> None:
+    """Submit a run on Argo again: what has succeeded is used again by its key. Other runs: submit the input again.
+
+    Example: pfd resubmit silicon --from finetune-iter-001-train-0000
+    """
+    from pfd.cli.argo import resubmit_to_argo
+    from pfd.cli.run_argument import find_run
+
+    resubmit_to_argo(find_run(run), from_step)
 
 
 @checks.command("data")
@@ -186,7 +239,12 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    show_status(find_run(run), as_json)
+    folder = find_run(run)
+    show_status(folder, as_json)
+    if not as_json and (folder / "argo" / "workflow.json").is_file():
+        from pfd.cli.argo import show_workflow
+
+        show_workflow(folder)
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pfd.settings import Settings
 
 KINDS = ("explore", "label", "train", "predict", "select", "other")
-"""Kinds of pods that run tasks, as ``resources`` names them; ``other`` adopts models, reads files and measures speed."""
+"""Kinds of pods that run tasks, as in ``resources``; ``other`` adopts models, reads files and measures speed."""
 SECRETS = {
     "token": "DFLOW_TOKEN",
     "access_key": "DFLOW_S3_ACCESS_KEY",
@@ -58,7 +58,7 @@ class PodSettings(PlaceSettings):
 
 
 class StorageSettings(Settings):
-    """The S3 storage that Argo keeps artifacts in; its keys are read from DFLOW_S3_ACCESS_KEY and DFLOW_S3_SECRET_KEY."""
+    """The S3 storage of Argo's artifacts; DFLOW_S3_ACCESS_KEY and DFLOW_S3_SECRET_KEY hold its keys."""
 
     endpoint: str = "127.0.0.1:9000"
     """Host and port, as seen from where ``pfd submit`` runs; the default is where dflow's quick start puts it."""
@@ -73,7 +73,7 @@ class StorageSettings(Settings):
 
 
 class BohriumSettings(Settings):
-    """The service Bohrium in the place of a cluster and storage of one's own; BOHRIUM_PASSWORD or BOHRIUM_TICKET is read."""
+    """The service Bohrium, in the place of a cluster of one's own; BOHRIUM_PASSWORD or BOHRIUM_TICKET is read."""
 
     username: str
     """Name of the account."""
@@ -85,7 +85,7 @@ class ArgoSettings(Settings):
     """How ``pfd submit --engine argo`` runs on Kubernetes. Secrets are read from environment variables only."""
 
     image: str | None = None
-    """Container image of all pods that name none of their own: pfd-kit, and the packages of the families and labeler."""
+    """Container image of all pods that name none of their own, with pfd-kit and all packages that its tasks need."""
     host: str = "https://127.0.0.1:2746"
     """Argo's server; DFLOW_TOKEN holds its token, if it asks for one."""
     namespace: str = "argo"

@@ -55,7 +55,7 @@ class Checked:
     theory: Comparison | None
 
 
-def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> Checked:
+def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs_here: bool = True) -> Checked:
     """Look at everything that costs nothing.
 
     Args:
@@ -63,6 +63,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
         read_model: whether to read the teacher's card, which knows heads and elements. None reads it where that needs
             no package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
             What shipped weights know is told without.
+        runs_here: whether tasks run on this machine, whose cores and devices are looked at then.
 
     Returns:
         What was found.
@@ -77,8 +78,9 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
     explored = _check_groups(resolved, frames, launch)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     refuse_idle(resolved)
-    check_cores(resolved)
-    check_devices(resolved, launch)
+    if runs_here:
+        check_cores(resolved)
+        check_devices(resolved, launch)
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",

@@ -86,11 +86,13 @@ class _Template:
         yield from self._unresolved(references_in(body), set(), item=False)
 
     def _images(self) -> Iterator[str]:
-        pods = [("", self.template.get(body)) for body in ("script", "container") if self.template.get(body)]
+        pods: list[tuple[str, Tree | None]] = [
+            ("", self.template[body]) for body in ("script", "container") if body in self.template
+        ]
         for extra in ("initContainers", "sidecars"):
             pods += [(f"{extra} {each.get('name')}: ", each) for each in self.template.get(extra) or []]
         for where, pod in pods:
-            if not pod.get("image"):
+            if not (pod or {}).get("image"):
                 yield f"{where}no image"
         script = self.template.get("script")
         if script is not None and not (script.get("command") and script.get("source")):
@@ -111,7 +113,7 @@ class _Template:
         for name, artifact in _named(outputs.get("artifacts")).items():
             if not (artifact.get("path") or artifact.get("from") or artifact.get("fromExpression")):
                 yield f"output artifact {name!r} comes from nowhere"
-            yield from self._from(artifact, set(self.calls), item=False)
+            yield from self._from(artifact)
             expression = artifact.get("fromExpression")
             found = [*references_in(artifact), *(references_of_expression(expression) if expression else ())]
             yield from self._unresolved(found, set(self.calls), item=False)
@@ -121,21 +123,10 @@ class _Template:
         called = self.templates.get(call.get("template", ""))
         if called is None:
             yield f"there is no template {call.get('template')!r}"
-        arguments = call.get("arguments") or {}
-        for kind in ("parameters", "artifacts"):
-            given = _named(arguments.get(kind))
-            declared = _named((called.get("inputs") or {}).get(kind)) if called is not None else given
-            for name, argument in given.items():
-                if name not in declared:
-                    yield f"its template has no input {kind[:-1]} {name!r}"
-                if kind == "artifacts":
-                    yield from self._from(argument, before, item)
-        if called is not None:
-            given_names = {kind: _named(arguments.get(kind)) for kind in ("parameters", "artifacts")}
-            for kind, name in _needed(called, {}):
-                argument = given_names[kind].get(name)
-                if argument is None or not (_has_value(argument) if kind == "parameters" else _has_source(argument)):
-                    yield f"its template's input {kind[:-1]} {name!r} is not given"
+        else:
+            yield from _arguments(call, called)
+        for artifact in (call.get("arguments") or {}).get("artifacts") or []:
+            yield from self._from(artifact)
         for needed in call.get("dependencies") or []:
             if needed not in self.calls:
                 yield f"it waits for {needed!r}, which is no task here"
@@ -143,12 +134,11 @@ class _Template:
         yield from self._unresolved(references_in(looped), before, item)
         yield from self._unresolved(references_in({loop: call.get(loop) for loop in LOOPS}), before, item=False)
 
-    def _from(self, artifact: Tree, before: set[str], item: bool) -> Iterator[str]:
+    @staticmethod
+    def _from(artifact: Tree) -> Iterator[str]:
         text = artifact.get("from")
-        if text is None:
-            return
         reference = one_reference(text)
-        if reference is None or reference.kind != "artifacts":
+        if text is not None and (reference is None or reference.kind != "artifacts"):
             yield f"artifact {artifact.get('name')!r} comes from {text!r}, which is no artifact"
 
     def _unresolved(self, found: Any, before: set[str], item: bool) -> Iterator[str]:
@@ -158,21 +148,15 @@ class _Template:
 
     def _why_not(self, reference: Reference, before: set[str], item: bool) -> str | None:
         """Why a reference leads nowhere; None if it leads somewhere."""
-        parts = reference.parts
         if reference.owner == "inputs":
-            there = self.inputs.get(reference.kind)
-            if there is None or reference.name not in there:
-                return f"there is no such input; {self._known_inputs()}"
-            return None
+            there = reference.name in self.inputs.get(reference.kind, {})
+            return None if there else f"there is no such input; {self._known_inputs()}"
         if reference.owner in {"steps", "tasks"}:
             return self._why_no_output(reference, before)
         if reference.owner == "item":
             return None if item else "the step is not repeated over items"
-        if reference.owner == "workflow":
-            if parts[1:2] == ("parameters",):
-                return None if parts[2:3] and parts[2] in self.globals else "the workflow has no such parameter"
-            return None if len(parts) == 2 and parts[1] in WORKFLOW_WIDE else "the workflow has nothing of that name"
-        return None if parts in {("pod", "name"), ("node", "name"), ("retries",)} else "it refers to nothing"
+        there = _known_everywhere(reference.parts, self.globals)
+        return None if there else "neither the workflow nor the pod has such a thing"
 
     def _known_inputs(self) -> str:
         names = [name for kind in self.inputs.values() for name in kind]
@@ -186,9 +170,30 @@ class _Template:
             return f"step {step!r} has not run by then"
         if not reference.names_output():
             return None if reference.parts[2:] in {("status",), ("id",), ("exitCode",)} else "a step has no such thing"
-        called = self.templates.get(self.calls[step].get("template", "")) or {}
+        called: Tree = self.templates.get(self.calls[step].get("template", ""), {})
         there = _named((called.get("outputs") or {}).get(reference.kind))
         return None if reference.name in there else f"step {step!r} gives no such {reference.kind[:-1] or 'thing'}"
+
+
+def _arguments(call: Tree, called: Tree) -> Iterator[str]:
+    """What a call gives to its template and that does not know of, and the other way round."""
+    given = {kind: _named((call.get("arguments") or {}).get(kind)) for kind in ("parameters", "artifacts")}
+    for kind, arguments in given.items():
+        declared = _named((called.get("inputs") or {}).get(kind))
+        yield from (f"its template has no input {kind[:-1]} {name!r}" for name in arguments if name not in declared)
+    for kind, name in _needed(called, {}):
+        passed = given[kind].get(name)
+        if passed is None or not (_has_value(passed) if kind == "parameters" else _has_source(passed)):
+            yield f"its template's input {kind[:-1]} {name!r} is not given"
+
+
+def _known_everywhere(parts: tuple[str, ...], globals_: Mapping[str, Tree]) -> bool:
+    """Whether something is known in every template."""
+    if parts[0] == "workflow":
+        return (len(parts) == 2 and parts[1] in WORKFLOW_WIDE) or (
+            len(parts) == 3 and parts[1] == "parameters" and parts[2] in globals_
+        )
+    return parts in {("pod", "name"), ("node", "name"), ("retries",)}
 
 
 def _needed(template: Tree, given: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -138,7 +138,7 @@ def _advance(request: GraphRequest) -> dflow.ShellOPTemplate:
         request,
         "advance",
         (settings.cores, settings.memory_GB),
-        script=f"{PYTHON} advance {IN}/run.tar {IN}/done '{place}' {OUT}",
+        script=f"{PYTHON} advance {IN}/run.tar {IN}/done {OUT} '{place}'",
         inputs=Inputs(
             parameters={"after": InputParameter()},
             artifacts={
@@ -167,7 +167,7 @@ def _work(request: GraphRequest, kind: str) -> dflow.ShellOPTemplate:
         request,
         kind,
         request.pods[kind],
-        script=f"{PYTHON} work {IN}/tasks.tar {IN}/shared.tar '{slot}' {pool} {OUT}",
+        script=f"{PYTHON} work {IN}/tasks.tar {IN}/shared.tar {OUT} '{slot}' {pool}",
         inputs=Inputs(
             parameters={"slot": InputParameter(), "place": InputParameter()},
             artifacts={

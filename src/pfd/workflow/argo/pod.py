@@ -69,7 +69,8 @@ def work_in_pod(tasks: Path, shared: Path, slot: str, pool: int, out: Path) -> i
     """Run the tasks of a parcel, and write the parcel that brings them back.
 
     Args:
-        tasks, shared: the parcels of this pod and of its round.
+        tasks: the parcel of this pod.
+        shared: the parcel of all pods of the round.
         slot: key of the pod within the round.
         pool: tasks that run at once.
         out: folder for what goes back.
@@ -83,7 +84,7 @@ def work_in_pod(tasks: Path, shared: Path, slot: str, pool: int, out: Path) -> i
     run = out / "run"
     unpack(shared, run)
     unpack(tasks, run)
-    slip = read_json(run / SLOT_FILE)
+    slip: dict[str, Any] = read_json(run / SLOT_FILE) or {}
     folders = [TaskFolder(run / name) for name in slip["tasks"]]
     asked = [folder.task()["resources"] for folder in folders]
     engine = LocalEngine(
@@ -129,11 +130,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m pfd.workflow.argo.pod")
     pods = parser.add_subparsers(dest="pod", required=True)
     leads = pods.add_parser("advance")
-    for name, kind in (("run", Path), ("came", Path), ("place", str), ("out", Path)):
-        leads.add_argument(name, type=kind)
+    for name in ("run", "came", "out"):
+        leads.add_argument(name, type=Path)
+    leads.add_argument("place")
     works = pods.add_parser("work")
-    for name, kind in (("tasks", Path), ("shared", Path), ("slot", str), ("pool", int), ("out", Path)):
-        works.add_argument(name, type=kind)
+    for name in ("tasks", "shared", "out"):
+        works.add_argument(name, type=Path)
+    works.add_argument("slot")
+    works.add_argument("pool", type=int)
     given = vars(parser.parse_args(arguments))
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -14,15 +14,11 @@ from pfd.json_file import write_json
 from pfd.label.external import ExternalSettings
 from pfd.label.family import FamilyLabelerSettings
 from pfd.models.training import make_family
+from pfd.workflow.argo.graph import START
 from pfd.workflow.argo.parcel import ROUND_FILE, pack
 from pfd.workflow.argo.pod import RUN_FILE
 from pfd.workflow.argo.replay import FOLDER
 from pfd.workflow.run_folder import RunFolder
-
-START = "start"
-"""What the first replay comes after."""
-WORKFLOW_FILE = "workflow.json"
-"""In the folder ``argo`` of a run on the machine that submitted it: the workflow's name, and where its server is."""
 
 
 def check_for_argo(resolved: ResolvedInput) -> None:
@@ -83,8 +79,8 @@ def _label_files(resolved: ResolvedInput) -> Iterator[Path]:
         yield source_path(resolved, file, "finetune.label.files")
     yield from getattr(labeler, "input_files", ())
     if isinstance(labeler, FamilyLabelerSettings) and labeler.family is not None and labeler.model is not None:
-        if labeler.model not in make_family(labeler.family).shipped:
-            yield source_path(resolved, labeler.model, "finetune.label.model")
+        shipped = labeler.model in make_family(labeler.family).shipped
+        yield from () if shipped else (source_path(resolved, labeler.model, "finetune.label.model"),)
 
 
 def pack_start(run: Path, to: Path) -> None:

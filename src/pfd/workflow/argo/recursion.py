@@ -12,15 +12,15 @@ Tree = dict[str, Any]
 
 def endless(templates: Mapping[str, Tree]) -> list[str]:
     """One line for each template that calls itself, directly or through others, without a condition that can end it."""
-    found = []
     unconditional = {
         name: {call.get("template") for call in _calls(template) if not _can_end(call)}
         for name, template in templates.items()
     }
-    for name in templates:
-        if name in _reached(name, unconditional):
-            found.append(f"template {name}: it calls itself, and no condition on the way can end that")
-    return found
+    return [
+        f"template {name}: it calls itself, and no condition on the way can end that"
+        for name in templates
+        if name in _reached(name, unconditional)
+    ]
 
 
 def _calls(template: Tree) -> Iterator[Tree]:

@@ -9,7 +9,9 @@ from typing import Any
 
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INDEXED = re.compile(r"\['([^']*)'\]")
-_IN_EXPRESSION = re.compile(r"(?<![\w.'])(?:inputs|steps|tasks|workflow|item|pod|node|outputs)\b(?:\.[\w-]+|\['[^']*'\])*")
+_IN_EXPRESSION = re.compile(
+    r"(?<![\w.'])(?:inputs|steps|tasks|workflow|item|pod|node|outputs)\b(?:\.[\w-]+|\['[^']*'\])*"
+)
 
 
 @dataclass(frozen=True)

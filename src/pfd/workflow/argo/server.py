@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from pfd.config.argo import SECRETS, ArgoSettings
 from pfd.errors import PFDError, RunError, error_content
-from pfd.json_file import read_json
 from pfd.workflow.argo.check import require_whole
 from pfd.workflow.argo.graph import make_workflow, request_of
 
@@ -190,7 +187,7 @@ def main(action: str, given: Tree) -> Tree:
     from minio.error import MinioException
 
     settings = ArgoSettings.model_validate(given.get("settings") or given["request"]["settings"])
-    configure(settings, Path(given.get("folder", ".")).resolve())
+    configure(settings, Path(given.get("folder") or ".").resolve())
     try:
         return ACTIONS[action](given)
     except PFDError as error:
@@ -209,17 +206,6 @@ def _unreached(error: BaseException, settings: ArgoSettings) -> RunError:
         where=f"argo.host {settings.host}, argo.s3.endpoint {settings.s3.endpoint}",
         hint="see that both answer (kubectl port-forward), and that DFLOW_TOKEN and the keys of the storage are right",
     )
-
-
-def told(path: Path) -> Mapping[str, Any]:
-    """What a file of the run tells of its workflow; empty if there is none."""
-    content = read_json(path)
-    return content if isinstance(content, dict) else {}
-
-
-def as_yaml(workflow: Tree) -> str:
-    """The text of a compiled workflow, for ``kubectl create`` and ``argo submit``."""
-    return yaml.safe_dump(workflow, sort_keys=False, allow_unicode=True)
 
 
 if __name__ == "__main__":
