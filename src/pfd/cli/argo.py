@@ -72,7 +72,7 @@ def _say_submitted(folder: Path, answer: dict[str, Any]) -> None:
     print(f"workflow: {answer['workflow']}")
     if answer["reused"]:
         print(f"{counted(answer['reused'], 'step')} used again")
-    print(f"pfd status {folder.name} and pfd download {folder.name} tell how far it is; run folder: {folder}")
+    print(f"{answer['phase']}; pfd status and pfd download tell how far it is. Run folder: {folder}")
 
 
 def show_workflow(run: Path) -> None:

@@ -89,8 +89,11 @@ def submit(run: Path, resolved: ResolvedInput, reuse: str | None = None, until: 
     pack_start(run, start)
     request = _request(resolved, file_digest(start / RUN_FILE)[:12])
     given = {"request": plain(request), "start": str(start), "reuse": reuse, "until": until}
-    answer = _ask("submit", given, run)
-    shutil.rmtree(start, ignore_errors=not debugging())
+    try:
+        answer = _ask("submit", given, run)
+    finally:
+        if not debugging():
+            shutil.rmtree(start)
     told = {"workflow": answer["workflow"], "settings": resolved.input.argo.model_dump(mode="json")}
     write_json(run / FOLDER / WORKFLOW_FILE, told)
     return answer
@@ -109,11 +112,12 @@ def download(run: Path) -> dict[str, Any]:
     Returns:
         ``phase`` of the workflow, and ``after``, the key of the replay.
     """
-    given = told(run)
+    given, run = told(run), run.resolve()
     with driver_lock(run), tempfile.TemporaryDirectory(dir=run, prefix=".download-") as folder:
-        answer = _ask("download", {**given, "to": folder}, run)
-        there = Path(folder) / "run"
-        unpack(Path(folder) / RUN_FILE, there)
+        came, there = Path(folder) / "came", Path(folder) / "run"
+        came.mkdir()
+        answer = _ask("download", {**given, "to": str(came)}, run)
+        unpack(next(came.iterdir()), there)
         _merge(there, run)
     return answer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.config.argo import SECRETS, ArgoSettings
-from pfd.errors import PFDError, RunError, error_content
+from pfd.errors import PFDError, RunError, TransientError, error_content
 from pfd.workflow.argo.check import require_whole
 from pfd.workflow.argo.graph import make_workflow, request_of
 
@@ -123,7 +123,8 @@ def submit(given: Tree) -> Tree:
     workflow = make_workflow(request_of(content))
     reuse = _steps_to_reuse(given, request.settings) if given.get("reuse") else None
     workflow.submit(reuse_step=reuse)
-    return {"workflow": workflow.id, "reused": len(reuse or ())}
+    phase = workflow.query_status() if debugging() else "Submitted"
+    return {"workflow": workflow.id, "reused": len(reuse or ()), "phase": phase}
 
 
 def _steps_to_reuse(given: Tree, settings: ArgoSettings) -> list[Any]:
@@ -196,13 +197,15 @@ def main(action: str, given: Tree) -> Tree:
         return {"error": error_content(_unreached(error, settings))}
 
 
-def _unreached(error: BaseException, settings: ArgoSettings) -> RunError:
+def _unreached(error: BaseException, settings: ArgoSettings) -> TransientError:
     """What a user is told of a server that does not answer, or says no, without any secret."""
-    words = " ".join(str(error).split())[:300] or type(error).__name__
+    words = " ".join(str(error).split())
     for secret in secrets():
         words = words.replace(secret, "***")
-    return RunError(
-        f"the server does not do it: {type(error).__name__}: {words}",
+    pool = getattr(error, "pool", None)  # urllib3 tells where it got no answer from
+    what = f"no answer from {pool.host}:{pool.port}" if pool is not None else f"{type(error).__name__}: {words[:300]}"
+    return TransientError(
+        what,
         where=f"argo.host {settings.host}, argo.s3.endpoint {settings.s3.endpoint}",
         hint="see that both answer (kubectl port-forward), and that DFLOW_TOKEN and the keys of the storage are right",
     )
