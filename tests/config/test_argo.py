@@ -105,7 +105,9 @@ def test_an_older_input_is_honoured_and_what_is_ignored_is_named(tmp_path):
 
 
 def test_bohrium_of_an_older_input(tmp_path):
-    section, ignored = argo_of_older({"bohrium_config": {"username": "me", "project_id": 42, "repo_key": "oss-bohrium"}})
+    section, ignored = argo_of_older(
+        {"bohrium_config": {"username": "me", "project_id": 42, "repo_key": "oss-bohrium"}}
+    )
     assert read(section, tmp_path).bohrium.project_id == 42
     assert ignored == ["bohrium_config.repo_key"]
 

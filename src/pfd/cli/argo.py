@@ -73,6 +73,8 @@ def _say_submitted(folder: Path, answer: dict[str, Any]) -> None:
     if answer["reused"]:
         print(f"{counted(answer['reused'], 'step')} used again")
     print(f"{answer['phase']}; pfd status and pfd download tell how far it is. Run folder: {folder}")
+    if answer["phase"] == "Failed":  # told at once in debug mode alone
+        raise SystemExit(1)
 
 
 def show_workflow(run: Path) -> None:

@@ -9,7 +9,13 @@ from pfd.config.argo import SECRETS, secrets_in
 from pfd.errors import SettingError
 
 _DFLOW = {"host": "host", "namespace": "namespace", "k8s_api_server": "k8s_api_server"}
-_STORAGE = {"endpoint": "endpoint", "bucket_name": "bucket", "secure": "secure", "prefix": "prefix", "repo_key": "repo_key"}
+_STORAGE = {
+    "endpoint": "endpoint",
+    "bucket_name": "bucket",
+    "secure": "secure",
+    "prefix": "prefix",
+    "repo_key": "repo_key",
+}
 _BOHRIUM = {"username": "username", "project_id": "project_id"}
 _STEPS = {
     "run_explore_config": "explore",

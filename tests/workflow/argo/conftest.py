@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.workflow.conftest import EXAMPLE, MD, EngineInProcess
 
 from pfd.api import prepare_for_argo
 from pfd.digests import file_digest
 from pfd.workflow.argo.pod import advance_in_pod, work_in_pod
 from pfd.workflow.argo.prepare import pack_start
 from pfd.workflow.run_folder import task_folders
-from tests.workflow.conftest import EXAMPLE, MD, EngineInProcess
 
 MINI = {
     "name": "mini",

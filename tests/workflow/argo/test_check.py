@@ -74,9 +74,7 @@ SEEDED = {
         "it has 2 of steps, dag, script",
     ),
     "parameter of a step that is not": (
-        lambda w: argument(w, "next", "parameters", "after").update(
-            value="{{steps.advnace.outputs.parameters.round}}"
-        ),
+        lambda w: argument(w, "next", "parameters", "after").update(value="{{steps.advnace.outputs.parameters.round}}"),
         "there is no step 'advnace'",
     ),
     "output parameter that is not": (
@@ -92,7 +90,9 @@ SEEDED = {
         "step 'advance' gives no such artifact",
     ),
     "artifact from a parameter": (
-        lambda w: argument(w, "next", "artifacts", "run").update({"from": "{{steps.advance.outputs.parameters.round}}"}),
+        lambda w: argument(w, "next", "artifacts", "run").update(
+            {"from": "{{steps.advance.outputs.parameters.round}}"}
+        ),
         "which is no artifact",
     ),
     "artifact from words": (
@@ -122,7 +122,9 @@ SEEDED = {
         "template pfd-label: {{inputs.parameters.sloth}}",
     ),
     "input in a key": (
-        lambda w: entry(w, "pfd-label", "outputs", "artifacts", "done")["s3"].update(key="{{inputs.parameters.nowhere}}"),
+        lambda w: entry(w, "pfd-label", "outputs", "artifacts", "done")["s3"].update(
+            key="{{inputs.parameters.nowhere}}"
+        ),
         "template pfd-label: {{inputs.parameters.nowhere}}",
     ),
     "item without a loop": (lambda w: step(w, "train").pop("withParam"), "the step is not repeated over items"),
@@ -168,7 +170,10 @@ SEEDED = {
     ),
     "step twice": (lambda w: step(w, "train").update(name="label"), "two steps are called 'label'"),
     "no condition": (lambda w: step(w, "next").pop("when"), "no condition on the way can end that"),
-    "constant condition": (lambda w: step(w, "next").update(when="true == true"), "no condition on the way can end that"),
+    "constant condition": (
+        lambda w: step(w, "next").update(when="true == true"),
+        "no condition on the way can end that",
+    ),
     "condition on what is passed on": (
         lambda w: (
             step(w, "next").update(when="{{inputs.parameters.after}} != end"),
