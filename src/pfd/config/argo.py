@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -158,3 +159,13 @@ def secrets_in(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{key} (an address with a password)", SECRETS["token" if name == "host" else "secret_key"]
         else:
             yield from secrets_in(value, f"{key}.")
+
+
+def secrets_set() -> list[str]:
+    """The secrets that are set in the environment, and must stand in no file."""
+    return [value for name in SECRETS.values() if (value := os.environ.get(name))]
+
+
+def debugging() -> bool:
+    """Whether dflow is told to run graphs on this machine, without a server."""
+    return os.environ.get("DFLOW_MODE") == "debug"

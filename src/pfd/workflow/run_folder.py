@@ -161,7 +161,7 @@ def task_folders(run: Path) -> Iterator[TaskFolder]:
             yield TaskFolder(folder)
 
 
-_NO_TASKS = {"inputs", "data", "models"}
+_NO_TASKS = {"inputs", "data", "models", "argo"}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pfd
 from pfd.cli.argo import download_from_argo, plan_for_argo, resubmit_to_argo, show_workflow, submit_to_argo
 from pfd.config.argo import SECRETS
 
-pytestmark = [pytest.mark.argo, pytest.mark.slow]
+pytestmark = [pytest.mark.argo, pytest.mark.slow, pytest.mark.timeout(1200)]
 PLANTED = "planted-in-the-environment"
 
 
@@ -83,7 +83,7 @@ def test_it_fails_where_pods_are_killed_and_ends_as_a_local_run_when_it_is_submi
     for doomed in debug_mode.iterdir():
         doomed.unlink()
     resubmit_to_argo(run, None)
-    assert "6 steps used again" in capsys.readouterr().out
+    assert "7 steps used again" in capsys.readouterr().out
     download_from_argo(run)
     local = pfd.submit(input_file, tmp_path / "local")
     assert digests(run) == digests(local.path)
@@ -94,7 +94,8 @@ def test_it_fails_where_pods_are_killed_and_ends_as_a_local_run_when_it_is_submi
 
 
 def test_a_lost_pod_costs_its_labels_only(input_file, debug_mode, monkeypatch, tmp_path, graph):
-    content = MINI | {"finetune": MINI["finetune"] | {"label": {"method": "toy", "min_success": 0.4}}}
+    content = MINI | {"argo": MINI["argo"] | {"label": {"group_size": 2}}}
+    content["finetune"] = MINI["finetune"] | {"select": {"max_frames": 9}}
     with monkeypatch.context() as here:
         here.setattr("sys.executable", sys.executable)
         begun: Graph = graph(content)
@@ -106,4 +107,4 @@ def test_a_lost_pod_costs_its_labels_only(input_file, debug_mode, monkeypatch, t
     submit_to_argo(run, None, None)
     download_from_argo(run)
     labels = pfd.open_run(run).summary["labels"]
-    assert (labels["asked"], labels["accepted"], labels["unfinished"]) == (6, 3, 3)
+    assert (labels["asked"], labels["accepted"], labels["unfinished"]) == (8, 6, 2)

@@ -15,6 +15,7 @@ from pfd.config.reading import read_input
 from pfd.errors import MissingError, RunError, SettingError, TransientError
 from pfd.json_file import write_json
 from pfd.workflow.argo import client, pod
+from pfd.workflow.argo.advance import ALL_AT_ONCE, on_cluster
 from pfd.workflow.argo.graph import GraphRequest, plain, request_of, workflow_name
 from pfd.workflow.argo.parcel import pack, receive, send, unpack
 from pfd.workflow.argo.prepare import check_for_argo, named_files, pack_start
@@ -146,6 +147,16 @@ def test_a_pod_tells_its_error_by_words_and_exit_code(tmp_path, capsys):
     (tmp_path / "run.tar").write_bytes(b"no tar")
     assert pod.main(["advance", str(tmp_path / "run.tar"), str(tmp_path), str(tmp_path / "out"), "place"]) == 2
     assert "RunError: run.tar: is damaged" in capsys.readouterr().err
+
+
+def test_a_cluster_has_cores_enough_unless_the_input_caps_them(mini, write_input):
+    def cores(**resources):
+        return on_cluster(read_input(write_input(mini | {"resources": resources}))).input.resources.machine_cores()
+
+    assert cores() == ALL_AT_ONCE
+    assert cores(cores=7) == 7
+    mini["argo"]["parallelism"] = 5
+    assert cores(label={"cores": 4}) == 20
 
 
 def test_names_of_workflows():

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pfd.config.argo import KINDS, SECRETS, ArgoSettings
+from pfd.config.argo import KINDS, SECRETS, ArgoSettings, debugging
 from pfd.config.reading import ResolvedInput
 from pfd.config.sections import ResourceSettings
 from pfd.digests import file_digest
@@ -36,11 +36,6 @@ OTHER_MEMORY_GB = 4.0
 def environment() -> Environment:
     """The environment of dflow, which pins packages that exclude those of others."""
     return Environment(NAME, PACKAGES)
-
-
-def debugging() -> bool:
-    """Whether dflow is told to run the graph on this machine."""
-    return os.environ.get("DFLOW_MODE") == "debug"
 
 
 def require_secrets(settings: ArgoSettings) -> None:

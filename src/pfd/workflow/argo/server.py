@@ -6,14 +6,13 @@ With ``DFLOW_MODE=debug`` dflow itself runs the graph, here and in processes, in
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pfd.config.argo import SECRETS, ArgoSettings
+from pfd.config.argo import ArgoSettings, debugging, secrets_set
 from pfd.errors import PFDError, RunError, TransientError, error_content
 from pfd.workflow.argo.check import require_whole
 from pfd.workflow.argo.graph import make_workflow, request_of
@@ -23,16 +22,6 @@ if TYPE_CHECKING:
 
 BOHRIUM_SERVER, BOHRIUM_STORAGE = "https://workflows.deepmodeling.com", "oss-bohrium"
 Tree = dict[str, Any]
-
-
-def secrets() -> list[str]:
-    """The secrets that are set in the environment, and must stand in no file."""
-    return [value for name in SECRETS.values() if (value := os.environ.get(name))]
-
-
-def debugging() -> bool:
-    """Whether dflow runs graphs on this machine, without a server."""
-    return os.environ.get("DFLOW_MODE") == "debug"
 
 
 def configure(settings: ArgoSettings, folder: Path) -> None:
@@ -65,7 +54,7 @@ def compile_graph(given: Tree) -> Tree:
         content |= make_workflow(request, reaches_cluster=False).to_dict()
     content["metadata"]["namespace"] = request.settings.namespace
     content = json.loads(json.dumps(content))
-    require_whole(content, [*secrets(), dflow.s3_config["secret_key"]])
+    require_whole(content, [*secrets_set(), dflow.s3_config["secret_key"]])
     return {"workflow": content}
 
 
@@ -200,7 +189,7 @@ def main(action: str, given: Tree) -> Tree:
 def _unreached(error: BaseException, settings: ArgoSettings) -> TransientError:
     """What a user is told of a server that does not answer, or says no, without any secret."""
     words = " ".join(str(error).split())
-    for secret in secrets():
+    for secret in secrets_set():
         words = words.replace(secret, "***")
     pool = getattr(error, "pool", None)  # urllib3 tells where it got no answer from
     what = f"no answer from {pool.host}:{pool.port}" if pool is not None else f"{type(error).__name__}: {words[:300]}"
