@@ -19,7 +19,6 @@ from pfd.models.environment import launch_for
 from pfd.models.training import make_family
 from pfd.tasks.folder import TaskFolder
 from pfd.tasks.runner import NO_RESULT
-from pfd.workflow.argo.advance import advance
 from pfd.workflow.argo.parcel import ROUND_FILE, SHARED, SLOT_FILE, pack, send, send_back, unpack
 
 RUN_FILE = "run.tar"
@@ -37,6 +36,8 @@ def advance_in_pod(run: Path, came: Path, place: str, out: Path) -> None:
     Raises:
         PFDError: whatever ended the run; ``run.tar`` is written nevertheless.
     """
+    from pfd.workflow.argo.advance import advance
+
     folder = out / "run"
     unpack(run, folder)
     told: dict[str, Any] = {"finished": "true", "kind": "none", "round": "end", "slots": [], "place": place}
