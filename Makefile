@@ -15,6 +15,8 @@ RUN ?= silicon
 FAMILIES ?= deepmd mace mattersim nep ace
 # Labelers with an environment of their own; their tests run from the core's. GPAW is compiled: with MPI and Libxc if their headers are there.
 LABELERS ?= gpaw
+# Engines with an environment of their own: dflow pins old packages.
+ENGINES ?= argo
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-core test-runs test-rooms test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof clean
@@ -38,6 +40,7 @@ test-families: $(FAMILIES:%=test-%)
 environments: $(VENV)/.test
 	for family in $(FAMILIES); do $(BIN)/pfd env create $$family $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX),) || exit 1; done
 	for labeler in $(LABELERS); do $(BIN)/pfd env create $$labeler || echo "without $$labeler its tests are skipped"; done
+	for engine in $(ENGINES); do $(BIN)/pfd env create $$engine || exit 1; done
 
 # One family's tests, with its interpreter, this source and pytest on its path; what is missing fails.
 test-%: environments $(VENV)/.tools

@@ -58,6 +58,7 @@ NEEDS = {
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
     "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
+    "argo": ("engine's environment", "argo", "pfd env create argo"),
     "cp2k": ("program", "cp2k.psmp", "apt install cp2k cp2k-data"),
     "chromium": ("program", "chromium", "apt install chromium"),
     "slurm": ("root's program", "slurmctld", "apt install --no-install-recommends slurm-wlm munge"),
@@ -71,7 +72,11 @@ def lacks(name: str) -> str | None:
     kind, what, install = NEEDS[name]
     if kind == "root's program" and os.geteuid() != 0:
         return f"only root can start {what}"
-    if kind == "labeler's environment":
+    if kind == "engine's environment":
+        from pfd.workflow.argo.client import environment
+
+        there = environment().state() == "built"
+    elif kind == "labeler's environment":
         from pfd.environments.environment import Environment
         from pfd.plugins import LABELERS, load_plugin
 

@@ -135,6 +135,41 @@ def submit(
         return _drive(path, resolved, Path(input_file), until, watch)
 
 
+def prepare_for_argo(
+    input_file: str | Path, run: str | Path | None = None, overrides: Sequence[str] = ()
+) -> tuple[Path, ResolvedInput]:
+    """Check an input and make its run folder, with every file in it that the input names; run nothing.
+
+    Args:
+        input_file: YAML or JSON.
+        run: the run folder, as in ``submit``; what is done in it is not done again.
+        overrides: as in ``submit``.
+
+    Raises:
+        InputError, MissingError: if the input cannot be run on Kubernetes.
+        RunError: if the run folder is locked or holds another run.
+    """
+    from pfd.config.check import check_input
+    from pfd.config.reading import read_input
+    from pfd.workflow.argo.prepare import check_for_argo, keep_named_files
+    from pfd.workflow.argo.replay import ReplayEngine
+    from pfd.workflow.driver_lock import driver_lock
+    from pfd.workflow.run_folder import RunFolder, take_folder
+
+    resolved = read_input(Path(input_file), overrides)
+    check_for_argo(resolved)
+    for brought in check_input(resolved, read_model=True, runs_here=False).brought:
+        brought.warn()
+    path = Path(run) if run is not None else run_folder_of(Path(input_file), resolved.input.name)
+    take_folder(path, resolved.input.name)
+    path = path.resolve()
+    with driver_lock(path):
+        folder = RunFolder(path, ReplayEngine(path, {}), resolved.input.seed, _silent)
+        _keep_input(folder, resolved, Path(input_file))
+        keep_named_files(folder, resolved)
+    return path, resolved
+
+
 def run_folder_of(input_file: Path, name: str) -> Path:
     """The run folder of an input if none is named: ``./<name>``, or the folder that the input stands in if it is one.
 

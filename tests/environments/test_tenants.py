@@ -39,6 +39,8 @@ def test_labelers_with_packages_are_listed_beside_families(capsys):
     assert (row["labeler"], row["state"]) == ("gpaw", "absent")
     assert row["packages"] == " ".join(GPAW.packages)
     assert {"chgnet", "toy"} <= {row["family"] for row in found["families"]}
+    (row,) = found["engines"]
+    assert (row["engine"], row["state"], row["packages"]) == ("argo", "absent", "pydflow==1.8.134")
     show_environments(as_json=False)
     assert "gpaw" in capsys.readouterr().out
 

@@ -19,8 +19,9 @@ import pfd
 from pfd.cli.status import status_of
 from pfd.errors import RunError, TaskFailed
 from pfd.json_file import read_json, write_json
+from pfd.workflow.driver_lock import driver_lock
 from pfd.workflow.journal import Journal, union_seconds
-from pfd.workflow.run_folder import driver_lock, take_folder, task_folders
+from pfd.workflow.run_folder import take_folder, task_folders
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

@@ -24,12 +24,13 @@ _MANY = 6
 """More keys, structures or compositions than this are counted, not listed."""
 
 
-def check_and_show(input_file: Path, overrides: Sequence[str] = ()) -> None:
+def check_and_show(input_file: Path, overrides: Sequence[str] = (), *, runs_here: bool = True) -> None:
     """Check an input and print what was found in the user's sets, and the plan.
 
     Args:
         input_file: the input.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
+        runs_here: whether its tasks run on this machine.
 
     Raises:
         InputError, MissingError: the first mistake.
@@ -39,7 +40,7 @@ def check_and_show(input_file: Path, overrides: Sequence[str] = ()) -> None:
 
     resolved = read_input(input_file, overrides)
     say_older(resolved)
-    checked = check_input(resolved, read_model=True)
+    checked = check_input(resolved, read_model=True, runs_here=runs_here)
     found = checked.brought
     for brought in found:
         print("\n".join(brought.lines()))

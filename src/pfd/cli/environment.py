@@ -1,4 +1,4 @@
-"""``pfd env``: the environments of model families and labelers, listed, built and removed."""
+"""``pfd env``: the environments of model families, labelers and engines, listed, built and removed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from pfd.environments.environment import Environment, environments_home, outdate
 from pfd.errors import MissingError, SettingError
 from pfd.models.training import make_family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+from pfd.workflow.argo import client as argo
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A family or labeler, as far as environments go.
+    """A family, labeler or engine, as far as environments go.
 
     Attributes:
-        kind: ``family`` or ``labeler``.
+        kind: ``family``, ``labeler`` or ``engine``.
         name: its registered name.
         packages: its pip requirements; none if it needs no environment of its own.
         modules: importable names that tell whether they are there.
@@ -42,7 +43,7 @@ class Tenant:
 
 
 def tenants() -> list[Tenant]:
-    """All families, and the labelers that have packages."""
+    """All families, and the labelers and engines that have packages."""
     families = [make_family(name) for name in plugin_names(FAMILIES)]
     labelers = [load_plugin(LABELERS, name) for name in plugin_names(LABELERS)]
     return [
@@ -52,6 +53,7 @@ def tenants() -> list[Tenant]:
             for labeler in labelers
             if labeler.packages
         ),
+        Tenant("engine", argo.NAME, argo.PACKAGES, argo.MODULES),
     ]
 
 
@@ -64,17 +66,18 @@ def show_environments(as_json: bool) -> None:
         print(json.dumps({"home": str(environments_home()), **of_kind, "outdated": old}, indent=1))
         return
     table = Table(title=f"Environments in {environments_home()}")
-    for column in ("family or labeler", "own environment", "installed here", "packages"):
+    for column in ("family, labeler or engine", "own environment", "installed here", "packages"):
         table.add_column(column)
     for row in rows:
-        shown = (row.get("family") or row["labeler"], row["state"], row["here"], row["packages"])
+        name = next(row[kind] for kind in _PLURALS if kind in row)
+        shown = (name, row["state"], row["here"], row["packages"])
         table.add_row(*(cell.replace("[", "\\[") for cell in shown))
     Console().print(table)
     for path in old:
         print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
 
 
-_PLURALS = {"family": "families", "labeler": "labelers"}
+_PLURALS = {"family": "families", "labeler": "labelers", "engine": "engines"}
 
 
 def _row(tenant: Tenant) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands that write input files: a new one, and an older one made today's."""
+"""The commands about input files: a new one, an older one made today's, and what one would run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from pfd.cli.options import RUN, Overrides
+from pfd.cli.options import RUN, InputFile, Overrides
 
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (init, convert):
+    for command in (init, convert, plan):
         app.command(rich_help_panel=RUN)(command)
 
 
@@ -53,3 +53,19 @@ def convert(
     from pfd.cli.convert import convert_file
 
     convert_file(input_file, out)
+
+
+def plan(
+    input_file: InputFile,
+    engine: Annotated[str, typer.Option(help="local, or argo: compile the workflow, and check it.")] = "local",
+    yaml: Annotated[
+        Path | None, typer.Option("--yaml", help="With --engine argo: write the workflow here.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Tell what an input would run; with --engine argo, as the workflow that Kubernetes would get. No server is asked.
+
+    Example: pfd plan examples/kubernetes/input.yaml --engine argo --yaml workflow.yaml
+    """
+    from pfd.cli.plan import plan_and_show
+
+    plan_and_show(input_file, engine, yaml)

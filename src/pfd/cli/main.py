@@ -149,7 +149,12 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    show_status(find_run(run), as_json)
+    folder = find_run(run)
+    show_status(folder, as_json)
+    if not as_json and (folder / "argo" / "workflow.json").is_file():
+        from pfd.cli.argo import show_workflow
+
+        show_workflow(folder)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -13,7 +13,7 @@ from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument,
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (submit, resubmit, stop):
+    for command in (submit, resubmit, stop, download):
         app.command(rich_help_panel=RUN)(command)
     app.command(rich_help_panel=LOOK)(watch)
 
@@ -44,6 +44,9 @@ def submit(
         float | None, typer.Option("--memory-GB", min=1.0, help="Of many runs, most memory together; all by default.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Of many runs, print the summary as JSON.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="local: driven from here (steps may still run on a cluster); argo: all on Kubernetes.")
+    ] = "local",
 ) -> None:
     """Run an input, or go on where it stopped; or run many inputs side by side under one cap of cores and memory.
 
@@ -52,6 +55,7 @@ def submit(
 
     Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
     """
+    from pfd.cli.engine import refuse_for_argo, require_engine
     from pfd.cli.many import ManyOptions, are_many, submit_many
     from pfd.cli.submit import submit_and_show
     from pfd.cli.words import paths_and_overrides
@@ -60,6 +64,21 @@ def submit(
     options = ManyOptions(
         tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json, overrides=tuple(overrides)
     )
+    if require_engine(engine) == "argo":
+        from pfd.cli.argo import submit_to_argo
+
+        refuse_for_argo(
+            until=until,
+            detach=detach,
+            take_over=take_over,
+            jobs=jobs or len(inputs) > 2,
+            structures=structures,
+            cores=cores,
+            memory_GB=memory_GB,
+            json=as_json,
+        )
+        submit_to_argo(inputs[0], inputs[1] if len(inputs) > 1 else None, overrides)
+        return
     if detach:
         from pfd.cli.detach import submit_in_background
 
@@ -101,14 +120,24 @@ def resubmit(
 ) -> None:
     """Do tasks of a run anew and go on: those that have failed, also those given up, or those that are named.
 
+    Of a run on Kubernetes, --from takes the key of the first step that is done anew; what has succeeded is used again.
+
     What they left stays in RUN/superseded. What depends on them is done anew only if their results differ. Exit codes
     as of submit.
 
     Example: pfd resubmit toy --from distill --dry-run
     """
+    from pfd.cli.engine import refuse_for_argo
     from pfd.cli.resubmit import resubmit_and_show
+    from pfd.cli.run_argument import find_run
     from pfd.workflow.redo import Redo
 
+    if (run is None or run.is_dir()) and (find_run(run) / "argo" / "workflow.json").is_file():
+        from pfd.cli.argo import resubmit_to_argo
+
+        refuse_for_argo(until=until, detach=detach, take_over=take_over, redo=redo, dry_run=dry_run)
+        resubmit_to_argo(find_run(run), from_steps[0] if from_steps else None)
+        return
     if detach:
         from pfd.cli.detach import submit_in_background
         from pfd.errors import SettingError
@@ -136,6 +165,17 @@ def stop(
     from pfd.cli.stop import stop_and_say
 
     raise typer.Exit(stop_and_say(find_run(run), wait_s))
+
+
+def download(run: RunArgument = None) -> None:
+    """Bring a run folder up to what its run on Kubernetes has done so far, and write its report.
+
+    Example: pfd download silicon
+    """
+    from pfd.cli.argo import download_from_argo
+    from pfd.cli.run_argument import find_run
+
+    download_from_argo(find_run(run))
 
 
 def watch(run: RunArgument = None, as_json: AsJson = False) -> None:

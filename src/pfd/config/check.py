@@ -59,7 +59,7 @@ class Checked:
     licences: tuple[str, ...] = ()
 
 
-def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> Checked:
+def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs_here: bool = True) -> Checked:
     """Look at everything that costs nothing.
 
     Args:
@@ -67,6 +67,8 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
         read_model: whether to read the teacher's card, which knows heads and elements. None reads it where that needs
             no package that is not imported yet: torch alone takes seconds, and the run's first task reads it anyway.
             What shipped weights know is told without. Where the input declares commercial use, it is always read.
+        runs_here: whether tasks run on this machine, or are submitted from it; then its cores, devices and queues are
+            looked at.
 
     Returns:
         What was found.
@@ -81,10 +83,17 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None) -> C
     explored = _check_groups(resolved, frames, launch)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     refuse_idle(resolved)
-    check_cores(resolved)
-    check_gpus(resolved)
-    check_queues(resolved)
-    check_devices(resolved, launch)
+    if runs_here:
+        check_cores(resolved)
+        check_gpus(resolved)
+        check_queues(resolved)
+        check_devices(resolved, launch)
+    elif steps := resolved.input.resources.on_cluster():
+        raise SettingError(
+            "jobs of a cluster's queue are not for a run on Kubernetes",
+            where=resolved.place(f"resources.{steps[0]}.engine"),
+            hint="leave engine: hpc out, or submit without --engine argo",
+        )
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",

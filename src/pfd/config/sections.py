@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pfd.config.argo import ArgoSettings
 from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
 from pfd.explore.groups import GroupSettings
@@ -290,6 +291,8 @@ class Input(Settings):
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
     """Family -> how its tasks are started; the same for the labeler ``gpaw``. Default: in the environment that
     ``pfd env create NAME`` built, else in the one that pfd runs in."""
+    argo: ArgoSettings = ArgoSettings()
+    """Where ``pfd submit --engine argo`` runs; without effect on other engines."""
 
     @field_validator("name")
     @classmethod

@@ -168,7 +168,7 @@ def task_folders(run: Path) -> Iterator[TaskFolder]:
             yield from (TaskFolder(path) for step in steps for path in _folders(step) if _TASK.match(path.name))
 
 
-_NO_TASKS = {"inputs", "data", "models", ASIDE}
+_NO_TASKS = {"inputs", "data", "models", "argo", "submissions", ASIDE}
 _TASK = re.compile(r"\d{4}-")
 
 

@@ -1,0 +1,1 @@
+"""The loop on Kubernetes: an Argo graph whose pods replay the campaign and run its tasks (see ``replay``)."""
