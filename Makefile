@@ -55,9 +55,10 @@ check: $(VENV)/.test
 
 # Long (an hour): kill drivers, tasks and all at once, PFD_KILLS times at random, with the seeds printed; PFD_KILL_SEED for others.
 PFD_KILLS ?= 100
-SLURM_KILLS = $(wildcard tests/engines/test_hpc_kill.py)
+SLURM_KILLS ?= 20
 chaos: $(VENV)/.test
-	PFD_KILLS=$(PFD_KILLS) $(BIN)/python -m pytest tests/workflow/test_chaos.py $(SLURM_KILLS)
+	PFD_KILLS=$(PFD_KILLS) $(BIN)/python -m pytest tests/workflow/test_chaos.py
+	PFD_KILLS=$(SLURM_KILLS) $(BIN)/python -m pytest tests/workflow/test_on_slurm.py -k kills -s
 
 # Long: thousands of damaged inputs more than `make test` has, each with one message or none.
 fuzz: $(VENV)/.test

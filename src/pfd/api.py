@@ -113,8 +113,10 @@ def submit(
     """
     from pfd.config.check import check_input
     from pfd.config.reading import read_input
-    from pfd.workflow.driver_lock import driver_lock
-    from pfd.workflow.run_folder import NAME_FILE, take_folder
+    from pfd.workflow.argo.submitted import refuse_driver
+    from pfd.workflow.driver_lock import driver_lock, held_elsewhere
+    from pfd.workflow.holders import release_claims
+    from pfd.workflow.run_folder import NAME_FILE, take_folder, task_folders
 
     begin = begin or Begin()
     if until not in {None, *UNTIL}:
@@ -127,7 +129,11 @@ def submit(
         brought.warn()
     take_folder(path, resolved.input.name)
     path = path.resolve()
+    refuse_driver(path)
+    gone = held_elsewhere(path) if begin.take_over else None
     with driver_lock(path, take_over=begin.take_over):
+        if gone is not None:
+            release_claims(task_folders(path), gone.process.host)
         if begin.held is not None:
             begin.held(path)
         if begin.redo is not None:
@@ -154,7 +160,8 @@ def prepare_for_argo(
     from pfd.workflow.argo.prepare import check_for_argo, keep_named_files
     from pfd.workflow.argo.replay import ReplayEngine
     from pfd.workflow.driver_lock import driver_lock
-    from pfd.workflow.run_folder import RunFolder, take_folder
+    from pfd.workflow.holders import close_attempts
+    from pfd.workflow.run_folder import RunFolder, take_folder, task_folders
 
     resolved = read_input(Path(input_file), overrides)
     check_for_argo(resolved)
@@ -164,6 +171,7 @@ def prepare_for_argo(
     take_folder(path, resolved.input.name)
     path = path.resolve()
     with driver_lock(path):
+        close_attempts(task_folders(path))
         folder = RunFolder(path, ReplayEngine(path, {}), resolved.input.seed, _silent)
         _keep_input(folder, resolved, Path(input_file))
         keep_named_files(folder, resolved)

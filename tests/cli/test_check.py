@@ -52,7 +52,10 @@ def test_the_plan_of_the_toy(shown):
         "  test set: 6 frames at most",
         "  frames to train on: at most 16 an iteration, and what the student's own runs add; at most 3 iterations",
         "licence of toy soft-copper: MIT",
-        "level of theory: the model does not say what functional it is: toy Morse",
+        (
+            "level of theory: labels: toy Morse -3 eV / model: toy Morse: the model does not say what functional it "
+            "is. If it is another, fine-tuning must learn the difference as well"
+        ),
     ]
 
 

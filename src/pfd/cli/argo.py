@@ -16,6 +16,7 @@ from pfd.config.reading import read_input
 from pfd.wording import counted
 from pfd.workflow.argo import client
 from pfd.workflow.argo.prepare import check_for_argo
+from pfd.workflow.argo.submitted import require_workflow
 
 
 def plan_for_argo(input_file: Path, yaml_file: Path | None) -> None:
@@ -56,7 +57,7 @@ def submit_to_argo(input_file: Path, run: Path | None, overrides: Sequence[str] 
 
 def resubmit_to_argo(run: Path, from_step: str | None) -> None:
     """Submit the workflow of a run again, with the steps that have succeeded."""
-    before = client.told(run)["workflow"]
+    before = require_workflow(run)["workflow"]
     folder, resolved = prepare_for_argo(run / "input.yaml", run)
     _say_submitted(folder, client.submit(folder, resolved, before, from_step))
 
@@ -76,7 +77,7 @@ def show_workflow(run: Path) -> None:
     Raises:
         RunError: if the server does not answer.
     """
-    name = client.told(run)["workflow"]
+    name = require_workflow(run)["workflow"]
     print(f"workflow: {name}")
     answer = client.status(run)
     phases = Counter(step["phase"] for step in answer["steps"])

@@ -151,7 +151,9 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
 
     folder = find_run(run)
     show_status(folder, as_json)
-    if not as_json and (folder / "argo" / "workflow.json").is_file():
+    from pfd.workflow.argo.submitted import workflow_of
+
+    if not as_json and workflow_of(folder) is not None:
         from pfd.cli.argo import show_workflow
 
         show_workflow(folder)

@@ -22,7 +22,7 @@ from pfd.cli.many_progress import many_display
 from pfd.cli.materials import Material, materials_of_inputs, materials_of_structures
 from pfd.cli.options import INTERRUPTED
 from pfd.engines.pool import POOL_VARIABLE, Pool
-from pfd.errors import RunError, SettingError
+from pfd.errors import PFDError, RunError, SettingError
 from pfd.workflow.driver_lock import held_elsewhere
 from pfd.workflow.look import Look, Onlooker
 
@@ -84,7 +84,11 @@ class Job:
         with self.lock:
             if self.stopped:
                 return
-            self.material.prepare()
+            try:
+                self.material.prepare()
+            except PFDError as error:
+                self.exit_code, self.said = error.exit_code, f"{type(error).__name__}: {error}\n"
+                return
         command = ["submit", *self.material.arguments, *arguments, *(["--take-over"] if self.take_over else [])]
         _, self.said, _ = start_driver(command, variables, self._started)
         assert self.process is not None

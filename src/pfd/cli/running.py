@@ -130,11 +130,16 @@ def resubmit(
     from pfd.cli.engine import refuse_for_argo
     from pfd.cli.resubmit import resubmit_and_show
     from pfd.cli.run_argument import find_run
+    from pfd.workflow.argo.submitted import workflow_of
     from pfd.workflow.redo import Redo
 
-    if (run is None or run.is_dir()) and (find_run(run) / "argo" / "workflow.json").is_file():
+    if workflow_of(find_run(run)) is not None:
         from pfd.cli.argo import resubmit_to_argo
+        from pfd.errors import SettingError
 
+        if len(from_steps or ()) > 1:
+            what = "a workflow is submitted again from one step on"
+            raise SettingError(what, where="--from", hint="name the first of them")
         refuse_for_argo(until=until, detach=detach, take_over=take_over, redo=redo, dry_run=dry_run)
         resubmit_to_argo(find_run(run), from_steps[0] if from_steps else None)
         return

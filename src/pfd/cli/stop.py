@@ -14,6 +14,7 @@ from pfd.errors import RunError
 from pfd.tasks.folder import TaskFolder
 from pfd.tasks.process import this_process
 from pfd.wording import counted
+from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import Onlooker, used_tasks
@@ -35,6 +36,10 @@ def stop_and_say(run: Path, wait_s: float) -> int:
         RunError: if the driver cannot be reached from here.
     """
     driver = driver_of(run)
+    if driver is None and (workflow := workflow_of(run)) is not None:
+        name = workflow["workflow"]
+        hint = f"argo terminate {name} (or the web page of Argo) ends it; pfd resubmit {run} goes on with it"
+        raise RunError(f"the run is on Kubernetes, as the workflow {name}", where=str(run), hint=hint)
     if driver is None:
         typer.echo(f"no driver works on {run}; the run is {_status(run)}")
         _tell_orphans(run)

@@ -16,7 +16,11 @@ from pfd.tasks.folder import Resources, TaskFolder
 def enforce_limits(group: Group) -> None:
     """End what is over its limit, adopted processes too; the attempt counts."""
     running = [(worker.process.pid, worker.name, worker.current, worker.share.resources) for worker in group.workers]
-    running += [(holder.pid, holder.worker, folder, resources_of(folder)) for folder, holder in group.adopted.values()]
+    running += [
+        (holder.pid, holder.worker, folder, resources_of(folder))
+        for folder, holder in group.adopted.values()
+        if holder.here
+    ]
     for pid, name, folder, resources in running:
         _enforce(group, pid, name, folder, resources)
 

@@ -76,6 +76,7 @@ class LocalEngine:
                 if not group.fatal:
                     self._start(group)
                 else:
+                    self._pool.withdraw()
                     _tell_to_stop(group)
                 if time.monotonic() - looked > OBSERVE_SECONDS:
                     group.look()
@@ -100,28 +101,38 @@ class LocalEngine:
 
     def _start(self, group: Group) -> None:
         """Begin what fits, in the order of the queue."""
-        while True:
-            held: list[Held] = []
-            turn = group.queue.next(lambda resources: self._take(resources, group, held))  # noqa: B023
-            if turn is None:
-                return
-            batch, share = turn
-            with held[0] as slots:
+        while (turn := self._next(group)) is not None:
+            batch, share, held = turn
+            with held:
                 batch.folders = _open_folders(group, batch.folders)
                 if batch.folders:
-                    group.workers.append(self._begin(batch, share, slots.descriptors))
+                    group.workers.append(self._begin(batch, share, held.descriptors))
 
-    def _take(self, resources: Resources, group: Group, held: list[Held]) -> Share | None:
-        """What a task asks for, of this engine's slots and of the pool; None if either has too little free."""
-        share = self.slots.take(resources, group.held())
-        if share is None:
-            self._pool.withdraw()
+    def _next(self, group: Group) -> tuple[Batch, Share, Held] | None:
+        """The next batch, with its share of this engine's slots and what it holds of the pool.
+
+        What the pool refuses keeps this engine's turn there, and nothing of this engine overtakes it; where the own
+        slots are all taken, the turn is given up.
+        """
+        found: list[Held] = []
+        refused = False
+
+        def take(resources: Resources) -> Share | None:
+            nonlocal refused
+            share = None if refused else self.slots.take(resources, group.held())
+            if share is None:
+                return None
+            held = self._pool.acquire(min(resources.cores, self.slots.cores), resources.memory_GB)
+            refused = held is None
+            found.extend([held] if held is not None else [])
+            return None if refused else share
+
+        turn = group.queue.next(take)
+        if turn is None:
+            if not refused:
+                self._pool.withdraw()
             return None
-        slots = self._pool.acquire(min(resources.cores, self.slots.cores), resources.memory_GB)
-        if slots is None:
-            return None
-        held.append(slots)
-        return share
+        return *turn, found[0]
 
     def _begin(self, batch: Batch, share: Share, descriptors: Sequence[int]) -> Worker:
         """Start the process of a batch; it inherits the descriptors that hold its part of the pool."""
@@ -197,12 +208,12 @@ class LocalEngine:
 
     def _stop(self, group: Group) -> None:
         """Ask what runs to end, wait a little, end it; nothing of it counts as a failure."""
-        strangers = [holder for holder, _ in group.strangers]
+        strangers = [holder for holder, _ in group.strangers if holder.here]
         strangers += [
             holder
             for worker in group.workers
             for holder in (folder.claimed_by() for folder in worker.folders)
-            if holder is not None and holder.pid != worker.process.pid
+            if holder is not None and holder.here and holder.pid != worker.process.pid
         ]
         for number in (signal.SIGTERM, signal.SIGKILL):
             for worker in group.workers:
@@ -218,6 +229,8 @@ class LocalEngine:
                 time.sleep(POLL_SECONDS)
         for worker in group.workers:
             worker.process.wait()
+            for folder in worker.folders:
+                _close_attempt(folder, worker.name)
 
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -228,6 +241,15 @@ def _startup(folder: TaskFolder) -> Path:
     return folder.path / "startup.txt"
 
 
+def _close_attempt(folder: TaskFolder, worker: str) -> None:
+    """Note that the attempt of a process that was ended is over: from another host nobody could tell."""
+    attempts = folder.attempts()
+    if not attempts or folder.done() or claim_worker(folder) != worker or folder.claimed_by() is not None:
+        return
+    if not (attempts[-1] / "ended.json").is_file():
+        folder.end_attempt(attempts[-1], "interrupted", counted=False)
+
+
 def _count_attempts(folders: Sequence[TaskFolder]) -> int:
     return sum(len(folder.attempts()) for folder in folders)
 
@@ -236,8 +258,8 @@ def _tell_to_stop(group: Group) -> None:
     """Ask the running processes to begin no further task of theirs."""
     group.look()
     at_work = [worker.current.claimed_by() for worker in group.workers]  # not what stands before it: a container's
-    working = {holder.pid for holder in at_work if holder is not None}  # command would end by the signal
-    working |= {holder.pid for holder, _ in group.strangers if holder.alive()}
+    working = {holder.pid for holder in at_work if holder is not None and holder.here}  # command would end by it
+    working |= {holder.pid for holder, _ in group.strangers if holder.here and holder.alive()}
     for pid in working - group.told_to_stop:
         signal_process(pid, signal.SIGUSR1)
     group.told_to_stop |= working

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from pfd.config.sections import CampaignSettings
-from pfd.tasks.folder import TaskFolder, TaskSpec
+from pfd.tasks.folder import Resources, TaskFolder, TaskSpec
 from pfd.workflow.ledger import Ledger, core_seconds
 
 UNLIMITED = 10**9
 """More labels than anyone asks for."""
+JOBS_AT_ONCE = 10
+"""Jobs of a cluster that count as running at once where no cap is named: before one has told what a label costs."""
 
 
 class Budget:
@@ -110,8 +112,7 @@ class Budget:
         ended = {folder.task()["identity"] for folder in known if folder and (folder.done() or folder.given_up())}
         total = self._campaign.max_total
         fresh = UNLIMITED if total is None else max(0, total - len(begun))
-        cores = min(specs[0].resources.cores, self.ledger.machine_cores) if specs else 1
-        at_once = max(1, self.ledger.machine_cores // cores)
+        at_once = self._at_once(specs[0].resources) if specs else 1
         paid = UNLIMITED
         if self._campaign.max_core_hours is not None:
             paid = self._affordable(self.ledger.core_seconds(), self.ledger.finished(), at_once)
@@ -124,6 +125,13 @@ class Budget:
             taken[identity] = True
             paid, fresh = paid - 1, fresh - new
         return [spec for spec in specs if spec.identity() in taken]
+
+    def _at_once(self, resources: Resources) -> int:
+        """How many labels run at once, as far as is known."""
+        assert self.ledger is not None
+        if resources.job is not None:
+            return resources.job.max_jobs or JOBS_AT_ONCE
+        return max(1, self.ledger.machine_cores // min(resources.cores, self.ledger.machine_cores))
 
     def affords(self, labels: int) -> bool:
         """Whether the core hours that are left should pay for so many more labels, by the mean cost so far."""

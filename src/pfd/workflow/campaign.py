@@ -234,7 +234,8 @@ class Campaign:
         where = resources_of(self.resolved, "predict")  # speeds are those of the machine that predicts
         resources = Resources(cores=1, memory_GB=4.0)
         if where.job is not None:
-            resources = where.model_copy(update={"cores": 1, "memory_GB": 4.0})
+            one_node = where.job.model_copy(update={"nodes": 1})
+            resources = where.model_copy(update={"cores": 1, "memory_GB": 4.0, "job": one_node})
         for key, model in self.models.items():
             if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in self.models):
                 continue

@@ -88,11 +88,12 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
 
 
 def driver_of(run: Path) -> Driver | None:
-    """The driver of a run; one on another host counts until its lock is taken over, for nobody here can tell."""
+    """The driver of a run; one on another host counts until its lock is taken over, for nobody here can tell.
+
+    Of one that runs in a job the scheduler can.
+    """
     driver = _named(run)
-    if driver is None or (driver.process.here and not driver.process.alive()):
-        return None
-    return driver
+    return None if driver is None or driver.process.state() == "gone" else driver
 
 
 def held_elsewhere(run: Path) -> Driver | None:
@@ -100,7 +101,7 @@ def held_elsewhere(run: Path) -> Driver | None:
     driver = _named(run)
     if driver is None or driver.process.here or (boot_id() and driver.process.boot_id == boot_id()):
         return None
-    return driver
+    return None if driver.process.state() == "gone" else driver
 
 
 def _named(run: Path) -> Driver | None:

@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pfd.engines.hpc.submission import is_own_worker
 from pfd.errors import RunError
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
+
+
+def close_attempts(folders: Iterable[TaskFolder]) -> None:
+    """Note of all open attempts that they are over, before the folders go where nobody can tell.
+
+    Raises:
+        RunError: if a process works on one of them.
+    """
+    for folder in folders:
+        attempts = folder.attempts() if not folder.done() else []
+        if not attempts or (attempts[-1] / "ended.json").is_file():
+            continue
+        holder = folder.claimed_by()
+        if holder is not None:
+            what = f"process {holder.pid} on {holder.host} works on it, or may do so"
+            raise RunError(what, where=str(folder.path), hint="wait until it has ended, or end it, then submit again")
+        folder.end_attempt(attempts[-1], "its process is gone", counted=False)
+
+
+def release_claims(folders: Iterable[TaskFolder], host: str) -> int:
+    """Close the open attempts of processes of a host that is gone, as the user says; returns how many."""
+    released = 0
+    for folder in folders:
+        holder = None if folder.done() else folder.claimed_by()
+        if holder is not None and holder.host == host and holder.state() == "unknown":
+            folder.end_attempt(folder.attempts()[-1], f"{host} was given up", counted=False)
+            released += 1
+    return released
 
 
 def refuse_foreign_holders(run: Path, folders: Sequence[TaskFolder]) -> None:

@@ -123,21 +123,23 @@ def _aids_of(folder: TaskFolder, like: dict[str, Any]) -> dict[str, Any]:
 def core_seconds(folder: TaskFolder, machine_cores: int) -> float:
     """Cost of one task: its result, and all attempts that ended without one.
 
-    The cores are those it asked for, but no more than the machine has. An attempt without a result lasted from its
-    claim to the note that ended it, or to the last file that it wrote if nobody was there to take the note.
+    The cores are those it asked for, but no more than the machine has, where it is no job of a cluster. An attempt
+    without a result lasted from its claim to the note that ended it, or to the last file that it wrote if nobody was
+    there to take the note.
     """
     result = folder.result()
     done = result is not None and result.status == "done"
     attempts = folder.attempts()
+    asked = folder.task()["resources"]
+    most = machine_cores if asked.get("job") is None else asked["cores"]
     if done:
         unended = [attempt for attempt in attempts if not (attempt / "ended.json").is_file()]
         attempts = [attempt for attempt in attempts if attempt not in unended[-1:]]
     total = 0.0
     if result is not None and done:
-        total += result.seconds * min(result.cores, machine_cores)
+        total += result.seconds * min(result.cores, most)
     if attempts:
-        cores = min(folder.task()["resources"]["cores"], machine_cores)
-        total += cores * sum(_seconds_without_result(attempt) for attempt in attempts)
+        total += min(asked["cores"], most) * sum(_seconds_without_result(attempt) for attempt in attempts)
     return total
 
 

@@ -104,7 +104,16 @@ class RunFolder:
     def _run_elsewhere(self, place: str, folders: list[TaskFolder], min_done: float) -> None:
         """Have the engine run what is neither done nor given up."""
         wanted = [folder for folder in folders if not folder.given_up()]
-        lost = self._engine.run(wanted, lambda progress: self._watch(place, progress))
+        said = ""
+
+        def observe(progress: Progress) -> None:
+            nonlocal said
+            if progress.message and progress.message != said:
+                said = progress.message
+                self.journal.write("said", place=place, words=said)
+            self._watch(place, progress)
+
+        lost = self._engine.run(wanted, observe)
         for path, message in lost.items():
             self.journal.write("lost", task=os.path.relpath(path, self.path), message=message)
         undone = sum(not folder.done() for folder in folders)

@@ -94,10 +94,16 @@ class HpcEngine:
             records = [record for record in submission.records() if record.state != "ended"]
             if records:
                 self._require_same(submission)
+            if records or submission is work.submission:  # it may be the one in which a task failed for good
                 self._files.remove(submission, STOP)
             for record in records:
                 if any(task in by_task for task in record.tasks):
                     self._adopt(work, submission, record, known)
+                elif self._files.reserve(
+                    submission, f"{record.name}.began"
+                ):  # an earlier input's: it waits for nothing
+                    self._cluster.cancel([record.id] if record.id else [])
+                    submission.write(record, state="ended", how="no task of it is wanted now")
             if not records and submission is not work.submission:
                 submission.close()
         work.note_done(folders)
@@ -123,8 +129,8 @@ class HpcEngine:
             raise RunError(
                 f"jobs of this run are in the queue of another cluster ({was})",
                 where=str(submission.path),
-                hint="submit the earlier input until they have ended; or cancel them there, remove this folder, and "
-                "submit again",
+                hint="submit the earlier input until they have ended; or cancel them there, write {} into "
+                "closed.json of this folder, and submit again",
             )
 
     def _known_jobs(self) -> list[QueuedJob]:

@@ -18,6 +18,8 @@ from pfd.workflow.earlier import Earlier
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.run_folder import RunFolder
 
+FIRST_LABELS = 10
+"""Labels that are begun at once before one has told what it costs, where core hours are capped."""
 ALL_AT_ONCE = 10**6
 """Cores that a cluster lends, where the input names no cap: labels are not held back to run one after the other."""
 
@@ -74,6 +76,8 @@ def on_cluster(resolved: ResolvedInput) -> ResolvedInput:
     if resources.cores is not None:
         return resolved
     pods = resolved.input.argo.parallelism
+    if pods is None and resolved.campaign.max_core_hours is not None:
+        pods = FIRST_LABELS
     cores = ALL_AT_ONCE if pods is None else pods * resources.label.cores
     told = resources.model_copy(update={"cores": cores})
     return replace(resolved, input=resolved.input.model_copy(update={"resources": told}))

@@ -18,18 +18,18 @@ from pfd.digests import file_digest
 from pfd.environments.environment import Environment
 from pfd.environments.launch import launch_of
 from pfd.errors import MissingError, RunError, error_of
-from pfd.json_file import read_json, write_json
+from pfd.json_file import write_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.argo.graph import GraphRequest, plain
 from pfd.workflow.argo.parcel import unpack
 from pfd.workflow.argo.pod import RUN_FILE
 from pfd.workflow.argo.prepare import pack_start
-from pfd.workflow.argo.replay import FOLDER
+from pfd.workflow.argo.submitted import FOLDER, WORKFLOW_FILE, require_workflow
 from pfd.workflow.driver_lock import driver_lock
 from pfd.workflow.run_folder import task_folders
 
 NAME, PACKAGES, MODULES = "argo", ("pydflow==1.8.134",), ("dflow",)
-WORKFLOW_FILE, LOG_FILE = "workflow.json", "server.log"
+LOG_FILE = "server.log"
 OTHER_MEMORY_GB = 4.0
 """What the largest task without resources of its own asks for, the measurement of speeds."""
 
@@ -97,7 +97,7 @@ def submit(run: Path, resolved: ResolvedInput, reuse: str | None = None, until: 
 
 def status(run: Path) -> dict[str, Any]:
     """``phase`` of a run's workflow, and its ``steps`` with key and phase, oldest first."""
-    return _ask("status", told(run), run)
+    return _ask("status", require_workflow(run), run)
 
 
 def download(run: Path) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def download(run: Path) -> dict[str, Any]:
     Returns:
         ``phase`` of the workflow, and ``after``, the key of the replay.
     """
-    given, run = told(run), run.resolve()
+    given, run = require_workflow(run), run.resolve()
     with driver_lock(run), tempfile.TemporaryDirectory(dir=run, prefix=".download-") as folder:
         came, there = Path(folder) / "came", Path(folder) / "run"
         came.mkdir()
@@ -134,19 +134,6 @@ def _merge(there: Path, run: Path) -> None:
             shutil.copytree(path, run / path.name, dirs_exist_ok=True)
         elif path.is_file():
             path.replace(run / path.name)
-
-
-def told(run: Path) -> dict[str, Any]:
-    """What the run folder tells of its workflow.
-
-    Raises:
-        RunError: if it was not submitted to Argo from here.
-    """
-    content = read_json(run / FOLDER / WORKFLOW_FILE)
-    if not isinstance(content, dict):
-        hint = "pfd submit INPUT --engine argo writes its name there"
-        raise RunError("no workflow on Argo is known of this run", where=str(run / FOLDER / WORKFLOW_FILE), hint=hint)
-    return content
 
 
 def _request(resolved: ResolvedInput, start: str) -> GraphRequest:

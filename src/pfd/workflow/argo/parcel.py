@@ -146,5 +146,8 @@ def _take(run: Path, opened: Path, name: str) -> str:
     came.path.rename(run / name)
     if came.done():
         return ""
-    ended = TaskFolder(run / name).counted_attempts()
+    back = TaskFolder(run / name)
+    if (attempts := back.attempts()) and not (attempts[-1] / "ended.json").is_file():
+        back.end_attempt(attempts[-1], "its pod has ended", counted=True)
+    ended = back.counted_attempts()
     return f"{len(ended)} attempts, the last: {ended[-1]}" if ended else "its pod ended before it was begun"

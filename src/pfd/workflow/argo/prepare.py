@@ -17,7 +17,7 @@ from pfd.models.training import make_family
 from pfd.workflow.argo.graph import START
 from pfd.workflow.argo.parcel import ROUND_FILE, pack
 from pfd.workflow.argo.pod import RUN_FILE
-from pfd.workflow.argo.replay import FOLDER
+from pfd.workflow.argo.submitted import FOLDER
 from pfd.workflow.run_folder import RunFolder
 
 

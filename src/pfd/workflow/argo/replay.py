@@ -18,9 +18,8 @@ from pfd.engines.engine import Observer
 from pfd.errors import RunError, TaskFailed
 from pfd.json_file import read_json, write_json
 from pfd.tasks.folder import TaskFolder
+from pfd.workflow.argo.submitted import FOLDER
 
-FOLDER = "argo"
-"""Folder of a run that holds what the replays know."""
 _KIND_OF = {"pool": "explore", "committee": "predict"} | {kind: kind for kind in KINDS}
 
 
