@@ -52,6 +52,7 @@ def test_core_hours_of_done_tasks_close_the_budget(tmp_path):
     budget = Budget(CampaignSettings(max_core_hours=1.0))
     for name, seconds, status in (("a", 800, "done"), ("b", 9000, "failed"), ("c", 1000, "done")):
         (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "task.json", {"identity": name, "resources": {"cores": 2}})
         write_json(tmp_path / name / "result.json", {"status": status, "seconds": seconds, "cores": 2})
     folders = [TaskFolder(tmp_path / name) for name in ("a", "b")]
     budget.spend(folders)

@@ -278,7 +278,7 @@ def test_frames_that_answer_nothing_are_named_by_their_file_with_the_nearest_cho
     moved.positions[0, 0] += 0.01
     run.put(frames[:2])
     run.put([frames[3], with_labels(moved, labels_of(frames[2])), with_labels(moved[:-1], Labels(1.0))], "odd.extxyz")
-    assert run.submit().status == "paused"
+    assert run.submit().status == "waiting"
     told = status_of(run.folder)["error"]
     assert (
         f"none of them: odd.extxyz frame 1 is {frame_id(run.waiting()[0])} but for an atom that is 0.01 Å off" in told

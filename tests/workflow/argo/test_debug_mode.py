@@ -69,7 +69,7 @@ def test_it_fails_where_pods_are_killed_and_ends_as_a_local_run_when_it_is_submi
     for slot in ("0000", "0001"):
         (debug_mode / f"finetune-iter-000-label-{slot}").touch()
     with pytest.raises(SystemExit) as ended:
-        submit_to_argo(input_file, None, None)
+        submit_to_argo(input_file, None)
     assert ended.value.code == 1
     run = tmp_path / "mini"
     show_workflow(run)
@@ -104,7 +104,7 @@ def test_a_lost_pod_costs_its_labels_only(input_file, debug_mode, monkeypatch, t
     run = tmp_path / "mini"
     shutil.copytree(begun.source / "run", run)
     (debug_mode / "finetune-iter-000-label-0001").touch()
-    submit_to_argo(run, None, None)
+    submit_to_argo(run, None)
     download_from_argo(run)
     labels = pfd.open_run(run).summary["labels"]
     assert (labels["asked"], labels["accepted"], labels["unfinished"]) == (8, 6, 2)

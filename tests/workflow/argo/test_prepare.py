@@ -9,7 +9,7 @@ import pytest
 from tests.workflow.conftest import EXAMPLE
 
 from pfd.cli.argo import submit_to_argo
-from pfd.cli.engine import require_engine
+from pfd.cli.engine import refuse_for_argo, require_engine
 from pfd.cli.plan import plan_and_show
 from pfd.config.reading import read_input
 from pfd.errors import MissingError, RunError, SettingError, TransientError
@@ -32,7 +32,7 @@ def unsubmitted(monkeypatch):
 
 @pytest.mark.usefixtures("unsubmitted")
 @pytest.mark.parametrize(
-    "act", [lambda path: submit_to_argo(path, None, None), lambda path: plan_and_show(path, "argo", None)]
+    "act", [lambda path: submit_to_argo(path, None), lambda path: plan_and_show(path, "argo", None)]
 )
 def test_a_missing_image_is_refused_by_its_key_before_anything(act, mini, write_input, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,7 @@ def test_a_missing_image_is_refused_by_its_key_before_anything(act, mini, write_
 def test_storage_without_keys_is_refused_by_the_variable(mini, write_input, monkeypatch):
     monkeypatch.delenv("DFLOW_S3_SECRET_KEY")
     with pytest.raises(MissingError, match="DFLOW_S3_SECRET_KEY not set") as caught:
-        submit_to_argo(write_input(mini), None, None)
+        submit_to_argo(write_input(mini), None)
     assert caught.value.exit_code == 2
 
 
@@ -67,8 +67,8 @@ def test_bohrium_wants_its_password_or_ticket(mini, write_input, monkeypatch):
 
 @pytest.mark.usefixtures("unsubmitted")
 def test_what_a_workflow_cannot_do_is_refused(mini, write_input):
-    with pytest.raises(SettingError, match="does not pause"):
-        submit_to_argo(write_input(mini), None, "select")
+    with pytest.raises(SettingError, match="--until"):
+        refuse_for_argo(until="select", detach=False)
     mini["finetune"]["label"] = {"method": "external", "level": "PBE"}
     with pytest.raises(SettingError, match="nobody to wait for"):
         check_for_argo(read_input(write_input(mini)))
