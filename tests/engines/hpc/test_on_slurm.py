@@ -138,19 +138,37 @@ def test_jobs_that_cannot_begin_a_task_are_not_submitted_for_ever(slurm, run, la
 
 def test_a_fatal_failure_stops_what_waits_and_begins_nothing_more(slurm, run, labels, engine):
     bad = labels(1)
-    (run / "inputs" / "frame-0.extxyz").write_text("no frame")
+    frame = run / "inputs" / "frame-0.extxyz"
+    whole = frame.read_bytes()
+    frame.write_text("no frame")
     rest = labels(4, delay_s=1.0, tasks_per_job=2, directives=["#SBATCH --exclusive"])
     with pytest.raises(PFDError) as raised:
         engine().run([*bad, *rest], quiet)
     assert "task label/" in str(raised.value) or "0000" in str(raised.value)
     assert not all(folder.done() for folder in rest)
     assert in_queue(slurm, run) == []
+    frame.write_bytes(whole)  # mended: the same tasks go on
+    assert engine().run([*bad, *rest], quiet) == {}
+    assert all(folder.done() for folder in [*bad, *rest])
 
 
 def start_driver(run, **variables):
     driver = str(Path(__file__).parent / "driver.py")
     environment = os.environ | variables
     return subprocess.Popen([sys.executable, driver, str(run)], env=environment, start_new_session=True)
+
+
+def test_jobs_that_wait_for_tasks_of_an_earlier_input_are_cancelled(slurm, run, labels, engine):
+    old = labels(4, delay_s=2.0, directives=["#SBATCH --exclusive"])
+    driver = start_driver(run)
+    wait_until(lambda: len([record for record in records(run) if record.state == "queued"]) == 4 and old[0].attempts())
+    driver.kill()
+    driver.wait()
+    new = labels(1)
+    assert engine().run(new, quiet) == {}
+    assert new[0].done()
+    ends = [record.how for record in records(run) if record.how == "no task of it is wanted now"]
+    assert len(ends) == sum(not folder.attempts() for folder in old) == 2
 
 
 def test_jobs_of_a_killed_driver_are_adopted(slurm, run, labels, engine):
