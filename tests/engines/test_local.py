@@ -22,6 +22,7 @@ from pfd.frames import write_frames
 from pfd.frames.frame import with_origin
 from pfd.json_file import read_json, write_json
 from pfd.tasks.folder import Artifact, Failure, Resources, Result, TaskFolder, TaskSpec
+from pfd.tasks.process import this_process
 
 
 @pytest.fixture
@@ -407,3 +408,37 @@ def test_progress_counts_what_is_done_while_a_process_is_at_the_next(labels):
     assert {(1, 1), (2, 1)} & set(counts)
     assert all(running <= 1 for _, running in counts)
     assert counts[-1] == (3, 0)
+
+
+def interrupting(after):
+    """An observer that presses Ctrl-C once something is true."""
+
+    def observe(progress):
+        if after():
+            raise KeyboardInterrupt
+
+    return observe
+
+
+def test_attempts_of_what_was_stopped_are_closed_since_no_other_host_could_tell(labels):
+    folders = labels(1, delay_s=30.0)
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(cores=1).run(folders, interrupting(lambda: claim_of(folders[0]) is not None))
+    ended = read_json(folders[0].attempts()[-1] / "ended.json")
+    assert ended is not None
+    assert not ended["counted"]
+
+
+def test_a_process_of_this_host_is_not_taken_for_the_one_that_another_host_claims(labels):
+    (folder,) = labels(1)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        try:
+            attempt = folder.path / "attempts" / "00"
+            attempt.mkdir(parents=True)
+            claim = this_process().model_copy(update={"host": "login7", "pid": stranger.pid, "worker": "w"})
+            write_json(attempt / "claim.json", claim.model_dump() | {"monotonic_s": 0.0})
+            with pytest.raises(KeyboardInterrupt):
+                LocalEngine(cores=1).run([folder], interrupting(lambda: True))
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()

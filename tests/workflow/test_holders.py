@@ -9,7 +9,7 @@ from pfd.json_file import write_json
 from pfd.schedulers.settings import JobRequest
 from pfd.tasks.folder import Resources, TaskFolder, TaskSpec
 from pfd.tasks.process import this_process
-from pfd.workflow.holders import refuse_foreign_holders
+from pfd.workflow.holders import close_attempts, refuse_foreign_holders, release_claims
 
 
 @pytest.fixture
@@ -54,3 +54,26 @@ def test_a_living_job_is_waited_for_by_the_queue_and_refused_here(claimed, tmp_p
         refuse_foreign_holders(tmp_path, [claimed("alive")])
     refuse_foreign_holders(tmp_path, [claimed("alive", request=JobRequest())])
     refuse_foreign_holders(tmp_path, [claimed("gone")])
+
+
+def test_a_host_that_is_given_up_holds_nothing_more(claimed, tmp_path):
+    folder = claimed("gone", job="")
+    assert release_claims([folder], "login2") == 0
+    assert release_claims([folder], "login1") == 1
+    assert folder.counted_attempts() == []
+    refuse_foreign_holders(tmp_path, [folder])
+
+
+def test_attempts_are_closed_before_folders_travel_and_never_those_of_the_living(claimed):
+    folder = claimed("gone")
+    close_attempts([folder])
+    assert (folder.path / "attempts" / "00" / "ended.json").is_file()
+    with pytest.raises(RunError, match="process 7 on login1 works on it"):
+        close_attempts([claimed_anew(folder)])
+
+
+def claimed_anew(folder):
+    claim = this_process().model_copy(update={"host": "login1", "pid": 7})
+    (folder.path / "attempts" / "01").mkdir()
+    write_json(folder.path / "attempts" / "01" / "claim.json", claim.model_dump())
+    return folder

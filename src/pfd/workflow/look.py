@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
-from pfd.tasks.process import ProcessName
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import BESIDE, Event, Journal, last_submission
@@ -129,15 +126,8 @@ def under_way(folder: TaskFolder, driven: bool) -> bool:
         driven: whether the run has a driver: then a claim of another host, whose processes cannot be seen from here,
             is taken at its word.
     """
-    if folder.claimed_by() is not None:
-        return True
-    attempts = folder.attempts() if driven else []
-    if not attempts or (attempts[-1] / "ended.json").is_file() or folder.result() is not None:
-        return False
-    try:
-        return not ProcessName.model_validate(read_json(attempts[-1] / "claim.json")).here
-    except ValidationError:
-        return False
+    holder = folder.claimed_by()
+    return holder is not None and (driven or holder.state() == "alive")
 
 
 def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
