@@ -83,3 +83,10 @@ def test_bad_input_is_told(folder, tmp_path, arguments, words):
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_cuda_is_refused_where_the_model_cannot_use_it(folder, tmp_path):
+    frames = folder / "data/finetune-test.extxyz"
+    ended = pfd("evaluate", folder / "models/student", frames, "--device", "cuda", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cannot use cuda" in ended.stderr

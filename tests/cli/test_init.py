@@ -21,6 +21,7 @@ from pfd.errors import PFDError
 from pfd.frames import write_frames
 
 TOY = ["--family", "toy", "--label", "toy", "--student", "toy"]
+TOYS = {"both": TOY, "finetune": TOY[:4], "distil": TOY[:2] + TOY[4:]}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def run(*words, answers=None):
 
 @pytest.mark.parametrize("goal", init.GOALS)
 def test_what_it_writes_passes_the_check_and_the_schema(goal, here):
-    done = run("--structure", "Cu.extxyz", "--goal", goal, *TOY)
+    done = run("--structure", "Cu.extxyz", "--goal", goal, *TOYS[goal])
     assert "pfd check input.yaml" in done.output
     text = (here / "input.yaml").read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=pfd.schema.json\n")
@@ -66,14 +67,32 @@ def test_the_defaults_pass_the_check(here):
 
 def test_paths_start_at_the_file_that_is_written(here):
     (here / "below").mkdir()
-    run("--structure", "Cu.extxyz", "--goal", "distil", *TOY, "--out", "below/input.yaml", "--temperature-K", "50")
+    run(
+        "--structure",
+        "Cu.extxyz",
+        "--goal",
+        "distil",
+        *TOYS["distil"],
+        "--out",
+        "below/input.yaml",
+        "--temperature-K",
+        "50",
+    )
     tree = read_input(here / "below" / "input.yaml").input
     assert str(tree.structures[0].file) == "../Cu.extxyz"
     assert tree.distill.explore[0][0].temperatures_K == (50.0,)
 
 
 def test_keys_may_be_set(here):
-    run("--structure", "Cu.extxyz", "--goal", "finetune", *TOY, "finetune.label.max_total=50", "name=copper")
+    run(
+        "--structure",
+        "Cu.extxyz",
+        "--goal",
+        "finetune",
+        *TOYS["finetune"],
+        "finetune.label.max_total=50",
+        "name=copper",
+    )
     content = yaml.safe_load((here / "input.yaml").read_text(encoding="utf-8"))
     assert content["finetune"]["label"] == {"method": "toy", "max_total": 50}
     assert content["name"] == "copper"
@@ -89,6 +108,8 @@ MISTAKES = {
         ["--structure", "Cu.extxyz", "--goal", "both", "--label", "espresso"],
         ["finetune.label.pseudopotentials=", "finetune.label.ecutwfc_Ry="],
     ),
+    "idle label": (["--structure", "Cu.extxyz", "--goal", "distil", *TOY], ["--label: without effect"]),
+    "a name of no YAML": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "--out", "a.toml"], ["is YAML"]),
     "a mistake in a key": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "seed=-1"], ["seed: must be greater"]),
 }
 

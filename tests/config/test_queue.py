@@ -59,7 +59,7 @@ def refused(tmp_path, monkeypatch):
             ["resources.label.queue", "no queue 'cpus'", "there are cpu, gpu"],
         ),
         (SLURM | {"label": HPC | {"queue": "cpu", "cores": 5}}, ["resources.label.cores", "5 cores", "has 4 cores"]),
-        (SLURM | {"train": HPC | {"queue": "cpu", "gpus": 1}}, ["resources.train.gpus", "1 GPU", "has 0 GPUs"]),
+        (SLURM | {"label": HPC | {"queue": "cpu", "gpus": 1}}, ["resources.label.gpus", "1 GPU", "has 0 GPUs"]),
         (
             SLURM | {"label": HPC | {"queue": "cpu", "walltime": "3h"}},
             ["resources.label.walltime", "3h is more than the 120 minutes that the queue 'cpu' allows"],
@@ -79,6 +79,13 @@ def refused(tmp_path, monkeypatch):
 def test_mistakes(refused, resources, said):
     message = refused(resources)
     assert [each for each in said if each not in message] == [], message
+
+
+def test_a_scheduler_that_does_not_answer(refused, tmp_path):
+    (tmp_path / "bin" / "sinfo").write_text("#!/bin/sh\necho 'no controller' >&2; exit 1\n")
+    message = refused(SLURM | {"label": HPC | {"queue": "cpu"}}, MissingError)
+    assert "resources.cluster" in message
+    assert "slurm does not answer" in message
 
 
 def test_a_scheduler_that_is_not_there(refused):

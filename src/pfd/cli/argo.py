@@ -19,11 +19,11 @@ from pfd.workflow.argo.prepare import check_for_argo
 from pfd.workflow.argo.submitted import require_workflow
 
 
-def plan_for_argo(input_file: Path, yaml_file: Path | None) -> None:
+def plan_for_argo(input_file: Path, yaml_file: Path | None, overrides: Sequence[str] = ()) -> None:
     """Print the plan of an input, compile its workflow, check it, and write it if a file is named."""
-    resolved = read_input(input_file)
+    resolved = read_input(input_file, overrides)
     check_for_argo(resolved)
-    check_and_show(input_file, runs_here=False)
+    check_and_show(input_file, overrides, runs_here=False)
     workflow = client.compile_graph(resolved)
     templates = workflow["spec"]["templates"]
     print(f"workflow: {counted(len(templates), 'template')}, every reference in it leads to something")

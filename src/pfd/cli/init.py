@@ -54,6 +54,8 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
     from pfd.frames.structures import read_starting
 
     require_new(out, "--out")
+    if out.suffix not in {".yaml", ".yml"}:
+        raise SettingError("what is written is YAML, for its comments", where=f"--out {out}", hint="name it input.yaml")
     asks = _is_terminal()
     wish, file = _wish(flags, out, asks=asks)
     content, comments = new_input(wish, read_starting(file)[0])
@@ -92,6 +94,9 @@ def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     goal = flags.goal or typer.prompt(f"goal ({', '.join(GOALS)})", default="both")
     if goal not in GOALS:
         raise SettingError(f"{goal!r} is no goal", where="--goal", hint=f"write {', '.join(GOALS)}")
+    for option, value, useless in (("--label", flags.label, "distil"), ("--student", flags.student, "finetune")):
+        if value is not None and goal == useless:
+            raise SettingError(f"without effect: the goal is {goal}", where=option, hint="leave it out, or write both")
     family = flags.family or (_asked("pre-trained model: family", FAMILIES, "chgnet") if asks else "chgnet")
     shipped = _family(family).shipped
     model = flags.model or (shipped[0] if shipped else None) or typer.prompt("checkpoint file")

@@ -57,6 +57,7 @@ def convert(
 
 def plan(
     input_file: InputFile,
+    words: Overrides = None,
     engine: Annotated[str, typer.Option(help="local, or argo: compile the workflow, and check it.")] = "local",
     yaml: Annotated[
         Path | None, typer.Option("--yaml", help="With --engine argo: write the workflow here.", metavar="FILE")
@@ -67,5 +68,6 @@ def plan(
     Example: pfd plan examples/kubernetes/input.yaml --engine argo --yaml workflow.yaml
     """
     from pfd.cli.plan import plan_and_show
+    from pfd.cli.words import only_overrides
 
-    plan_and_show(input_file, engine, yaml)
+    plan_and_show(input_file, engine, yaml, only_overrides(words or []))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import typer
 
-from pfd.api import Begin
+from pfd.api import UNTIL, Begin
 from pfd.cli.run_argument import find_run, input_and_run
 from pfd.cli.submit import submit_and_show
+from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
 from pfd.workflow.redo import Redo
@@ -31,6 +32,8 @@ def resubmit_and_show(given: Path | None, redo: Redo, until: str | None, *, take
     Raises:
         SettingError, RunError: if nothing, or nothing certain, was named.
     """
+    if until not in {None, *UNTIL}:
+        raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
     run = find_run(given)
     input_file, _ = input_and_run(given if given is not None else run, None)
     for line in redo_lines(run, redo.find(run)):

@@ -64,6 +64,11 @@ def check_queues(resolved: ResolvedInput) -> None:
         shell = connection.shell
         _require_programs(shell, cluster)
         partitions = SCHEDULERS[cluster.scheduler].partitions(shell)
+        if partitions is None and SCHEDULERS[cluster.scheduler].jobs(shell) is None:
+            what = f"{cluster.scheduler} does not answer: neither its queues nor its jobs can be asked for"
+            raise MissingError(
+                what, hint="look whether its commands work here (sinfo, qstat, bqueues); submit when they do"
+            )
     for step in steps if partitions is not None else ():
         assert partitions is not None
         _check_against(resolved, step, partitions)

@@ -8,12 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pfd.environments.launch import HERE, EnvironmentSettings
-from pfd.errors import ModelError
+from pfd.environments.launch import HERE, EnvironmentSettings, Launch
+from pfd.errors import MissingError, ModelError, SettingError
 from pfd.frames import Labels
 from pfd.frames.state import refuse_unhonoured_state
-from pfd.models.environment import NONE_TOLD, card_elsewhere, launch_for
-from pfd.models.family import MODEL_FILE, Progress, no_progress, read_model
+from pfd.models.device import cuda_is_there
+from pfd.models.environment import NONE_TOLD, card_elsewhere, launch_for, torch_sees_cuda
+from pfd.models.family import MODEL_FILE, Family, Progress, no_progress, read_model
 from pfd.models.training import adopt_model, check_elements, make_family
 
 if TYPE_CHECKING:
@@ -59,6 +60,19 @@ def named_model(named: str, head: str | None = None, trust_file: bool = False, w
         yield folder
 
 
+def _require_cuda(family: Family, launch: Launch) -> None:
+    """Refuse cuda where the family, or the machine, has none.
+
+    Raises:
+        SettingError, MissingError
+    """
+    if "cuda" not in family.devices:
+        raise SettingError(f"models of {family.name!r} cannot use cuda", where="device", hint="leave it out")
+    if not (cuda_is_there() if launch == HERE else torch_sees_cuda(launch)):
+        what = f"cuda is asked for, and torch sees no such device where models of {family.name!r} run"
+        raise MissingError(what, where="device", hint="install a CUDA build of torch and its driver, or leave it out")
+
+
 def predictions(
     folder: Path,
     frames: Sequence[Atoms],
@@ -78,6 +92,8 @@ def predictions(
     check_elements(card, frames)
     refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", card.name)
     launch = launch_for(family, told)
+    if device == "cuda":
+        _require_cuda(family, launch)
     if launch == HERE:
         return family.predict(folder, frames, progress, device)
     from pfd.models.remote_calculator import RemoteCalculator

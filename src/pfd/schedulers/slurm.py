@@ -33,6 +33,7 @@ class Slurm(Scheduler):
     busy = (
         "Socket timed out",
         "Unable to contact slurm controller",
+        "Could not establish a configuration source",
         "temporarily unable to accept job",
         "Resource temporarily unavailable",
         "AssocMaxSubmitJobLimit",

@@ -198,7 +198,8 @@ class Labelling:
             raise TaskFailed(
                 f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
                 where=place,
-                hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success})",
+                hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success}); if no "
+                "setting was wrong, pfd resubmit RUN --from label makes the labels anew",
             )
 
 

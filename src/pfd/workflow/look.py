@@ -140,7 +140,7 @@ def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
     if last["event"] == "paused":
         waits = last["after"] == FOR_LABELS
         return ("waiting" if waits else "paused"), last.get("message") or f"after {last['after']}"
-    return "interrupted", "submit the same input again to go on"
+    return "interrupted", "pfd submit RUN goes on"
 
 
 def last_word(events: Sequence[Event]) -> Event:

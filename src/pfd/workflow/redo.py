@@ -12,7 +12,7 @@ from pfd.errors import RunError, SettingError
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.failures import failed_tasks
 from pfd.workflow.journal import Journal
-from pfd.workflow.look import used_tasks
+from pfd.workflow.look import last_word, used_tasks
 from pfd.workflow.run_folder import ASIDE, task_folders
 
 LISTED = 6
@@ -39,13 +39,14 @@ class Redo:
             SettingError: if one of the names fits nothing, or more than one task.
             RunError: if nothing was named and nothing has failed, or a process still works on one of them.
         """
-        folders = list(task_folders(run))
+        events = Journal(run / "journal.jsonl").read()
+        superseded = set(last_word(events).get("superseded", ()))  # of an earlier input: nobody asks for them now
+        folders = [folder for folder in task_folders(run) if folder.in_run not in superseded]
         names = [folder.in_run for folder in folders]
         if self.steps or self.tasks:
             chosen = {name for step in self.steps for name in _of_step(step, names)}
             chosen |= {_of_name(task, names) for task in self.tasks}
         else:
-            events = Journal(run / "journal.jsonl").read()
             chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
             if not chosen:
                 hint = f"pfd submit {run} goes on; --from STEP or --redo TASK name what to do anew"
@@ -106,7 +107,9 @@ def _of_name(task: str, names: Sequence[str]) -> str:
         return found[0]
     if not found:
         raise SettingError(
-            f"no task {task!r} in this run", where="--redo", hint="pfd status RUN --json names those there are"
+            f"no task {task!r} in this run",
+            where="--redo",
+            hint="name its folder below RUN/LOOP/iter-NNN/STEP; those that only an earlier input used are not meant",
         )
     more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
     what = f"{task!r} may be any of {', '.join(found[:LISTED])}{more}"

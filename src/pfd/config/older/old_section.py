@@ -161,8 +161,10 @@ class OldSection:
         for name in self._content:
             if name not in self._read:
                 guess = nearest(name, self._read).strip()
-                what = f"not a key that is known here{'; ' + guess if guess else ''}"
-                self.record.ignored.append(f"{self.named(name)}: {what}")
+                if guess:  # most likely misspelt: what was meant would be lost
+                    self.refuse(name, f"not a key that is known here; {guess}")
+                else:
+                    self.record.ignored.append(f"{self.named(name)}: not a key that is known here")
         for section in self._below.values():
             section.close()
 
