@@ -189,5 +189,7 @@ def test_of_drivers_that_start_at_once_one_gets_the_run(tmp_path):
         thread.join(60)
     assert won == list(range(rounds))
     assert len(refused) == rounds * (rivals - 1)
-    assert {error.split(": ", 1)[1].split(":")[0] for error in refused} == {"another driver works on this run"}
+    assert all(
+        "another driver works on this run" in error or "another driver begins to work" in error for error in refused
+    )
     assert not list(tmp_path.glob("*/.run.json*"))
