@@ -21,7 +21,7 @@ from pfd.errors import PFDError
 from pfd.frames import write_frames
 
 TOY = ["--family", "toy", "--label", "toy", "--student", "toy"]
-TOYS = {"both": TOY, "finetune": TOY[:4], "distil": TOY[:2] + TOY[4:]}
+TOYS = {"both": TOY, "finetune": TOY[:4], "distill": TOY[:2] + TOY[4:]}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_it_writes_passes_the_check_and_the_schema(goal, here):
     resolved = read_input(here / "input.yaml")
     check_input(resolved, read_model=True)
     assert (resolved.input.finetune is not None, resolved.input.distill is not None) == (
-        goal != "distil",
+        goal != "distill",
         goal != "finetune",
     )
     schema = json.loads((here / "pfd.schema.json").read_text(encoding="utf-8"))
@@ -71,8 +71,8 @@ def test_paths_start_at_the_file_that_is_written(here):
         "--structure",
         "Cu.extxyz",
         "--goal",
-        "distil",
-        *TOYS["distil"],
+        "distill",
+        *TOYS["distill"],
         "--out",
         "below/input.yaml",
         "--temperature-K",
@@ -99,7 +99,7 @@ def test_keys_may_be_set(here):
 
 
 MISTAKES = {
-    "nothing": ([], ["--structure FILE", "--goal finetune|distil|both"]),
+    "nothing": ([], ["--structure FILE", "--goal finetune|distill|both"]),
     "no checkpoint": (["--structure", "Cu.extxyz", "--goal", "both", "--family", "mace"], ["--model FILE"]),
     "no structure": (["--structure", "Ag.cif", "--goal", "both"], ["no such structure file"]),
     "no goal": (["--structure", "Cu.extxyz", "--goal", "win"], ["'win' is no goal"]),
@@ -108,7 +108,7 @@ MISTAKES = {
         ["--structure", "Cu.extxyz", "--goal", "both", "--label", "espresso"],
         ["finetune.label.pseudopotentials=", "finetune.label.ecutwfc_Ry="],
     ),
-    "idle label": (["--structure", "Cu.extxyz", "--goal", "distil", *TOY], ["--label: without effect"]),
+    "idle label": (["--structure", "Cu.extxyz", "--goal", "distill", *TOY], ["--label: without effect"]),
     "a name of no YAML": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "--out", "a.toml"], ["is YAML"]),
     "a mistake in a key": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "seed=-1"], ["seed: must be greater"]),
 }

@@ -94,13 +94,13 @@ def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     goal = flags.goal or typer.prompt(f"goal ({', '.join(GOALS)})", default="both")
     if goal not in GOALS:
         raise SettingError(f"{goal!r} is no goal", where="--goal", hint=f"write {', '.join(GOALS)}")
-    for option, value, useless in (("--label", flags.label, "distil"), ("--student", flags.student, "finetune")):
+    for option, value, useless in (("--label", flags.label, "distill"), ("--student", flags.student, "finetune")):
         if value is not None and goal == useless:
             raise SettingError(f"without effect: the goal is {goal}", where=option, hint="leave it out, or write both")
     family = flags.family or (_asked("pre-trained model: family", FAMILIES, "chgnet") if asks else "chgnet")
     shipped = _family(family).shipped
     model = flags.model or (shipped[0] if shipped else None) or typer.prompt("checkpoint file")
-    label = flags.label or (_asked("who labels", LABELERS, "tblite") if asks and goal != "distil" else "tblite")
+    label = flags.label or (_asked("who labels", LABELERS, "tblite") if asks and goal != "distill" else "tblite")
     student = flags.student or (_asked("student: family", FAMILIES, "pod") if asks and goal != "finetune" else "pod")
     beside = not file.is_absolute()
     named = os.path.relpath(file.resolve(), out.resolve().parent) if beside else str(file)

@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 def init(
     words: Overrides = None,
     structure: Annotated[Path | None, typer.Option(help="Structure file of the material.")] = None,
-    goal: Annotated[str | None, typer.Option(help="finetune, distil or both.")] = None,
+    goal: Annotated[str | None, typer.Option(help="finetune, distill or both.")] = None,
     family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
     model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
     label: Annotated[str | None, typer.Option(help="Who labels; tblite.")] = None,

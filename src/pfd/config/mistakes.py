@@ -27,12 +27,12 @@ _GROUP_KEY = re.compile(r"^(finetune|distill)\.explore\.(\d+)\.(\d+)(?=\.|:|$)")
 def setting_error(lines: Sequence[str], file: str) -> SettingError:
     """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told."""
     told = list(dict.fromkeys(map(_short_line, lines)))
-    hint = "correct the file; pfd schema --markdown lists all keys"
+    hint = "correct it; pfd schema --markdown lists all keys"
     if len(told) == 1:
         return SettingError(told[0], where=file, hint=hint)
     rest = [f"... and {len(told) - _MANY} more"] if len(told) > _MANY else []
     return SettingError(
-        "\n  ".join([f"{len(told)} mistakes", *told[:_MANY], *rest]), where=file, hint=hint.replace("file", "keys")
+        "\n  ".join([f"{len(told)} mistakes", *told[:_MANY], *rest]), where=file, hint=hint.replace("it", "them", 1)
     )
 
 

@@ -15,7 +15,7 @@ from pfd.plugins import FAMILIES, load_plugin
 if TYPE_CHECKING:
     from ase import Atoms
 
-Goal = Literal["finetune", "distil", "both"]
+Goal = Literal["finetune", "distill", "both"]
 WIDE_A, MOST_ATOMS = 10.0, 200
 """Supercells are as wide as this, Å, twice the cutoff of most models, unless they get more atoms than that."""
 
@@ -26,7 +26,7 @@ class Wish:
 
     Attributes:
         structure: the structure file, as the input will name it.
-        goal: fine-tune, distil, or both.
+        goal: fine-tune, distill, or both.
         family: of the pre-trained model.
         model: its shipped weights, or a checkpoint.
         label: the labeler's method.
@@ -66,7 +66,7 @@ def new_input(wish: Wish, frame: Atoms) -> tuple[dict[str, Any], dict[str, str]]
             }
         ],
     }
-    if wish.goal != "distil":
+    if wish.goal != "distill":
         content["finetune"] = {
             "explore": [[_dynamics(wish, every=20)]],
             "select": {"max_frames": 24},

@@ -85,7 +85,8 @@ def _of_step(step: str, names: Sequence[str]) -> list[str]:
             found.append(name)
     if not found:
         steps = sorted({name.split("/")[-2] for name in names})
-        hint = f"a loop, LOOP/iter-NNN, or a step of {', '.join(steps)}" if steps else "nothing has been done yet"
+        loops = ", ".join(sorted({name.split("/")[0] for name in names}))
+        hint = f"a loop ({loops}), LOOP/iter-NNN, or a step of {', '.join(steps)}" if steps else "nothing is done yet"
         raise SettingError(f"no task of {step!r} in this run", where="--from", hint=hint)
     return found
 

@@ -29,7 +29,11 @@ def check_for_argo(resolved: ResolvedInput) -> None:
     """
     argo = resolved.input.argo
     if missing := argo.missing_images():
-        one = f", or argo.{missing[0]}.image" if len(missing) == 1 else f" (or the key image in each of argo.{missing})"
+        one = (
+            f", or argo.{missing[0]}.image"
+            if len(missing) == 1
+            else f" (or the key image in each section of argo: {', '.join(missing)})"
+        )
         raise SettingError(
             f"no image for the pods of {', '.join(missing)}",
             where=resolved.place("argo.image"),
