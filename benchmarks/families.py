@@ -150,7 +150,7 @@ def adopted(family: Family, folder: Path) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         source = family.untrained(Path(scratch), ["Si"], 0)
         try:
-            adopt_model(family, str(source), None, folder, trust_file=True)
+            adopt_model(family, str(source), family.untrained_head, folder, trust_file=True)
         except PFDError as error:
             raise type(error)(f"untrained: {error}") from error
     return "small, untrained"
