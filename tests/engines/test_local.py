@@ -269,7 +269,7 @@ def test_an_adopted_process_holds_its_cores_until_it_ends(labels):
 
 
 def test_the_other_folders_of_an_adopted_process_are_left_to_it(labels):
-    first, second = labels(2, delay_s=2.0)
+    first, second = labels(2, delay_s=0.8)
     process = subprocess.Popen(
         [sys.executable, "-m", "pfd.tasks", str(first.path), str(second.path)], start_new_session=True
     )
