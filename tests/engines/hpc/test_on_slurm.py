@@ -159,7 +159,7 @@ def start_driver(run, **variables):
 
 
 def test_jobs_that_wait_for_tasks_of_an_earlier_input_are_cancelled(slurm, run, labels, engine):
-    old = labels(4, delay_s=6.0, directives=["#SBATCH --exclusive", "#SBATCH --nodelist=cpu1"])  # one at a time
+    old = labels(4, delay_s=4.0, directives=["#SBATCH --exclusive", "#SBATCH --nodelist=cpu1"])  # one at a time
     driver = start_driver(run)
     wait_until(lambda: len([record for record in records(run) if record.state == "queued"]) == 4 and old[0].attempts())
     driver.kill()
@@ -169,6 +169,7 @@ def test_jobs_that_wait_for_tasks_of_an_earlier_input_are_cancelled(slurm, run, 
     assert new[0].done()
     ends = [record.how for record in records(run) if record.how == "no task of it is wanted now"]
     assert 1 <= len(ends) == sum(not folder.attempts() for folder in old)
+    wait_until(lambda: all(folder.done() for folder in old if folder.attempts()))  # what runs is left to finish
 
 
 def test_jobs_of_a_killed_driver_are_adopted(slurm, run, labels, engine):
