@@ -147,7 +147,7 @@ def prepare_for_argo(
     """Check an input and make its run folder, with every file in it that the input names; run nothing.
 
     Args:
-        input_file: YAML or JSON.
+        input_file: as in ``submit``.
         run: the run folder, as in ``submit``; what is done in it is not done again.
         overrides: as in ``submit``.
 

@@ -12,7 +12,20 @@ from typer.core import TyperGroup
 
 from pfd.cli import inputs, running
 from pfd.cli.env import environments
-from pfd.cli.options import FRAMES, LOOK, RUN, AsJson, InputFile, Overrides, RunArgument
+from pfd.cli.options import (
+    FRAMES,
+    LOOK,
+    RUN,
+    AsJson,
+    Device,
+    FileFormat,
+    Head,
+    InputFile,
+    LabelKeys,
+    Overrides,
+    RunArgument,
+    TrustFile,
+)
 from pfd.errors import PFDError
 
 app = typer.Typer(
@@ -62,9 +75,6 @@ running.add_to(app)
 inputs.add_to(app)
 app.add_typer(checks, name="check", rich_help_panel=RUN)
 app.add_typer(environments, name="env", rich_help_panel=LOOK)
-LabelKeys = Annotated[
-    list[str] | None, typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY")
-]
 WithInput = Annotated[
     Path | None, typer.Option("--input", help="Input whose section environments says where families live.")
 ]
@@ -113,14 +123,10 @@ def check_data(
     ] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Labelled sets to test on.", metavar="FILE")] = None,
     labels: LabelKeys = None,
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
-    ] = None,
-    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
-    trust_file: Annotated[
-        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")] = "cpu",
+    file_format: FileFormat = None,
+    head: Head = None,
+    trust_file: TrustFile = False,
+    device: Device = "cpu",
     max_frames: Annotated[
         int, typer.Option(min=1, help="Most frames of each set that the model is asked about.")
     ] = 200,
@@ -177,10 +183,8 @@ def models(
     model: Annotated[
         str | None, typer.Argument(help="Its checkpoint, shipped weights or folder.", metavar="MODEL")
     ] = None,
-    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
-    trust_file: Annotated[
-        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
-    ] = False,
+    head: Head = None,
+    trust_file: TrustFile = False,
     input_file: WithInput = None,
     as_json: AsJson = False,
 ) -> None:
@@ -308,14 +312,10 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
     files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],
     labels: LabelKeys = None,
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
-    ] = None,
-    head: Annotated[str | None, typer.Option(help="Head of a multi-head model.")] = None,
-    trust_file: Annotated[
-        bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")] = "cpu",
+    file_format: FileFormat = None,
+    head: Head = None,
+    trust_file: TrustFile = False,
+    device: Device = "cpu",
     shift_on: Annotated[
         Path | None, typer.Option(help="Labelled frames to fit an energy shift per element on first.", metavar="FILE")
     ] = None,

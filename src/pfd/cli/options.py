@@ -28,3 +28,14 @@ TakeOver = Annotated[
     bool,
     typer.Option("--take-over", help="The driver on another host that holds the run is gone, and all that it started."),
 ]
+LabelKeys = Annotated[
+    list[str] | None, typer.Option(help="Key of a label: energy=KEY, forces=KEY, stress=KEY.", metavar="LABEL=KEY")
+]
+FileFormat = Annotated[
+    str | None, typer.Option("--format", help="Format of the files, where their names do not tell it.")
+]
+Head = Annotated[str | None, typer.Option(help="Head of a multi-head model.")]
+TrustFile = Annotated[
+    bool, typer.Option("--trust-file", help="Read a pickled module, which can run code that is in it.")
+]
+Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")]
