@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from pfd.cli.many import ManyOptions, are_many
 from pfd.cli.materials import materials_of_structures
 from pfd.errors import RunError, SettingError
 from pfd.kept import ORIGIN
-from pfd.workflow.driver_lock import driver_of
+from pfd.workflow.driver_lock import driver_lock, driver_of
 
 
 def test_one_that_fails_does_not_stop_the_others(tmp_path):
@@ -112,6 +113,16 @@ def test_a_table_makes_a_run_of_the_input_for_each_material(base, tmp_path):
     (entry,) = content["structures"]
     assert entry == FINETUNE["structures"][0] | {"file": str(tmp_path / "Cu.cif")}
     assert (tmp_path / "small-two" / ORIGIN).read_text().strip() == str(tmp_path)
+
+
+def test_a_material_at_which_a_driver_works_keeps_its_input(base, tmp_path):
+    (material,) = materials_of_structures([base], [tmp_path / "Cu.cif"])
+    material.prepare()
+    before = (material.run / "input.yaml").read_bytes()
+    other = replace(material, content=material.content | {"seed": 99})
+    with driver_lock(material.run), pytest.raises(RunError, match="another driver works on this run"):
+        other.prepare()
+    assert (material.run / "input.yaml").read_bytes() == before
 
 
 def package_content(path):

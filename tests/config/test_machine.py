@@ -108,7 +108,7 @@ def two_gpus(monkeypatch):
         ({"train": {"gpus": 3}}, "resources.train.gpus", "3 GPUs for a task, and this process sees 2"),
         ({"gpus": 1, "label": {"gpus": 2}}, "resources.label.gpus", "2 GPUs for a task, and resources.gpus allows 1"),
         ({"gpus": 3}, "resources.gpus", "3 GPUs to use, and this process sees 2"),
-        ({"select": {"gpus": 1}}, "resources.select.gpus", "a selection uses none"),
+        ({"select": {"gpus": 1}}, "resources.select.gpus", "nothing in this step uses one"),
     ],
 )
 def test_gpus_that_are_not_there_or_not_used_are_refused(check, two_gpus, resources, where, words):

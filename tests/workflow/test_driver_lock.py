@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -99,6 +101,7 @@ def test_a_lock_of_another_host_is_taken_over_only_by_word(run):
     ):
         pass
     assert "--take-over" in str(caught.value)
+    assert "its last sign of life" in str(caught.value)
     assert driver_of(run) == there  # the refusal has not changed it
     with driver_lock(run, take_over=True):
         assert driver_of(run).process == this_process()
@@ -142,3 +145,13 @@ def test_a_file_system_without_locks_is_told(run, monkeypatch):
     monkeypatch.setattr("pfd.workflow.driver_lock.fcntl.flock", refuse)
     with pytest.raises(RunError, match="has no locks"), driver_lock(run):
         pass
+
+
+def test_a_driver_gives_signs_of_life(run, monkeypatch):
+    monkeypatch.setattr("pfd.workflow.driver_lock.BEAT_SECONDS", 0.02)
+    with driver_lock(run):
+        os.utime(run / "lock", (0, 0))
+        deadline = time.monotonic() + 10
+        while not (run / "lock").stat().st_mtime:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)

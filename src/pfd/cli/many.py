@@ -85,7 +85,7 @@ class Job:
             if self.stopped:
                 return
             try:
-                self.material.prepare()
+                self.material.prepare(self.take_over)
             except PFDError as error:
                 self.exit_code, self.said = error.exit_code, f"{type(error).__name__}: {error}\n"
                 return

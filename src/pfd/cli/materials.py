@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,23 +33,28 @@ class Material:
     content: dict[str, Any] | None = None
     origin: Path = Path()
 
-    def prepare(self) -> None:
+    def prepare(self, take_over: bool = False) -> None:
         """Put an input that stands nowhere else into the run folder, from where it is submitted.
 
+        Args:
+            take_over: the user says that the driver on another host which the lock names has ended.
+
         Raises:
-            RunError: if the folder holds something else.
+            RunError: if the folder holds something else, or a driver works on it.
         """
         import yaml
 
         from pfd.kept import ORIGIN
+        from pfd.workflow.driver_lock import driver_lock
         from pfd.workflow.run_folder import take_folder
 
         if self.content is None:
             return
         take_folder(self.run, self.name)
-        (self.run / ORIGIN).write_text(f"{self.origin}\n", encoding="utf-8")
         text = yaml.safe_dump(self.content, sort_keys=False, allow_unicode=True)
-        (self.run / "input.yaml").write_text(text, encoding="utf-8")
+        with nullcontext() if take_over else driver_lock(self.run):
+            (self.run / ORIGIN).write_text(f"{self.origin}\n", encoding="utf-8")
+            (self.run / "input.yaml").write_text(text, encoding="utf-8")
 
 
 def materials_of_inputs(inputs: Sequence[Path]) -> list[Material]:

@@ -14,6 +14,7 @@ from pfd.errors import RunError
 from pfd.tasks.folder import TaskFolder
 from pfd.tasks.process import this_process
 from pfd.wording import counted
+from pfd.workflow.argo import client
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import Journal
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.05
 
 
 def stop_and_say(run: Path, wait_s: float) -> int:
-    """Stop the driver of a run.
+    """Stop the driver of a run, or its workflow on Kubernetes.
 
     Args:
         run: the run folder.
@@ -34,12 +35,13 @@ def stop_and_say(run: Path, wait_s: float) -> int:
 
     Raises:
         RunError: if the driver cannot be reached from here.
+        TransientError: if the server of the workflow does not answer.
     """
     driver = driver_of(run)
-    if driver is None and (workflow := workflow_of(run)) is not None:
-        name = workflow["workflow"]
-        hint = f"argo terminate {name} (or the web page of Argo) ends it; pfd resubmit {run} goes on with it"
-        raise RunError(f"the run is on Kubernetes, as the workflow {name}", where=str(run), hint=hint)
+    if driver is None and workflow_of(run) is not None:
+        typer.echo(f"the workflow {client.stop(run)} ends; pods that have ended lose nothing")
+        typer.echo(f"pfd download {run} brings what they have done, pfd resubmit {run} goes on with it")
+        return 0
     if driver is None:
         typer.echo(f"no driver works on {run}; the run is {_status(run)}")
         _tell_orphans(run)

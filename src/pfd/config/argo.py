@@ -44,8 +44,8 @@ class AdvanceSettings(PlaceSettings):
 class PodSettings(PlaceSettings):
     """The pods of one kind of step; cores and memory of one task stand in ``resources``."""
 
-    gpus: int = Field(default=0, ge=0)
-    """GPUs (``nvidia.com/gpu``) of one pod."""
+    gpus: int | None = Field(default=None, ge=0)
+    """GPUs (``nvidia.com/gpu``) of one pod; default those of one task (``resources``) for each task at once."""
     group_size: int = Field(default=1, ge=1)
     """Tasks of one pod: a pod takes seconds to start, and tasks of one pod share their imports."""
     pool_size: int = Field(default=1, ge=1)

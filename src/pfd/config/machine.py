@@ -56,9 +56,9 @@ def check_gpus(resolved: ResolvedInput) -> None:
     for step, count in wanted.items():
         place = resolved.place(f"resources.{step}.gpus")
         families = models[step]
-        if step == "select" or (families and not any("cuda" in family.devices for family in families)):
+        if step in {"select", "other"} or (families and not any("cuda" in family.devices for family in families)):
             names = ", ".join(sorted({repr(family.name) for family in families}))
-            whose = f"models of {names} cannot use one" if families else "a selection uses none"
+            whose = f"models of {names} cannot use one" if families else "nothing in this step uses one"
             raise SettingError(f"{counted(count, 'GPU')} for a task, and {whose}", where=place, hint="leave it out")
         if step in here and count > there:
             whose = "resources.gpus allows" if resources.gpus is not None else "this process sees"

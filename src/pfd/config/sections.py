@@ -212,7 +212,7 @@ class StepResources(JobRequest):
         return JobRequest(**{key: getattr(self, key) for key in JOB_KEYS}) if self.engine == "hpc" else None
 
 
-STEPS = ("explore", "label", "train", "predict", "select")
+STEPS = ("explore", "label", "train", "predict", "select", "other")
 """Steps with a section of their own in ``resources``."""
 
 
@@ -250,6 +250,8 @@ class ResourceSettings(Settings):
     of first principles have ``finetune.label.min_success``; a prediction must succeed)."""
     select: StepResources = StepResources()
     """One selection."""
+    other: StepResources = StepResources(memory_GB=4.0)
+    """What is none of these: to adopt a pre-trained model, and to read a file of labels or a pool."""
 
     def machine_cores(self) -> int:
         """Cores that tasks may use at once: those named here, else all that this process may use."""
@@ -260,8 +262,9 @@ class ResourceSettings(Settings):
         return [step for step in STEPS if self.of(step).engine == "hpc"]
 
     def of(self, step: str) -> StepResources:
-        """The resources of a step; steps that are not named here get one core."""
-        return getattr(self, step) if step in STEPS else StepResources()
+        """The resources of a step."""
+        section: StepResources = getattr(self, step)
+        return section
 
 
 class Input(Settings):

@@ -89,12 +89,11 @@ class Campaign:
         parameters: dict[str, Any] = {"family": teacher.family, "source": teacher.model, "head": teacher.head}
         if teacher.trust_file:
             parameters["trust_file"] = True
+        resources = resources_of(self.resolved, "other")
         if teacher.model in self.resolved.teacher.shipped:
-            return TaskSpec("adopt", parameters)
-        source = source_path(self.resolved, teacher.model, "teacher.model")
-        return TaskSpec(
-            "adopt", parameters | {"source": Path(teacher.model).name}, {"checkpoint": self.run.keep_input(source)}
-        )
+            return TaskSpec("adopt", parameters, {}, resources)
+        kept = self.run.keep_input(source_path(self.resolved, teacher.model, "teacher.model"))
+        return TaskSpec("adopt", parameters | {"source": Path(teacher.model).name}, {"checkpoint": kept}, resources)
 
     def _structures(self) -> Artifact:
         entries, inputs = [], {}
@@ -157,7 +156,8 @@ class Campaign:
                 "labels": dict(entry.labels),
                 "level_of_theory": level,
             }
-            spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
+            resources = resources_of(self.resolved, "other")
+            spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)}, resources)
             sets.append(self.run.one(f"start/data-{index}/read", spec).output("frames.extxyz"))
         return sets
 

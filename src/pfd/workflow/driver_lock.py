@@ -6,9 +6,10 @@ import errno
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,8 @@ from pfd.settings import Settings
 from pfd.tasks.process import ProcessName, boot_id, this_process
 
 LOCK_FILE = "lock"
+BEAT_SECONDS = 30.0
+"""How often a driver touches its lock."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -81,10 +84,20 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
             what = "there is nothing to take over: no driver on another host holds this run"
             raise RunError(what, where=str(run), hint="leave --take-over out")
         _write(stream, Driver.this(os.fstat(stream.fileno()).st_ino).model_dump_json())
+        ended = threading.Event()
+        threading.Thread(target=_beat, args=(stream.fileno(), ended), daemon=True).start()
         try:
             yield
         finally:
+            ended.set()
             stream.truncate(0)
+
+
+def _beat(lock: int, ended: threading.Event) -> None:
+    """Show hosts that cannot see this process that it lives."""
+    while not ended.wait(BEAT_SECONDS):
+        with suppress(OSError):
+            os.utime(lock)
 
 
 def driver_of(run: Path) -> Driver | None:
@@ -121,8 +134,10 @@ def _refused(run: Path, driver: Driver | None) -> RunError:
     if driver.process.here:
         hint = f"pfd watch {run} looks on, pfd stop {run} ends it"
         return RunError(f"another driver works on this run: {driver.in_words()}", where=str(run), hint=hint)
+    silent_s = max(0.0, time.time() - (run / LOCK_FILE).stat().st_mtime)
     return RunError(
-        f"a driver on another host works on this run, as far as one can tell from here: {driver.in_words()}",
+        f"a driver on another host works on this run, as far as one can tell from here: {driver.in_words()}; its last "
+        f"sign of life (one comes every {BEAT_SECONDS:g} s) is {silent_s:.0f} s old",
         where=str(run),
         hint=f"look there (pfd status, pfd stop); if that host is gone, and all that ran on it: pfd submit {run} "
         "--take-over",

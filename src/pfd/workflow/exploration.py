@@ -166,4 +166,5 @@ class Exploration:
             "stage": stage,
             "name": f"{purpose}-s{stage}-g{number}-pool",
         }
-        return TaskSpec("pool", parameters, {"pool": self._run.keep_input(source)})
+        resources = resources_of(self._binding.resolved, "other")
+        return TaskSpec("pool", parameters, {"pool": self._run.keep_input(source)}, resources)

@@ -10,6 +10,7 @@ from pfd.label.family import FamilyLabelerSettings
 from pfd.models.family import MODEL_FILE, read_model
 from pfd.models.training import check_elements, make_family
 from pfd.tasks.folder import Artifact, TaskSpec
+from pfd.workflow.bindings import resources_of
 from pfd.workflow.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ def adopt_label_model(run: RunFolder, resolved: ResolvedInput, structures: Seque
     parameters: dict[str, Any] = {"family": settings.family, "source": settings.model, "head": settings.head}
     if settings.trust_file:
         parameters["trust_file"] = True
+    resources = resources_of(resolved, "other")
     if settings.model in make_family(settings.family).shipped:
-        model = run.one("start/labeler/adopt", TaskSpec("adopt", parameters)).output("model")
+        model = run.one("start/labeler/adopt", TaskSpec("adopt", parameters, {}, resources)).output("model")
     else:
         source = source_path(resolved, settings.model, key)
         kept = run.keep_input(source)
         if (source / MODEL_FILE).is_file():
             model = kept
         else:
-            spec = TaskSpec("adopt", parameters | {"source": source.name}, {"checkpoint": kept})
+            spec = TaskSpec("adopt", parameters | {"source": source.name}, {"checkpoint": kept}, resources)
             model = run.one("start/labeler/adopt", spec).output("model")
     check_elements(read_model(model.path).card, structures, where=f"{resolved.file}: {key}")
     return model

@@ -202,3 +202,28 @@ def test_an_interrupt_while_submitting_cancels_what_got_into_the_queue(
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the job goes on"
         time.sleep(0.05)
+
+
+def test_an_interrupt_before_jobs_are_taken_up_again_cancels_them(queue, run, labels, engine, monkeypatch):
+    folders, first = labels(1, delay_s=30.0), engine(scheduler="pbs")
+
+    def killed(*arguments):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(first._watch, "look", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        first.run(folders, quiet)
+    again = engine(scheduler="pbs")
+    ask, asked = again._cluster.jobs, []
+
+    def interrupted(*arguments):
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return ask(*arguments)
+
+    monkeypatch.setattr(again._cluster, "jobs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        again.run(folders, quiet)
+    pid = int(next(queue.glob("*.pid")).read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -16,7 +16,7 @@ from pfd.errors import MissingError, RunError, SettingError, TransientError
 from pfd.json_file import write_json
 from pfd.workflow.argo import client, pod
 from pfd.workflow.argo.advance import ALL_AT_ONCE, on_cluster
-from pfd.workflow.argo.graph import GraphRequest, plain, request_of, workflow_name
+from pfd.workflow.argo.graph import GraphRequest, PodSize, plain, request_of, workflow_name
 from pfd.workflow.argo.parcel import pack, receive, send, unpack
 from pfd.workflow.argo.prepare import check_for_argo, named_files, pack_start
 from pfd.workflow.argo.replay import FOLDER, Round
@@ -166,7 +166,7 @@ def test_names_of_workflows():
 
 def test_a_request_survives_the_way_to_another_interpreter(mini, write_input):
     resolved = read_input(write_input(mini))
-    request = GraphRequest("mini", resolved.input.argo, {"label": (4, 8.0)}, ("a", "b"))
+    request = GraphRequest("mini", resolved.input.argo, {"label": PodSize(4, 8.0, 1)}, ("a", "b"))
     assert request_of(plain(request)) == request
 
 

@@ -52,9 +52,9 @@ class HpcEngine:
 
     def run(self, folders: Sequence[TaskFolder], observe: Observer) -> dict[str, str]:
         """See ``Engine.run``."""
-        work = self._begin(folders)
         look, ask, asked = LOOK_SECONDS[0], ASK_SECONDS[0], time.monotonic()
         try:
+            work = self._begin(folders)
             while work.open():
                 if work.fatal:
                     self._watch.halt(work)
@@ -70,7 +70,7 @@ class HpcEngine:
                 if work.open() and not (submitted and work.queue and not work.is_busy()):
                     time.sleep(look)
         except (KeyboardInterrupt, SystemExit):
-            self._watch.stop(work)
+            self._watch.stop()
             raise
         work.note_done(folders)
         observe(work.progress())

@@ -10,7 +10,7 @@ from pathlib import Path
 from pfd.engines.hpc.cluster import Cluster
 from pfd.engines.hpc.ending import Ending, ending_of
 from pfd.engines.hpc.shared_files import Files
-from pfd.engines.hpc.submission import is_own_worker
+from pfd.engines.hpc.submission import Submission, is_own_worker
 from pfd.engines.hpc.work import Live, Work
 from pfd.errors import TaskFailed
 from pfd.json_file import read_json
@@ -169,11 +169,13 @@ class QueueWatch:
             live.submission.write(live.record, state="ended", how="cancelled before it began")
             del work.live[live.record.name]
 
-    def stop(self, work: Work) -> None:
-        """Ask all jobs to end, and wait a little; nothing of it counts as a failure."""
+    def stop(self) -> None:
+        """Ask all jobs of the run to end, and wait a little; nothing of it counts as a failure."""
         jobs = self._cluster.jobs() or []
-        names = {live.record.name for live in work.live.values()}
-        ids = {live.record.id for live in work.live.values() if live.record.id}
+        submissions = Submission.open_ones(self.run_folder)
+        records = [record for each in submissions for record in each.records() if record.state != "ended"]
+        names = {record.name for record in records}
+        ids = {record.id for record in records if record.id}
         ids |= {job.id for job in jobs if job.name in names and job.state != "ended"}
         self._cluster.cancel(sorted(ids))
         deadline = time.monotonic() + STOP_SECONDS

@@ -20,7 +20,7 @@ from pfd.environments.launch import launch_of
 from pfd.errors import MissingError, RunError, error_of
 from pfd.json_file import write_json
 from pfd.tasks.folder import TaskFolder
-from pfd.workflow.argo.graph import GraphRequest, plain
+from pfd.workflow.argo.graph import GraphRequest, PodSize, plain
 from pfd.workflow.argo.parcel import unpack
 from pfd.workflow.argo.pod import RUN_FILE
 from pfd.workflow.argo.prepare import pack_start
@@ -30,8 +30,6 @@ from pfd.workflow.run_folder import task_folders
 
 NAME, PACKAGES, MODULES = "argo", ("pydflow==1.8.134",), ("dflow",)
 LOG_FILE = "server.log"
-OTHER_MEMORY_GB = 4.0
-"""What the largest task without resources of its own asks for, the measurement of speeds."""
 
 
 def environment() -> Environment:
@@ -100,6 +98,12 @@ def status(run: Path) -> dict[str, Any]:
     return _ask("status", require_workflow(run), run)
 
 
+def stop(run: Path) -> str:
+    """Have the server end a run's workflow; returns its name."""
+    name: str = _ask("stop", require_workflow(run), run)["workflow"]
+    return name
+
+
 def download(run: Path) -> dict[str, Any]:
     """Bring the run folder up to what the last replay knew.
 
@@ -143,11 +147,11 @@ def _request(resolved: ResolvedInput, start: str) -> GraphRequest:
     return GraphRequest(tree.name, tree.argo, pods, (f"{key}/{RUN_FILE}", f"{key}/done"))
 
 
-def _asks_for(settings: ArgoSettings, resources: ResourceSettings, kind: str) -> tuple[int, float]:
-    """Cores and memory (GB) of one pod of a kind."""
-    task, pool = resources.of(kind), settings.pod(kind).pool_size
-    memory_GB = max(task.memory_GB, OTHER_MEMORY_GB) if kind == "other" else task.memory_GB
-    return task.cores * pool, memory_GB * pool
+def _asks_for(settings: ArgoSettings, resources: ResourceSettings, kind: str) -> PodSize:
+    """What one pod of a kind asks for."""
+    task, pod = resources.of(kind), settings.pod(kind)
+    gpus = task.gpus * pod.pool_size if pod.gpus is None else pod.gpus
+    return PodSize(task.cores * pod.pool_size, task.memory_GB * pod.pool_size, gpus)
 
 
 def _ask(action: str, given: dict[str, Any], run: Path | None) -> dict[str, Any]:

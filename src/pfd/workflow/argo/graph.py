@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pfd.config.argo import KINDS, ArgoSettings
 
@@ -26,6 +26,14 @@ TOLD = ("finished", "kind", "round", "slots", "place")
 """What a replay tells the graph."""
 
 
+class PodSize(NamedTuple):
+    """What one pod asks for; memory in GB."""
+
+    cores: int
+    memory_GB: float
+    gpus: int = 0
+
+
 @dataclass(frozen=True)
 class GraphRequest:
     """All that the graph depends on.
@@ -33,13 +41,13 @@ class GraphRequest:
     Attributes:
         name: name of the run.
         settings: section ``argo`` of the input.
-        pods: kind -> cores and memory (GB) of one pod.
+        pods: kind -> what one pod asks for.
         start: where the run folder, and the folder that the first replay takes in, lie in the storage.
     """
 
     name: str
     settings: ArgoSettings
-    pods: Mapping[str, tuple[int, float]]
+    pods: Mapping[str, PodSize]
     start: tuple[str, str]
 
 
@@ -137,7 +145,7 @@ def _advance(request: GraphRequest) -> dflow.ShellOPTemplate:
     return _pod(
         request,
         "advance",
-        (settings.cores, settings.memory_GB),
+        PodSize(settings.cores, settings.memory_GB),
         script=f"{PYTHON} advance {IN}/run.tar {IN}/done {OUT} '{place}'",
         inputs=Inputs(
             parameters={"after": InputParameter()},
@@ -189,15 +197,14 @@ def _came_back(artifact: Any, place: str) -> Any:
     return artifact(key=f"{place}/done")
 
 
-def _pod(request: GraphRequest, kind: str, asked: tuple[int, float], **what: Any) -> dflow.ShellOPTemplate:
+def _pod(request: GraphRequest, kind: str, asked: PodSize, **what: Any) -> dflow.ShellOPTemplate:
     from dflow import ShellOPTemplate
     from dflow.client import V1alpha1RetryStrategy
 
     settings = request.settings
     place = getattr(settings, kind)
-    cores, memory_GB = asked
-    amounts = {"cpu": str(cores), "memory": f"{round(memory_GB * 1000)}M"}
-    gpus = {"nvidia.com/gpu": str(place.gpus)} if getattr(place, "gpus", 0) else {}
+    amounts = {"cpu": str(asked.cores), "memory": f"{round(asked.memory_GB * 1000)}M"}
+    gpus = {"nvidia.com/gpu": str(asked.gpus)} if asked.gpus else {}
     return ShellOPTemplate(
         name=f"pfd-{kind}",
         labels={"pfd-kind": kind},
@@ -215,7 +222,7 @@ def request_of(content: Mapping[str, Any]) -> GraphRequest:
     return GraphRequest(
         name=content["name"],
         settings=ArgoSettings.model_validate(content["settings"]),
-        pods={kind: (cores, memory_GB) for kind, (cores, memory_GB) in content["pods"].items()},
+        pods={kind: PodSize(*asked) for kind, asked in content["pods"].items()},
         start=(content["start"][0], content["start"][1]),
     )
 

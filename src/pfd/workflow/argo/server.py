@@ -134,6 +134,12 @@ def status(given: Tree) -> Tree:
     return {"phase": workflow.query_status(), "steps": [{"key": step.key, "phase": step.phase} for step in steps]}
 
 
+def stop(given: Tree) -> Tree:
+    """Have the server end all pods of the workflow; steps that have succeeded can be used again."""
+    _existing(given["workflow"], ArgoSettings.model_validate(given["settings"])).terminate()
+    return {"workflow": given["workflow"]}
+
+
 def download(given: Tree) -> Tree:
     """Download the run folder that the last replay wrote, however it ended.
 
@@ -163,7 +169,7 @@ def _steps(workflow: dflow.Workflow) -> list[Any]:
     return [step for step in workflow.query_step(type="Pod") if step.key]
 
 
-ACTIONS = {"compile": compile_graph, "submit": submit, "status": status, "download": download}
+ACTIONS = {"compile": compile_graph, "submit": submit, "status": status, "stop": stop, "download": download}
 
 
 def main(action: str, given: Tree) -> Tree:
