@@ -158,3 +158,14 @@ def test_failures_say_why_where_how_often_and_how_to_go_on(run):
     assert {(each.host, each.attempts) for each in found} == {(this_process().host, 1)}
     assert found[0].log_tail.splitlines() == [f"line {number}" for number in range(15, 20)]
     assert found[0].retry == f"pfd resubmit toy --redo {name_of(run, given_up)}"
+
+
+def test_a_run_that_was_to_be_on_kubernetes_says_where_it_is(run):
+    write_events(run, (0, "submit", {}))
+    (run / "argo").mkdir()
+    look, _ = Onlooker(run).look()
+    assert look.status == "interrupted"
+    assert look.error.startswith("it never got to Kubernetes")
+    write_json(run / "argo" / "workflow.json", {"workflow": "mini-abc", "settings": {}})
+    look, _ = Onlooker(run).look()
+    assert "Kubernetes as mini-abc" in look.error

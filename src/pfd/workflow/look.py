@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
-from pfd.workflow.argo.submitted import workflow_of
+from pfd.workflow.argo.submitted import told_of_kubernetes
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import BESIDE, Event, Journal, last_submission
 from pfd.workflow.pause import FOR_LABELS
@@ -74,8 +74,8 @@ class Onlooker:
         news = self._journal.news()
         self._events += news
         status, error = state_of(self._events, driver)
-        if status == "interrupted" and (workflow := workflow_of(self._run)) is not None:
-            error = f"it was submitted to Kubernetes as {workflow['workflow']}: pfd download brings what it has done"
+        if status == "interrupted":
+            error = told_of_kubernetes(self._run) or error
         here = last_submission(self._events)
         begin = here[0]["time"] if here else time.time()
         now = time.time() if driver is not None else max((event["time"] for event in here), default=begin)
