@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pfd.engines.hpc.submission import Submission
 from pfd.json_file import write_json
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.tasks.process import this_process
@@ -169,3 +170,16 @@ def test_a_run_that_was_to_be_on_kubernetes_says_where_it_is(run):
     write_json(run / "argo" / "workflow.json", {"workflow": "mini-abc", "settings": {}})
     look, _ = Onlooker(run).look()
     assert "Kubernetes as mini-abc" in look.error
+
+
+def test_jobs_that_wait_in_a_queue_are_told(run):
+    folders = [make(run, 0), make(run, 1)]
+    write_events(run, (0, "submit", {}), (1, "tasks", begun(run, folders)))
+    submission = Submission.create(run, [str(folder.path.relative_to(run)) for folder in folders], {})
+    for number in range(2):
+        submission.write(submission.new_record([submission.tasks[number]]), state="queued", id=str(number))
+    with driver_lock(run):
+        assert Onlooker(run).look()[0].text == "2 of 2 jobs wait in the queue"
+        for record in submission.records():
+            (submission.path / f"{record.name}.began").mkdir()
+        assert Onlooker(run).look()[0].text == ""

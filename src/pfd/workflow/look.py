@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pfd.engines.hpc.submission import queue_in_words
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.argo.submitted import told_of_kubernetes
@@ -31,7 +32,7 @@ class Look:
         step: its step.
         total, done, running, failed: tasks of the group.
         fraction: 0 to 1, running tasks counted by their own progress.
-        text: what a running task last said.
+        text: what a running task last said, or how many jobs wait in a queue.
         seconds: since the submission began, or from there to its last event.
         step_left_s: what is left of the group at the pace so far; None while nothing can be said.
         iteration_left_s: with the steps that come after it, as long as they took in the iteration before.
@@ -112,7 +113,7 @@ class Onlooker:
             running=running,
             failed=failed,
             fraction=(before + work) / max(1, begun["total"]),
-            text=text,
+            text=text or queue_in_words(self._run),
             step_left_s=left,
             iteration_left_s=left + after if left is not None and after is not None else None,
         )

@@ -122,3 +122,19 @@ class Submission:
 def is_own_worker(run: Path, worker: str) -> bool:
     """Whether a claim's worker is a job that this run has submitted."""
     return worker.startswith("pfd-") and any((run / FOLDER).glob(f"*/jobs/{worker}.json"))
+
+
+def queue_in_words(run: Path) -> str:
+    """How many of a run's jobs wait, as its files tell without asking the scheduler; empty if none does."""
+    live = [
+        (each.path / f"{record.name}.began").exists()
+        for each in Submission.open_ones(run)
+        for record in each.records()
+        if record.state != "ended"
+    ]
+    return waiting_in_words(live.count(False), len(live))
+
+
+def waiting_in_words(waiting: int, jobs: int) -> str:
+    """Such as ``3 of 4 jobs wait in the queue``; empty if none waits."""
+    return f"{waiting} of {jobs} jobs wait in the queue" if waiting else ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pfd.engines.engine import Progress
-from pfd.engines.hpc.submission import JobRecord, Submission
+from pfd.engines.hpc.submission import JobRecord, Submission, waiting_in_words
 from pfd.errors import PFDError
 from pfd.json_file import read_json
 from pfd.schedulers.scheduler import End
@@ -84,8 +84,7 @@ class Work:
                 if note is not None:
                     fraction, text = fraction + min(note["fraction"], 1.0), note["text"]
         waiting = sum(live.waiting for live in self.live.values())
-        if waiting and not text:
-            text = f"{waiting} of {len(self.live)} jobs wait in the queue"
+        text = text or waiting_in_words(waiting, len(self.live))
         message, self.message = self.message, ""
         failed = len(self.given_up) + len(self.fatal)
         total = len(self.folders)
