@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk, fcc111
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,18 @@ def test_two_atoms_by_hand():
     assert report.stress_rmse_GPa == pytest.approx(0.01 * GPA_PER_EV_PER_A3)
     assert report.force_rmse_interval is None  # one frame says nothing of its spread
     assert report.by_group == {}
+
+
+def test_errors_by_depth_below_the_surfaces_of_slabs():
+    slab = fcc111("Cu", size=(1, 1, 5), a=3.6, vacuum=8.0, periodic=True)
+    forces = np.zeros((5, 3))
+    wrong = np.array([[3.0, 0, 0], [0.2, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [3.0, 0, 0]])
+    labelled = [with_labels(slab, Labels(0.0, forces)), with_labels(bulk("Cu"), Labels(0.0, np.zeros((1, 3))))]
+    report = error_report(labelled, [Labels(0.0, wrong), Labels(0.0, np.full((1, 3), 9.0))])
+    assert {name: own.atoms for name, own in report.by_depth.items()} == {"0 to 2": 2, "2 to 4": 2, "4 to 6": 1}
+    worst = [own.force_rmse_meV_per_A for own in report.by_depth.values()]
+    assert worst == pytest.approx([1000 * each / np.sqrt(3.0) for each in (3.0, 0.2, 0.1)])
+    assert error_report(labelled[1:], [Labels(0.0, np.zeros((1, 3)))]).by_depth == {}
 
 
 def test_the_shift_mends_energies_and_nothing_else():

@@ -98,9 +98,11 @@ def _table(report: ErrorReport) -> Table:
             _number(errors.energy_rmse_meV_per_atom, ".3g"),
             _number(errors.stress_rmse_GPa, ".3g"),
         )
-    for symbol, own in report.by_element.items() if len(report.by_element) > 1 else ():
+    some = {f"on {symbol}": own for symbol, own in report.by_element.items()} if len(report.by_element) > 1 else {}
+    some |= {f"{depth} Å deep": own for depth, own in report.by_depth.items()}
+    for atoms, own in some.items():
         force, mean = _number(own.force_rmse_meV_per_A, ".3g"), _number(own.force_mae_meV_per_A, ".3g")
-        table.add_row(f"on {symbol}", "", force, mean, _number(own.force_rmse_relative, ".1%"), "", "", "")
+        table.add_row(atoms, "", force, mean, _number(own.force_rmse_relative, ".1%"), "", "", "")
     return table
 
 

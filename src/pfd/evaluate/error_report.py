@@ -16,11 +16,11 @@ NOT_STATED = "not stated"
 """The group of frames that lack a condition which other frames of the set state."""
 
 
-class ElementErrors(Settings):
-    """Force errors on the atoms of one element, component-wise; None under the same conditions as in ``Errors``."""
+class AtomErrors(Settings):
+    """Force errors on some of the atoms, component-wise; None under the same conditions as in ``Errors``."""
 
     atoms: int
-    """Atoms of the element over all frames with force labels."""
+    """Such atoms over all frames with force labels."""
     force_rmse_meV_per_A: float | None = None
     """Root mean square error of a force component, meV/Å."""
     force_mae_meV_per_A: float | None = None
@@ -89,8 +89,10 @@ class Errors(Settings):
 class ErrorReport(Errors):
     """Errors over a whole set, by element, and by the conditions that its frames were made at."""
 
-    by_element: dict[str, ElementErrors] = Field(default_factory=dict)
+    by_element: dict[str, AtomErrors] = Field(default_factory=dict)
     """Chemical symbol -> errors on its atoms."""
+    by_depth: dict[str, AtomErrors] = Field(default_factory=dict)
+    """Depth below the nearer surface of a slab, such as ``2 to 4`` Å -> errors on atoms there; empty without slabs."""
     by_group: dict[str, dict[str, Errors]] = Field(default_factory=dict)
     """``temperature_K``, ``pressure_GPa``, ``group`` or ``structure`` -> value as text -> errors of those frames; a
     condition that no frame states is absent, and frames that lack one which others state are grouped as

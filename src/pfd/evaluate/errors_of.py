@@ -7,18 +7,24 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from pfd.arrays import Mask
 from pfd.errors import DataError
-from pfd.evaluate.error_report import NOT_STATED, ElementErrors, ErrorReport, Errors, condition_text
+from pfd.evaluate.error_report import NOT_STATED, AtomErrors, ErrorReport, Errors, condition_text
 from pfd.evaluate.residuals import MIN_TRAJECTORIES, Pair, Residuals
 from pfd.frames import EnergyShift, Labels, labels_of, trainable_stress
+from pfd.frames.depth import depth_below_surface
 from pfd.frames.split import trajectory_of
 from pfd.units import GPA_PER_EV_PER_A3
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+Chosen = Bool[np.ndarray, "_"]
+"""Some atoms of one frame."""
+DEPTH_BIN_A = 2.0
+"""Depths below a surface that are reported together, Å: about one layer of a metal or a covalent crystal."""
 GROUP_KEYS = ("temperature_K", "pressure_GPa", "group", "structure")
 """The conditions in a frame's ``info`` that errors are reported by; a structure is reported, never judged."""
 
@@ -53,6 +59,7 @@ def error_report(
     return ErrorReport(
         **overall.model_dump(),
         by_element=_by_element(labelled, compared.forces),
+        by_depth=_by_depth(labelled, compared.forces),
         by_group=by_group,
         shift_eV=None if shift is None else dict(shift.per_element_eV),
     )
@@ -166,26 +173,38 @@ def _interval_note(*quantities: Residuals) -> str:
     return f"of {names}, whose frames are taken as independent: the interval is too narrow"
 
 
-def _by_element(labelled: Sequence[Atoms], force_pairs: Sequence[Pair | None]) -> dict[str, ElementErrors]:
+def _by_element(labelled: Sequence[Atoms], force_pairs: Sequence[Pair | None]) -> dict[str, AtomErrors]:
     symbols = [np.array(frame.get_chemical_symbols()) for frame in labelled]
+    elements = sorted({str(symbol) for names in symbols for symbol in names})
+    return {element: _atom_errors([names == element for names in symbols], force_pairs) for element in elements}
+
+
+def _by_depth(labelled: Sequence[Atoms], force_pairs: Sequence[Pair | None]) -> dict[str, AtomErrors]:
+    depths = [depth_below_surface(frame) for frame in labelled]
+    bins = [
+        np.full(len(frame), -1) if depth is None else (depth // DEPTH_BIN_A).astype(int)
+        for frame, depth in zip(labelled, depths, strict=True)
+    ]
     report = {}
-    for element in sorted({str(symbol) for names in symbols for symbol in names}):
-        residuals = Residuals.of(
-            [
-                None if pair is None or not (names == element).any() else _rows(pair, names == element)
-                for names, pair in zip(symbols, force_pairs, strict=True)
-            ]
-        )
-        atoms = sum(
-            int((names == element).sum()) for names, pair in zip(symbols, force_pairs, strict=True) if pair is not None
-        )
-        report[element] = ElementErrors(
-            atoms=atoms,
-            force_rmse_meV_per_A=residuals.rmse(),
-            force_mae_meV_per_A=residuals.mae(),
-            force_rmse_relative=residuals.relative(),
-        )
+    for number in sorted({int(each) for own in bins for each in own if each >= 0}):
+        name = f"{number * DEPTH_BIN_A:g} to {(number + 1) * DEPTH_BIN_A:g}"
+        report[name] = _atom_errors([own == number for own in bins], force_pairs)
     return report
+
+
+def _atom_errors(chosen: Sequence[Chosen], force_pairs: Sequence[Pair | None]) -> AtomErrors:
+    """Errors on some atoms of each frame."""
+    there = [
+        None if pair is None or not mask.any() else _rows(pair, mask)
+        for mask, pair in zip(chosen, force_pairs, strict=True)
+    ]
+    residuals = Residuals.of(there)
+    return AtomErrors(
+        atoms=sum(len(pair[0]) for pair in there if pair is not None),
+        force_rmse_meV_per_A=residuals.rmse(),
+        force_mae_meV_per_A=residuals.mae(),
+        force_rmse_relative=residuals.relative(),
+    )
 
 
 def _rows(pair: Pair, chosen: Mask) -> Pair:

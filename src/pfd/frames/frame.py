@@ -58,20 +58,36 @@ def with_origin(frame: Atoms, **origin: Any) -> Atoms:
     return copy
 
 
-def is_bulk(frame: Atoms, vacuum_A: float = 6.0) -> bool:
+VACUUM_A = 6.0
+"""A larger gap between atomic planes is vacuum, Å."""
+
+
+def is_bulk(frame: Atoms, vacuum_A: float = VACUUM_A) -> bool:
     """True if the frame is periodic in all directions and no gap of more than ``vacuum_A`` crosses it.
 
-    Only such frames have a stress that a model should be trained on. The gap is the largest empty interval
-    between consecutive atomic planes along each reciprocal direction, in Å; for a single atom, the next plane is its
-    own image.
+    Only such frames have a stress that a model should be trained on.
     """
     if not frame.pbc.all() or abs(frame.cell.volume) < 1e-9 or len(frame) == 0:
         return False
+    return all(gap <= vacuum_A for gap, _ in planar_gaps(frame))
+
+
+def planar_gaps(frame: Atoms) -> list[tuple[float, float]]:
+    """The largest empty interval between consecutive atomic planes along each reciprocal direction.
+
+    Args:
+        frame: with atoms, and a cell of three vectors; it is taken as periodic. For a single atom, the next plane is
+            its own image.
+
+    Returns:
+        For each direction the interval in Å, and the fractional coordinate of the plane that ends it.
+    """
     fractional = frame.cell.scaled_positions(frame.positions) % 1.0
     heights = 1.0 / np.linalg.norm(frame.cell.reciprocal().array, axis=1)
+    found = []
     for axis in range(3):
         ordered = np.sort(fractional[:, axis])
         gaps = np.diff(np.append(ordered, ordered[0] + 1.0))
-        if gaps.max() * heights[axis] > vacuum_A:
-            return False
-    return True
+        largest = int(gaps.argmax())
+        found.append((float(gaps[largest] * heights[axis]), float(ordered[(largest + 1) % len(ordered)])))
+    return found
