@@ -56,6 +56,10 @@ PartitionName=gpu Nodes=gpu1 MaxTime=2:00:00 State=UP OverSubscribe=NO
 """
 
 
+IN_USE = {"idle", "mixed", "allocated", "completing"}
+"""States of a node that works."""
+
+
 class SlurmCluster:
     """One that runs; ``environment`` is what its clients need.
 
@@ -123,11 +127,11 @@ class SlurmCluster:
         return False
 
     def restore_node(self, node: str) -> None:
-        """Start a lost node again."""
+        """Start a lost node again; a job that waits may get it at once."""
         self.start_node(node)
         self.client("scontrol", "update", f"nodename={node}", "state=resume")
         deadline = time.monotonic() + START_SECONDS
-        while "idle" not in self.client("sinfo", "-h", "-n", node, "-o", "%T"):
+        while not IN_USE & set(self.client("sinfo", "-h", "-n", node, "-o", "%T").split()):
             assert time.monotonic() < deadline, f"{node} did not come back; see {self.base}"
             time.sleep(0.2)
 
