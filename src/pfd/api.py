@@ -42,7 +42,8 @@ class Run:
     Attributes:
         path: the folder.
         status: ``converged``, ``not_converged``, ``failed``; on the way there ``running``, ``paused`` (by ``until``),
-            ``waiting`` (for labels that the user makes) or ``interrupted`` (the driver was told to end, or died).
+            ``waiting`` (for labels that the user makes, or for the user to look at the chosen frames) or
+            ``interrupted`` (the driver was told to end, or died).
     """
 
     path: Path
@@ -50,7 +51,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 converged or paused where asked, 3 not converged, 4 waiting for labels, 1 failed, 130 interrupted."""
+        """0 converged or paused where asked, 3 not converged, 4 waiting for the user, 1 failed, 130 interrupted."""
         return EXIT_CODES[self.status]
 
     @property
@@ -214,14 +215,14 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
 def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[None]:
     """However the campaign ends, the summary, the journal and the report say how."""
     from pfd.report.page import write_report
-    from pfd.workflow.pause import FOR_LABELS, Paused
+    from pfd.workflow.pause import Paused
 
     outcome, ended = campaign.outcome, False
     try:
         yield
         ended = True
     except Paused as paused:
-        outcome.status, ended = ("waiting" if paused.after == FOR_LABELS else "paused"), True
+        outcome.status, ended = paused.status, True
         run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
     except KeyboardInterrupt:
         outcome.status, ended = "interrupted", True

@@ -17,6 +17,8 @@ from pfd.wording import counted
 from pfd.workflow.argo import client
 from pfd.workflow.argo.prepare import check_for_argo
 from pfd.workflow.argo.submitted import require_workflow
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import last_word
 
 
 def plan_for_argo(input_file: Path, yaml_file: Path | None, overrides: Sequence[str] = ()) -> None:
@@ -56,8 +58,13 @@ def submit_to_argo(input_file: Path, run: Path | None, overrides: Sequence[str] 
 
 
 def resubmit_to_argo(run: Path, from_step: str | None) -> None:
-    """Submit the workflow of a run again, with the steps that have succeeded."""
-    before = require_workflow(run)["workflow"]
+    """Submit the workflow of a run again, with the steps that have succeeded.
+
+    One that has ended to wait for a person is submitted anew, from the run folder: its last step must not be reused.
+    """
+    before: str | None = require_workflow(run)["workflow"]
+    if last_word(Journal(run / "journal.jsonl").read())["event"] == "paused" and from_step is None:
+        before = None
     folder, resolved = prepare_for_argo(run / "input.yaml", run)
     _say_submitted(folder, client.submit(folder, resolved, before, from_step))
 

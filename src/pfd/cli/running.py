@@ -13,7 +13,7 @@ from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument,
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (submit, resubmit, stop, download):
+    for command in (submit, approve, resubmit, stop, download):
         app.command(rich_help_panel=RUN)(command)
     app.command(rich_help_panel=LOOK)(watch)
 
@@ -51,7 +51,7 @@ def submit(
     """Run an input, or go on where it stopped; or run many inputs side by side under one cap of cores and memory.
 
     Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
-    4: waits for labels that you make. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
+    4: waits for you, for labels or to look at frames. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
 
     Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
     """
@@ -92,6 +92,31 @@ def submit(
     run = inputs[1] if len(inputs) > 1 else None
     begin = Begin(take_over=take_over)
     raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
+
+
+def approve(
+    run: RunArgument = None,
+    strike: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave this frame out, and approve the others: its number in the table, a range (3-5), or the "
+            "beginning of its id; again, or with commas, for more.",
+            metavar="FRAME",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Approve all of them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the frames that a run with pause: before_label has chosen, and decide which of them are labelled.
+
+    Without --strike and --all it only shows them. Frames that are struck out cost nothing, and are not chosen again.
+
+    Example: pfd approve silicon --strike 3 --strike 5-7
+    """
+    from pfd.cli.approve import approve_and_show
+    from pfd.cli.run_argument import find_run
+
+    approve_and_show(find_run(run), strike or [], everything=everything, as_json=as_json)
 
 
 def resubmit(

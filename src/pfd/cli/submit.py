@@ -16,6 +16,7 @@ from pfd.cli.detach import in_background
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
+from pfd.cli.wide_table import show_table
 from pfd.evaluate.preflight import SettingChange
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
@@ -71,7 +72,7 @@ def _say_end(ended: Run, until: str | None) -> None:
     events = Journal(ended.path / "journal.jsonl").read()
     last = last_word(events)
     if ended.status == "waiting":
-        console.print(f"waiting for labels (exit code 4): {last['message']}", markup=False)
+        console.print(f"waiting (exit code 4): {last['message']}", markup=False)
         return
     if ended.status == "paused":
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):
@@ -121,5 +122,5 @@ def print_table(run: Path) -> bool:
 
     data = read_report_data(run)
     if result_rows(data):
-        Console().print(results_table(data))
+        show_table(results_table(data))
     return bool(result_rows(data))

@@ -10,9 +10,10 @@ from pathlib import Path
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.argo.submitted import workflow_of
+from pfd.workflow.decisions import REVIEWED
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import BESIDE, Event, Journal, last_submission
-from pfd.workflow.pause import FOR_LABELS
+from pfd.workflow.pause import FOR_APPROVAL, Paused
 from pfd.workflow.run_folder import task_folders
 
 LEAST_PART = 0.02
@@ -138,8 +139,9 @@ def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
     if driver is not None:
         return "running", ""
     if last["event"] == "paused":
-        waits = last["after"] == FOR_LABELS
-        return ("waiting" if waits else "paused"), last.get("message") or f"after {last['after']}"
+        if last["after"] == FOR_APPROVAL and events[-1]["event"] == REVIEWED:
+            return "paused", "the chosen frames were looked at: pfd submit RUN goes on"
+        return Paused(last["after"]).status, last.get("message") or f"after {last['after']}"
     return "interrupted", "pfd submit RUN goes on"
 
 

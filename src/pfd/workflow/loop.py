@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pfd.errors import TaskFailed
@@ -18,6 +18,7 @@ from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
+from pfd.workflow.review import Review
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.sampling import Sampling
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
@@ -53,6 +54,7 @@ class Loop:
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
         self._sampling = Sampling(run, binding, self.explorer, budget)
+        self._review = Review(run, binding)
         self._earlier = earlier
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
@@ -98,8 +100,10 @@ class Loop:
         if label_start:
             chosen = self._sampling.sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
-            self._preflight({f"{place}/label": chosen})
-            labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
+            reviewed = self._review.of({f"{place}/label": chosen})
+            chosen = reviewed[f"{place}/label"]
+            self._preflight(reviewed)
+            labels = self._label(reviewed)[f"{place}/label"]
             self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
         extra = {f"extra{index}": artifact for index, artifact in enumerate(brought)}
@@ -118,13 +122,15 @@ class Loop:
             self._sampling.require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
             to_label[f"{self.binding.name}/test/label"] = test
         self._pause_after("select")  # with all that is to be labelled chosen, the test set too
+        to_label = self._review.of(to_label)
+        turn.reviewed = to_label[f"{turn.place}/label"]
         self._preflight(to_label)
         labels = self._label(to_label)
         if test_explored is not None:
             self.state.test = self._sampling.fix(to_label, labels, self.state.dataset)
         self._pause_after("label")
         before = self._model_before()
-        selected = {"selected": turn.select.output("selected.extxyz")}
+        selected = {"selected": turn.reviewed.output("selected.extxyz")}
         turn.collect = self._collect(f"{turn.place}/collect", labels[f"{turn.place}/label"], selected)
         if before is not None and content_of(turn.collect, "counts.json")["accepted"]:
             turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
@@ -177,13 +183,17 @@ class Loop:
         trajectories = own + self._candidates
         self._candidates = []
         self._deviations = self._ask_committee(place, own)
-        spec = self._select_spec(trajectories)
+        struck = self._review.struck
+        spec = self._select_spec(trajectories, struck)
+        if not self._review.earlier <= struck and self.run.known(self.run.identity(spec)) is None:
+            struck |= self._review.earlier
+            spec = self._select_spec(trajectories, struck)
         if self._earlier is not None and self.run.identity(spec) not in self._earlier.selections:
             self._join_earlier(place, self.run.identity(spec), self._earlier)
-            spec = self._select_spec(trajectories)
+            spec = self._select_spec(trajectories, struck)
         return self.run.one(f"{place}/select", spec)
 
-    def _select_spec(self, trajectories: list[Artifact]) -> TaskSpec:
+    def _select_spec(self, trajectories: list[Artifact], struck: Collection[str]) -> TaskSpec:
         inputs = numbered("trajectory", trajectories)
         inputs |= numbered("reference", list(self.state.dataset.inputs().values()))
         inputs |= numbered("deviation", self._deviations)
@@ -191,6 +201,7 @@ class Loop:
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
         limit = min(settings.max_frames, self.budget.left(reserve))
         parameters = {"settings": settings.model_dump(mode="json"), "limit": limit}
+        parameters |= {"struck": sorted(struck)} if struck else {}
         return TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
 
     def _ask_committee(self, place: str, trajectories: list[Artifact]) -> list[Artifact]:

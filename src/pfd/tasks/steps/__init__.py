@@ -44,6 +44,7 @@ STEPS: dict[str, Step] = {
     "pool": Step(f"{_HERE}.exploring:pool"),
     "sample": Step(f"{_HERE}.selecting:sample", light=True),
     "select": Step(f"{_HERE}.selecting:select", seeded=True),
+    "strike": Step(f"{_HERE}.selecting:strike", light=True),
     "committee": Step(f"{_HERE}.selecting:committee", model="model0"),
     "calibrate": Step(f"{_HERE}.selecting:calibrate_committee", light=True),
     "label": Step(f"{_HERE}.labelling:label", model="model"),

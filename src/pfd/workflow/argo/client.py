@@ -25,11 +25,14 @@ from pfd.workflow.argo.parcel import unpack
 from pfd.workflow.argo.pod import RUN_FILE
 from pfd.workflow.argo.prepare import pack_start
 from pfd.workflow.argo.submitted import FOLDER, WORKFLOW_FILE, require_workflow
+from pfd.workflow.decisions import keep_decisions
 from pfd.workflow.driver_lock import driver_lock
+from pfd.workflow.journal import Journal
+from pfd.workflow.review import FOLDER as REVIEW
 from pfd.workflow.run_folder import task_folders
 
 NAME, PACKAGES, MODULES = "argo", ("pydflow==1.8.134",), ("dflow",)
-LOG_FILE = "server.log"
+LOG_FILE, JOURNAL = "server.log", "journal.jsonl"
 OTHER_MEMORY_GB = 4.0
 """What the largest task without resources of its own asks for, the measurement of speeds."""
 
@@ -126,14 +129,16 @@ def _merge(there: Path, run: Path) -> None:
             shutil.rmtree(here.path, ignore_errors=True)
             here.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.rename(here.path)
+    decided = Journal(run / JOURNAL).read()
     for path in sorted(there.iterdir()):
         if path.name in {"data", "models"}:
             shutil.rmtree(run / path.name, ignore_errors=True)
             path.rename(run / path.name)
-        elif path.name in {"inputs", FOLDER}:
+        elif path.name in {"inputs", FOLDER, REVIEW}:
             shutil.copytree(path, run / path.name, dirs_exist_ok=True)
         elif path.is_file():
             path.replace(run / path.name)
+    keep_decisions(decided, Journal(run / JOURNAL))
 
 
 def _request(resolved: ResolvedInput, start: str) -> GraphRequest:
