@@ -308,6 +308,32 @@ def select(
 
 
 @app.command(rich_help_panel=FRAMES)
+def label(
+    frames: Annotated[Path, typer.Argument(help="File of frames: extended XYZ, or what ASE reads.", metavar="FRAMES")],
+    out: Annotated[Path, typer.Option(help="Extended XYZ file for the labelled frames.")],
+    words: Overrides = None,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Input whose finetune.label and resources say how.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Or a labeler: tblite, espresso, vasp, family ...")] = None,
+    file_format: FileFormat = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label frames by first principles (or a model), as a run does: by its engine, judged by its rules, resumable.
+
+    What is done stands in OUT.labels, and is not done again. Exit code 0: all are labelled. 3: some were rejected, or
+    a cap was reached. 4: waits for labels that you make. 1: failed. 2: bad input. 130: interrupted.
+
+    Example: pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz
+    """
+    from pfd.cli.label import LabelOptions, label_and_show
+    from pfd.cli.words import only_overrides
+
+    options = LabelOptions(input_file, method, out, file_format, only_overrides(words or []), as_json)
+    raise typer.Exit(running.interruptible(lambda: label_and_show(frames, options)))
+
+
+@app.command(rich_help_panel=FRAMES)
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
     files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],

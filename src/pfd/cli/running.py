@@ -85,13 +85,13 @@ def submit(
         options.refuse_idle(are_many(inputs, options))
         raise typer.Exit(submit_in_background(many=are_many(inputs, options)))
     if are_many(inputs, options):
-        raise typer.Exit(_interruptible(lambda: submit_many(inputs, options)))
+        raise typer.Exit(interruptible(lambda: submit_many(inputs, options)))
     options.refuse_idle(many=False)
     from pfd.api import Begin
 
     run = inputs[1] if len(inputs) > 1 else None
     begin = Begin(take_over=take_over)
-    raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
+    raise typer.Exit(interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
 
 
 def approve(
@@ -176,9 +176,7 @@ def resubmit(
             raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
         raise typer.Exit(submit_in_background())
     wanted = Redo(tuple(from_steps or ()), tuple(redo or ()))
-    raise typer.Exit(
-        _interruptible(lambda: resubmit_and_show(run, wanted, until, take_over=take_over, dry_run=dry_run))
-    )
+    raise typer.Exit(interruptible(lambda: resubmit_and_show(run, wanted, until, take_over=take_over, dry_run=dry_run)))
 
 
 def stop(
@@ -226,7 +224,7 @@ def watch(run: RunArgument = None, as_json: AsJson = False) -> None:
     raise typer.Exit(code)
 
 
-def _interruptible(work: Callable[[], int]) -> int:
+def interruptible(work: Callable[[], int]) -> int:
     """The exit code of what can be gone on with after Ctrl-C."""
     try:
         return work()

@@ -39,6 +39,7 @@ STEPS: dict[str, Step] = {
     "adopt": Step(f"{_HERE}.training:adopt"),
     "structures": Step(f"{_HERE}.starting:structures", light=True, seeded=True),
     "data": Step(f"{_HERE}.starting:data"),
+    "frames": Step(f"{_HERE}.starting:frames", light=True),
     "plan": Step(f"{_HERE}.exploring:plan", light=True),
     "explore": Step(f"{_HERE}.exploring:explore", seeded=True, model="model"),
     "pool": Step(f"{_HERE}.exploring:pool"),
