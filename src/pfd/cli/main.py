@@ -24,6 +24,7 @@ from pfd.cli.options import (
     LabelKeys,
     Overrides,
     RunArgument,
+    RunIdentifier,
     TrustFile,
 )
 from pfd.errors import PFDError
@@ -147,7 +148,7 @@ def check_data(
 
 
 @app.command(rich_help_panel=LOOK)
-def status(run: RunArgument = None, as_json: AsJson = False) -> None:
+def status(run: RunArgument = None, identifier: RunIdentifier = None, as_json: AsJson = False) -> None:
     """How far a run is: iterations, decisions, errors against limits, labels, models, tasks.
 
     Example: pfd status toy
@@ -155,7 +156,7 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    folder = find_run(run)
+    folder = find_run(run, identifier)
     show_status(folder, as_json)
     from pfd.workflow.argo.submitted import workflow_of
 

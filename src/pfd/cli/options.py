@@ -19,6 +19,10 @@ RunArgument = Annotated[
     Path | None,
     typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
 ]
+RunIdentifier = Annotated[
+    str | None,
+    typer.Argument(help="After an input, which of its runs: a folder, or its workflow on Kubernetes.", metavar="[ID]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Until = Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")]
 Detach = Annotated[

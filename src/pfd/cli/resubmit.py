@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from pfd.api import UNTIL, Begin
-from pfd.cli.run_argument import find_run, input_and_run
+from pfd.cli.run_argument import input_and_run
 from pfd.cli.submit import submit_and_show
 from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder
@@ -19,11 +19,14 @@ from pfd.workflow.run_folder import ASIDE
 LISTED = 10
 
 
-def resubmit_and_show(given: Path | None, redo: Redo, until: str | None, *, take_over: bool, dry_run: bool) -> int:
+def resubmit_and_show(
+    given: Path | None, run: Path, redo: Redo, until: str | None, *, take_over: bool, dry_run: bool
+) -> int:
     """Say what is to be done anew and, unless that was all, submit.
 
     Args:
         given: the run folder or its input; None if there is only one run here.
+        run: the run folder that is meant.
         redo: what to do anew.
         until: a step after which to pause.
         take_over: see ``Begin``.
@@ -34,7 +37,6 @@ def resubmit_and_show(given: Path | None, redo: Redo, until: str | None, *, take
     """
     if until not in {None, *UNTIL}:
         raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
-    run = find_run(given)
     input_file, _ = input_and_run(given if given is not None else run, None)
     for line in redo_lines(run, redo.find(run)):
         typer.echo(line, err=not dry_run)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument, TakeOver, Until
+from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument, RunIdentifier, TakeOver, Until
 
 
 def add_to(app: typer.Typer) -> None:
@@ -121,6 +121,7 @@ def approve(
 
 def resubmit(
     run: RunArgument = None,
+    identifier: RunIdentifier = None,
     from_steps: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,7 +159,8 @@ def resubmit(
     from pfd.workflow.argo.submitted import workflow_of
     from pfd.workflow.redo import Redo
 
-    if workflow_of(find_run(run)) is not None:
+    folder = find_run(run, identifier)
+    if workflow_of(folder) is not None:
         from pfd.cli.argo import resubmit_to_argo
         from pfd.errors import SettingError
 
@@ -166,7 +168,7 @@ def resubmit(
             what = "a workflow is submitted again from one step on"
             raise SettingError(what, where="--from", hint="name the first of them")
         refuse_for_argo(until=until, detach=detach, take_over=take_over, redo=redo, dry_run=dry_run)
-        resubmit_to_argo(find_run(run), from_steps[0] if from_steps else None)
+        resubmit_to_argo(folder, from_steps[0] if from_steps else None)
         return
     if detach:
         from pfd.cli.detach import submit_in_background
@@ -176,7 +178,11 @@ def resubmit(
             raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
         raise typer.Exit(submit_in_background())
     wanted = Redo(tuple(from_steps or ()), tuple(redo or ()))
-    raise typer.Exit(interruptible(lambda: resubmit_and_show(run, wanted, until, take_over=take_over, dry_run=dry_run)))
+
+    def work() -> int:
+        return resubmit_and_show(run, folder, wanted, until, take_over=take_over, dry_run=dry_run)
+
+    raise typer.Exit(interruptible(work))
 
 
 def stop(
@@ -195,15 +201,38 @@ def stop(
     raise typer.Exit(stop_and_say(find_run(run), wait_s))
 
 
-def download(run: RunArgument = None) -> None:
-    """Bring a run folder up to what its run on Kubernetes has done so far, and write its report.
+def download(
+    run: RunArgument = None,
+    identifier: RunIdentifier = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-p", "--prefix", help="Folder that takes what is asked for.", metavar="DIR")
+    ] = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("-k", "--keys", help="Outputs of these steps: finetune-iter-000-train, or its place in the run."),
+    ] = None,
+    iterations: Annotated[
+        list[str] | None, typer.Option("-i", "--iterations", help="Outputs of these iterations: 0-2,5.")
+    ] = None,
+    definitions: Annotated[
+        list[str] | None,
+        typer.Option("-d", "--step-definitions", help="These outputs: STEP or STEP/OUTPUT, such as train/model."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("-l", "--list", help="Only list what there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Collect the models, data and report of a run in a folder; or, with -k, -i or -d, outputs of its tasks.
 
-    Example: pfd download silicon
+    A run on Kubernetes is brought up to date first; without --out that is all. An INPUT and the name of its workflow
+    make the run folder where there is none.
+
+    Example: pfd download silicon --out results; pfd download silicon -i 0 -d train/model --out models
     """
-    from pfd.cli.argo import download_from_argo
-    from pfd.cli.run_argument import find_run
+    from pfd.cli.download import Download, download_and_show
+    from pfd.workflow.outputs import Selector
 
-    download_from_argo(find_run(run))
+    selector = Selector(tuple(iterations or ()), tuple(definitions or ()), tuple(keys or ()))
+    download_and_show(run, identifier, Download(out, selector, listed, as_json))
 
 
 def watch(run: RunArgument = None, as_json: AsJson = False) -> None:

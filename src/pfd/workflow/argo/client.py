@@ -93,9 +93,29 @@ def submit(run: Path, resolved: ResolvedInput, reuse: str | None = None, until: 
     finally:
         if not debugging():
             shutil.rmtree(start)
-    told = {"workflow": answer["workflow"], "settings": resolved.input.argo.model_dump(mode="json")}
-    write_json(run / FOLDER / WORKFLOW_FILE, told)
+    note_workflow(run, answer["workflow"], resolved.input.argo.model_dump(mode="json"))
     return answer
+
+
+def note_workflow(run: Path, name: str, settings: dict[str, Any]) -> None:
+    """Write down as which workflow a run was submitted.
+
+    Args:
+        run: the run folder.
+        name: of the workflow.
+        settings: section ``argo`` of the input.
+    """
+    (run / FOLDER).mkdir(exist_ok=True)
+    write_json(run / FOLDER / WORKFLOW_FILE, {"workflow": name, "settings": settings})
+
+
+def find(name: str, settings: dict[str, Any]) -> str:
+    """The phase of a workflow, by its name and the section ``argo`` of its input.
+
+    Raises:
+        TransientError: if the server does not answer, or has none of that name.
+    """
+    return str(_ask("status", {"workflow": name, "settings": settings}, None)["phase"])
 
 
 def status(run: Path) -> dict[str, Any]:
