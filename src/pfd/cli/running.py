@@ -55,43 +55,12 @@ def submit(
 
     Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
     """
-    from pfd.cli.engine import refuse_for_argo, require_engine
-    from pfd.cli.many import ManyOptions, are_many, submit_many
-    from pfd.cli.submit import submit_and_show
-    from pfd.cli.words import paths_and_overrides
+    from pfd.cli.submitting import SubmitOptions, submit_as_asked
 
-    inputs, overrides = paths_and_overrides(inputs)
-    options = ManyOptions(
-        tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json, overrides=tuple(overrides)
+    options = SubmitOptions(
+        *(tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json), detach=detach, engine=engine
     )
-    if require_engine(engine) == "argo":
-        from pfd.cli.argo import submit_to_argo
-
-        refuse_for_argo(
-            until=until,
-            detach=detach,
-            take_over=take_over,
-            jobs=jobs or len(inputs) > 2,
-            structures=structures,
-            cores=cores,
-            memory_GB=memory_GB,
-            json=as_json,
-        )
-        submit_to_argo(inputs[0], inputs[1] if len(inputs) > 1 else None, overrides)
-        return
-    if detach:
-        from pfd.cli.detach import submit_in_background
-
-        options.refuse_idle(are_many(inputs, options))
-        raise typer.Exit(submit_in_background(many=are_many(inputs, options)))
-    if are_many(inputs, options):
-        raise typer.Exit(interruptible(lambda: submit_many(inputs, options)))
-    options.refuse_idle(many=False)
-    from pfd.api import Begin
-
-    run = inputs[1] if len(inputs) > 1 else None
-    begin = Begin(take_over=take_over)
-    raise typer.Exit(interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
+    raise typer.Exit(interruptible(lambda: submit_as_asked(inputs, options)))
 
 
 def approve(

@@ -12,6 +12,7 @@ from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, numbered
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.committee import ask_committee
 from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
@@ -182,7 +183,7 @@ class Loop:
         own = [folder.output("trajectory.extxyz") for folder in explored]
         trajectories = own + self._candidates
         self._candidates = []
-        self._deviations = self._ask_committee(place, own)
+        self._deviations = ask_committee(self.run, self.binding, self.state, place, own)
         struck = self._review.struck
         spec = self._select_spec(trajectories, struck)
         if not self._review.earlier <= struck and self.run.known(self.run.identity(spec)) is None:
@@ -203,24 +204,6 @@ class Loop:
         parameters = {"settings": settings.model_dump(mode="json"), "limit": limit}
         parameters |= {"struck": sorted(struck)} if struck else {}
         return TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
-
-    def _ask_committee(self, place: str, trajectories: list[Artifact]) -> list[Artifact]:
-        """Train the other members on the data so far, and have all of them predict the candidates."""
-        committee, data = self.binding.settings.select.committee, self.state.dataset
-        if committee is None or self.state.model is None or data.train is None or data.valid is None:
-            return []
-        if len(read_frames(data.train.path)) < COMMITTEE_FRAMES:
-            return []
-        spec = self.binding.train(data.train, data.valid, None)
-        members = [
-            replace(spec, parameters=spec.parameters | {"member": number}) for number in range(1, committee.models)
-        ]
-        trained = self.run.perform({f"{place}/committee-train": members})[f"{place}/committee-train"]
-        models = numbered("model", [self.state.model, *(folder.output("model") for folder in trained)])
-        resources = resources_of(self.binding.resolved, "predict")
-        specs = [TaskSpec("committee", {}, {"frames": each} | models, resources) for each in trajectories]
-        asked = self.run.perform({f"{place}/committee": specs})[f"{place}/committee"]
-        return [folder.output("deviation.extxyz") for folder in asked]
 
     def _join_earlier(self, place: str, selection: str, earlier: Earlier) -> None:
         """Train on labels of earlier inputs as well, from the first selection on that was not made before the edit.
@@ -352,7 +335,3 @@ class Loop:
 
     def _only_pools(self, stage: int) -> bool:
         return all(isinstance(group, PoolSettings) for group in self.binding.settings.explore[stage])
-
-
-COMMITTEE_FRAMES = 5
-"""Training frames from which on a committee is asked: members trained on four fifths of fewer are hardly different."""
