@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,43 @@ _MANY = 6
 """More keys, structures or compositions than this are counted, not listed."""
 
 
-def check_and_show(input_file: Path, overrides: Sequence[str] = (), *, runs_here: bool = True) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What an input that has no mistake would run.
+
+    Attributes:
+        resolved: the input.
+        frames: its starting frames.
+        pooled: the frames of its pools.
+        plans: how much each loop asks for at most.
+        folder: the run folder that ``pfd submit`` would use.
+        holds_run: whether that is this run already.
+    """
+
+    resolved: ResolvedInput
+    frames: Sequence[Atoms]
+    pooled: Sequence[Atoms]
+    plans: Sequence[LoopPlan]
+    folder: Path
+    holds_run: bool
+
+
+def check_and_show(
+    input_file: Path,
+    overrides: Sequence[str] = (),
+    *,
+    runs_here: bool = True,
+    reads_model: bool | None = True,
+    silent: bool = False,
+) -> Shown:
     """Check an input and print what was found in the user's sets, and the plan.
 
     Args:
         input_file: the input.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
         runs_here: whether its tasks run on this machine.
+        reads_model: whether the teacher is read for what it knows; None if that is cheap (see ``check_input``).
+        silent: print nothing.
 
     Raises:
         InputError, MissingError: the first mistake.
@@ -39,20 +70,34 @@ def check_and_show(input_file: Path, overrides: Sequence[str] = (), *, runs_here
     from pfd.config.reading import read_input
 
     resolved = read_input(input_file, overrides)
-    say_older(resolved)
-    checked = check_input(resolved, read_model=True, runs_here=runs_here)
+    checked = check_input(resolved, read_model=reads_model, runs_here=runs_here)
     found = checked.brought
-    for brought in found:
-        print("\n".join(brought.lines()))
-    print(f"{input_file}: no mistake found")
     frames = starting_frames(resolved)
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
     folder = run_folder_of(input_file, resolved.input.name)
+    pooled = [frame for each in found if ".explore" in each.key for frame in each.frames]
+    shown = Shown(resolved, frames, pooled, plans, folder, _holds(resolved, folder))
+    if silent:
+        return shown
+    say_older(resolved)
+    for brought in found:
+        print("\n".join(brought.lines()))
+    print(f"{input_file}: no mistake found")
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
     for licence in checked.licences:
         print(licence)
     if checked.theory is not None:
         print(f"level of theory: {checked.theory.words}")
+    return shown
+
+
+def _holds(resolved: ResolvedInput, folder: Path) -> bool:
+    """Whether a folder is the run of an input."""
+    from pfd.json_file import read_json
+    from pfd.workflow.run_folder import NAME_FILE
+
+    held = read_json(folder / NAME_FILE)
+    return isinstance(held, dict) and held.get("name") == resolved.input.name
 
 
 def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple[int, int]]:
@@ -78,7 +123,7 @@ def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     if not folder.exists() or (held is None and folder.is_dir() and not any(folder.iterdir())):
         yield f"run folder: {folder} (new)"
         return
-    if not isinstance(held, dict) or held.get("name") != resolved.input.name:
+    if not _holds(resolved, folder):
         what = "no run" if not isinstance(held, dict) else f"the run {held.get('name')!r}"
         yield f"run folder: {folder} holds {what}: pfd submit will refuse it; name another: pfd submit INPUT RUN"
         return
