@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
+from pfd.cli.edits import edits, lost_overrides
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -131,40 +132,8 @@ def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     if (driver := driver_of(folder)) is not None:
         yield f"  another driver works on it now: {driver.in_words()}"
     yield f"  changed since it was last submitted: {edits(resolved, folder) or 'nothing'}"
-
-
-def edits(resolved: ResolvedInput, folder: Path) -> str:
-    """The keys that differ from the last input of a run folder; nothing if none do, or there is no run."""
-    earlier = sorted(folder.glob("resolved-*.yaml"))
-    changed = changed_keys(resolved, earlier[-1]) if earlier else []
-    return ", ".join(changed[:_MANY]) + (f" and {len(changed) - _MANY} more" if len(changed) > _MANY else "")
-
-
-def changed_keys(resolved: ResolvedInput, earlier: Path) -> list[str]:
-    """The dotted keys of an input that differ from a resolved one of the run folder."""
-    import yaml
-
-    try:
-        before = yaml.safe_load(earlier.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return [f"all, as far as one can tell: {earlier.name} is damaged"]
-    now = resolved.input.model_dump(mode="json", by_alias=True)
-    return [resolved.shown(key) for key in _differing(before, now, "")]
-
-
-def _differing(before: Any, now: Any, key: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for part in dict.fromkeys([*now, *before]):
-            yield from _differing(before.get(part), now.get(part), f"{key}.{part}" if key else str(part))
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now) and _has_sections(now):
-        for index, (one, two) in enumerate(zip(before, now, strict=True)):
-            yield from _differing(one, two, f"{key}.{index}")
-    elif before != now:
-        yield key
-
-
-def _has_sections(entries: list[Any]) -> bool:
-    return any(isinstance(entry, dict) or (isinstance(entry, list) and _has_sections(entry)) for entry in entries)
+    for line in lost_overrides(resolved, folder):
+        yield f"  {line}"
 
 
 def structure_lines(resolved: ResolvedInput, frames: Sequence[Atoms]) -> Iterator[str]:

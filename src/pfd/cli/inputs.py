@@ -22,8 +22,8 @@ def init(
     goal: Annotated[str | None, typer.Option(help="finetune, distill or both.")] = None,
     family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
     model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
-    label: Annotated[str | None, typer.Option(help="Who labels; tblite.")] = None,
-    student: Annotated[str | None, typer.Option(help="Family of the student; pod.")] = None,
+    label: Annotated[str | None, typer.Option(help="Who labels; tblite, or toy for the family toy.")] = None,
+    student: Annotated[str | None, typer.Option(help="Family of the student; pod, or toy for the family toy.")] = None,
     temperature_K: Annotated[
         list[float] | None, typer.Option("--temperature-K", min=0.1, help="Temperature to explore at; may be repeated.")
     ] = None,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pfd.api import Begin, Run, run_folder_of, submit
-from pfd.cli.check import edits
 from pfd.cli.convert import say_older
 from pfd.cli.detach import in_background
+from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
@@ -50,6 +50,8 @@ def submit_and_show(
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
         console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
+        for line in lost_overrides(resolved, folder):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     display = display_for(console)
     follower = Follower(display)
 

@@ -17,7 +17,6 @@ from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
-from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
 from pfd.workflow.review import Review
 from pfd.workflow.run_folder import RunFolder
@@ -162,7 +161,7 @@ class Loop:
 
     def _pause_after(self, step: str) -> None:
         if self.until == step:
-            raise Paused(step)
+            self.run.pause_after(step)
 
     def _explore(self, at: Iteration, place: str) -> tuple[list[TaskFolder], list[TaskFolder] | None]:
         """This stage's trajectories; with the first ones, those of the test set for all stages."""

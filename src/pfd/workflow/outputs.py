@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pfd.config.mistakes import nearest
 from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder
 
@@ -173,7 +173,6 @@ def _names_of(output: Output) -> tuple[str, ...]:
 
 
 def _unknown(word: str, known: Sequence[str], what: str, where: str) -> SettingError:
-    near = difflib.get_close_matches(word, known, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    guess = nearest(word, known)
     listed = ", ".join(known[:_LISTED]) + (" ..." if len(known) > _LISTED else "")
     return SettingError(f"no {what} {word!r} in this run", where=where, hint=f"{guess}there are {listed or 'none yet'}")

@@ -39,7 +39,8 @@ def note_submission(run: RunFolder, resolved: ResolvedInput, input_file: Path) -
         if input_file.resolve() != (run.path / "input.yaml").resolve():
             _put(run.path / ORIGIN, f"{resolved.folder}\n".encode())
         _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
-    run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)
+    told = {"overridden": list(resolved.overridden)} if resolved.overridden else {}
+    run.journal.write("submit", version=version("pfd-kit"), edited=number - 1, **told)
     return Earlier.read(snapshot) if number > 1 else Earlier(), edited
 
 
