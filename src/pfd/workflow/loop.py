@@ -78,6 +78,10 @@ class Loop:
         """
         self._held = list(held)
         self._candidates = list(candidates)
+        settings = self.binding.settings
+        self.run.journal.write(
+            "loop", loop=self.binding.name, stages=len(settings.explore), max_iterations=settings.max_iterations
+        )
         if brought or label_start:
             self._begin_with(brought, label_start)
         at = Iteration()
