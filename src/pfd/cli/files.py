@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pfd.cli.completion import complete_labelers
 from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Head, LabelKeys, Overrides, TrustFile
 from pfd.cli.running import interruptible
 
@@ -72,7 +73,10 @@ def label(
     input_file: Annotated[
         Path | None, typer.Option("--input", help="Input whose finetune.label and resources say how.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Or a labeler: tblite, espresso, vasp, family ...")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Or a labeler: tblite, espresso, vasp, family ...", autocompletion=complete_labelers),
+    ] = None,
     file_format: FileFormat = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,23 +7,32 @@ from typing import Annotated
 
 import typer
 
-from pfd.cli.options import RUN, AsJson, InputFile, Overrides
+from pfd.cli.completion import complete_families, complete_labelers
+from pfd.cli.options import INPUT, AsJson, InputFile, Overrides
 
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (init, convert, plan):
-        app.command(rich_help_panel=RUN)(command)
+    for command in (init, plan, convert):
+        app.command(rich_help_panel=INPUT)(command)
 
 
 def init(
     words: Overrides = None,
     structure: Annotated[Path | None, typer.Option(help="Structure file of the material.")] = None,
     goal: Annotated[str | None, typer.Option(help="finetune, distill or both.")] = None,
-    family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Family of the pre-trained model; chgnet.", autocompletion=complete_families)
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
-    label: Annotated[str | None, typer.Option(help="Who labels; tblite, or toy for the family toy.")] = None,
-    student: Annotated[str | None, typer.Option(help="Family of the student; pod, or toy for the family toy.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Who labels; tblite, or toy for the family toy.", autocompletion=complete_labelers),
+    ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="Family of the student; pod, or toy for the family toy.", autocompletion=complete_families),
+    ] = None,
     temperature_K: Annotated[
         list[float] | None, typer.Option("--temperature-K", min=0.1, help="Temperature to explore at; may be repeated.")
     ] = None,

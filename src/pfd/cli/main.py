@@ -11,10 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from pfd.cli import files, inputs, running
+from pfd.cli.completion import complete_families
 from pfd.cli.env import environments
 from pfd.cli.options import (
+    HERE,
+    INPUT,
     LOOK,
-    RUN,
     AsJson,
     Device,
     FileFormat,
@@ -71,11 +73,11 @@ checks = typer.Typer(
     help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml. "
     "Or look at labelled sets: pfd check data FILE...",
 )
-running.add_to(app)
 inputs.add_to(app)
+running.add_to(app)
 files.add_to(app)
-app.add_typer(checks, name="check", rich_help_panel=RUN)
-app.add_typer(environments, name="env", rich_help_panel=LOOK)
+app.add_typer(checks, name="check", rich_help_panel=INPUT)
+app.add_typer(environments, name="env", rich_help_panel=HERE)
 WithInput = Annotated[
     Path | None, typer.Option("--input", help="Input whose section environments says where families live.")
 ]
@@ -176,9 +178,12 @@ def report(run: RunArgument = None) -> None:
     write_and_show(find_run(run))
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=HERE)
 def models(
-    family: Annotated[str | None, typer.Argument(help="A family, to read a model of it.", metavar="FAMILY")] = None,
+    family: Annotated[
+        str | None,
+        typer.Argument(help="A family, to read a model of it.", metavar="FAMILY", autocompletion=complete_families),
+    ] = None,
     model: Annotated[
         str | None, typer.Argument(help="Its checkpoint, shipped weights or folder.", metavar="MODEL")
     ] = None,
@@ -205,10 +210,11 @@ def models(
         show_card(family, model, head, trust_file, as_json, input_file)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=HERE)
 def doctor(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Families or labelers; all if none.", metavar="NAME")
+        list[str] | None,
+        typer.Argument(help="Families or labelers; all if none.", metavar="NAME", autocompletion=complete_families),
     ] = None,
     input_file: WithInput = None,
     as_json: AsJson = False,
@@ -224,7 +230,7 @@ def doctor(
     raise typer.Exit(examine(names or [], as_json, input_file))
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INPUT)
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/input.md.")] = False,
 ) -> None:
