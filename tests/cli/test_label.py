@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import EXAMPLE, pfd, write
@@ -122,6 +123,7 @@ MISTAKES = {
     "no way": ({"method": None}, SettingError, "nothing says how"),
     "no such labeler": ({"method": "toi"}, SettingError, "did you mean 'toy'"),
     "no such key": ({"overrides": ("finetune.label.dept=1",)}, SettingError, "did you mean 'depth'"),
+    "the folder's name": ({"out": Path("x.labels")}, SettingError, "folder beside it"),
     "no format": ({"file_format": "nothing"}, SettingError, "nothing"),
     "no program": ({"method": "espresso"}, (SettingError, MissingError), "pseudo|pw.x|espresso"),
 }
@@ -158,6 +160,24 @@ def test_atoms_that_the_labeler_does_not_know_are_refused(frames):
     write_frames(frames, own)
     with pytest.raises(InputError, match="Au"):
         label_and_show(frames, options(frames))
+
+
+def test_what_is_left_out_when_the_file_is_read_is_told(frames, monkeypatch, capsys):
+    from dataclasses import replace
+
+    from pfd.frames import outside
+
+    whole = outside.read_outside
+
+    def cut(*arguments, **options):
+        found = whole(*arguments, **options)
+        return replace(found, frames=found.frames[1:], left_out=("frame 0: not converged",))
+
+    monkeypatch.setattr("pfd.frames.outside.read_outside", cut)
+    assert label_and_show(frames, options(frames)) == 3
+    said = capsys.readouterr().out
+    assert "5 of 5 frames labelled" in said
+    assert "left out: frame 0: not converged" in said
 
 
 def test_as_a_command(frames):

@@ -32,6 +32,7 @@ def test_without_a_measurement_nothing_is_made_up(tuned, capsys):
     said = capsys.readouterr().out
     assert "finetune, explore: not known (6 tasks; not measured yet on this machine)" in said
     assert "pfd plan --measure times the teacher" in said
+    assert "time: not known" in said
     assert "labels to pay for: at most 10" in said
     assert "disk: about" in said
     assert "reused" not in said
@@ -57,6 +58,11 @@ def test_of_a_run_the_costs_are_its_own_and_the_reuse_is_told(tuned, capsys):
     assert "first new work: finetune iteration 0, predict prospective (1 task)" in said
     found = planned(tuned, capsys)
     assert (found["reuse"]["place"], found["reuse"]["labels"]) == ("finetune/iter-000/predict-prospective", 6)
+
+
+def test_a_run_folder_is_planned_as_it_would_go_on(tuned, capsys):
+    pfd.submit(tuned, until="select")
+    assert planned(tuned.parent / "small", capsys)["reuse"] == planned(tuned, capsys)["reuse"]
 
 
 def test_json_alone_is_printed(tuned, capsys):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
 from pfd.cli.edits import edits, lost_overrides
+from pfd.cli.run_argument import input_and_run
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -58,7 +59,7 @@ def check_and_show(
     """Check an input and print what was found in the user's sets, and the plan.
 
     Args:
-        input_file: the input.
+        input_file: the input, or the folder of a run.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
         runs_here: whether its tasks run on this machine.
         reads_model: whether the teacher is read for what it knows; None if that is cheap (see ``check_input``).
@@ -70,6 +71,7 @@ def check_and_show(
     from pfd.config.check import check_input, starting_frames
     from pfd.config.reading import read_input
 
+    input_file, _ = input_and_run(input_file, None)
     resolved = read_input(input_file, overrides)
     checked = check_input(resolved, read_model=reads_model, runs_here=runs_here)
     found = checked.brought

@@ -60,6 +60,9 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
         TaskFailed: if no label could be made.
     """
     folder = options.out.with_suffix(SUFFIX)
+    if folder == options.out:
+        hint = "name a file, such as labelled.extxyz"
+        raise SettingError(f"a name that ends in {SUFFIX} is that of the folder beside it", where="--out", hint=hint)
     if (folder / NAME_FILE).is_file():
         require_writable(options.out, [frames], "--out")
     else:
@@ -106,6 +109,7 @@ def _show(labels: FileLabels, folder: Path, options: LabelOptions) -> None:
             "frames": labels.frames,
             "accepted": labels.accepted,
             "rejected": rejected,
+            "left_out": list(labels.left_out),
             "out": str(options.out) if labels.rejected_file is not None else None,
             "folder": str(folder),
         }
@@ -118,6 +122,8 @@ def _show(labels: FileLabels, folder: Path, options: LabelOptions) -> None:
     print(f"{options.out}: {labels.accepted} of {counted(labels.frames, 'frame')} labelled{twice}")
     for kind, count in kinds_of(reason.partition("\n")[0] for reason in rejected.values()):
         print(f"  {count} rejected: {kind}")
+    for reason in labels.left_out:
+        print(f"  left out: {reason}")
     if rejected:
         print(f"  those frames: {labels.rejected_file} (exit code 3)")
     print(f"tasks and logs: {folder}; the same command goes on where it was")

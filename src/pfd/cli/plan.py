@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pfd.cli.check import check_and_show
 from pfd.cli.engine import require_engine
+from pfd.cli.run_argument import input_and_run
 from pfd.errors import SettingError
 from pfd.report.words import duration, place_in_words
 from pfd.wording import counted
@@ -49,7 +50,7 @@ def plan_and_show(input_file: Path, overrides: Sequence[str], options: PlanOptio
     """Print the plan of an input; for Argo, compile and check the workflow too.
 
     Args:
-        input_file: the input.
+        input_file: the input, or the folder of a run.
         overrides: keys to set.
         options: see ``PlanOptions``.
 
@@ -57,6 +58,7 @@ def plan_and_show(input_file: Path, overrides: Sequence[str], options: PlanOptio
         InputError, MissingError: if the input cannot be run.
         RunError: if the compiled workflow cannot work.
     """
+    input_file, _ = input_and_run(input_file, None)
     argo = require_engine(options.engine) == "argo"
     if options.yaml_file is not None and not argo:
         raise SettingError("only Argo has a workflow to write", where="--yaml", hint="add --engine argo")
@@ -140,7 +142,10 @@ def estimate_lines(found: Estimate, resolved: ResolvedInput) -> Iterator[str]:
 
     cores = resolved.input.resources.machine_cores()
     more = "" if found.complete else "; more, where nothing is known"
-    yield f"time, at most: {duration(found.seconds)} on {counted(cores, 'core')}{more} (process starts come on top)"
+    if any(step.seconds is not None for step in found.steps):
+        yield f"time, at most: {duration(found.seconds)} on {counted(cores, 'core')}{more} (process starts come on top)"
+    else:
+        yield "time: not known"
     for step in found.steps:
         side = f", {step.at_once} at once" if step.at_once > 1 else ""
         known = duration(step.seconds) if step.seconds is not None else "not known"

@@ -39,6 +39,7 @@ class FileLabels:
         message: what the user is to do; nothing where the labels are made.
         frames: different frames in the file.
         twice: frames that stood in it again.
+        left_out: why other frames of the file were not read, one reason each.
         accepted: labels that were accepted.
         rejected: frame id -> why it has no label.
         rejected_file: the frames without a label; None before there are labels.
@@ -48,6 +49,7 @@ class FileLabels:
     message: str = ""
     frames: int = 0
     twice: int = 0
+    left_out: tuple[str, ...] = ()
     accepted: int = 0
     rejected: dict[str, str] | None = None
     rejected_file: Path | None = None
@@ -134,11 +136,12 @@ class _Alone(FineTune):
 def _found(run: RunFolder, collected: TaskFolder) -> FileLabels:
     counts = content_of(collected, "counts.json")
     selection = next(folder for folder in run.used.values() if folder.place[2] == "frames")
-    there = content_of(selection, "selection.json")["candidates"]
+    read = content_of(selection, "selection.json")
     return FileLabels(
-        status="not_converged" if counts["rejected"] else "converged",
+        status="not_converged" if counts["rejected"] or read["left_out"] else "converged",
         frames=counts["asked"],
-        twice=there - counts["asked"],
+        twice=read["candidates"] - counts["asked"],
+        left_out=tuple(read["left_out"]),
         accepted=counts["accepted"],
         rejected=counts["reasons"],
         rejected_file=collected.path / "outputs" / "rejected.extxyz",
