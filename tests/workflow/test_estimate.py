@@ -45,6 +45,11 @@ def test_the_toy_by_hand():
     assert found.seconds == pytest.approx(sum(step.seconds for step in steps.values()))
 
 
+def test_labels_of_the_teacher_have_a_rate_of_their_own_if_there_were_some():
+    steps, _ = estimated(rates=RATES | {"teach": Rate(2e-2, "by hand")})
+    assert steps["distill, label by the teacher"].seconds == pytest.approx(54 * 32 * 2e-2)
+
+
 def test_tasks_side_by_side_take_less_time():
     one, _ = estimated()
     four, _ = estimated("resources.cores=4")

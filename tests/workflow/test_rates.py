@@ -33,7 +33,7 @@ def test_every_kind_of_work_of_a_run_has_a_rate(small, write_input, in_process, 
     remember(totals, "in the run small")
     assert store_file() == cache
     other = known_rates(resolved, {})
-    assert set(other) == {"teacher", "student", "label", "finetune", "fit"}
+    assert set(other) == {"teacher", "teach", "student", "label", "finetune", "fit"}
     assert other["label"].seconds == pytest.approx(seconds / units)
     assert other["label"].source.startswith("in the run small, 20")
     here = known_rates(resolved, totals)

@@ -84,9 +84,9 @@ def answer(question: Question, progress: Told) -> Answer:
         raise SettingError(f"no device {question.device!r}", where="--device", hint="cpu or cuda")
     if question.out is not None:
         read = [*question.files, *(path for path in (question.shift_on, question.train) if path is not None)]
+        require_writable(question.out, read, "--out")
         for path in (question.out, _plot_of(question.out)):
             require_new(path, "--out")
-        require_writable(question.out, read, "--out")
     keys = label_keys(question.labels)
     frames = [frame for path in question.files for frame in _read(path, question, keys)]
     shift_on = _read(question.shift_on, question, keys) if question.shift_on is not None else []

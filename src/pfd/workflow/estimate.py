@@ -108,6 +108,8 @@ class _Loop:
         self._resolved, self._plan, self._atoms, self._rates = resolved, plan, atoms, rates
         self._groups = [group for stage in plan.stages for group in stage]
 
+        self._teach = "teach" if "teach" in rates else "teacher"  # a label takes about as long as a step of MD
+
     def steps(self) -> list[StepEstimate]:
         """Each kind of work of the loop."""
         found = [self._explore(), self._label(), self._train()]
@@ -134,7 +136,7 @@ class _Loop:
         if self._plan.name == "distill":
             at_once = self._at_once("predict", self._plan.per_iteration(0))
             labels = self._plan.labels
-            return self._step("label by the teacher", labels, at_once, labels * self._atoms, "teacher")
+            return self._step("label by the teacher", labels, at_once, labels * self._atoms, self._teach)
         at_once = self._at_once("label", self._plan.per_iteration(0) + self._plan.test_frames)
         units = self._plan.labels * self._atoms**LABEL_POWER
         return self._step("label", self._plan.labels, at_once, units, "label")

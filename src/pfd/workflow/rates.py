@@ -28,7 +28,8 @@ Totals = dict[str, tuple[float, float, int]]
 
 @dataclass(frozen=True)
 class Rate:
-    """Seconds for a unit of work: an atom and MD step, an atom and epoch of training, or (atoms of a label) ** 2.
+    """Seconds for a unit of work: an atom and MD step, an atom of a teacher's label, an atom and epoch of training, or
+    (atoms of a label of first principles) ** 2.
 
     Attributes:
         seconds: for one unit.
@@ -40,9 +41,9 @@ class Rate:
 
 
 def keys_of(resolved: ResolvedInput) -> dict[str, str]:
-    """What rates of an input are kept under: ``teacher``, ``student`` (MD), ``label``, ``finetune``, ``fit``."""
+    """What rates of an input are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``."""
     teacher = f"{resolved.input.teacher.family} {Path(resolved.input.teacher.model).name}"
-    keys = {"teacher": f"MD with {teacher}"}
+    keys = {"teacher": f"MD with {teacher}", "teach": f"label by {teacher}"}
     if resolved.labeler is not None:
         keys["label"] = f"label by {_level(resolved)}"
         keys["finetune"] = f"fine-tuning of {teacher}"
@@ -95,6 +96,8 @@ def _work(folder: TaskFolder) -> tuple[str, float]:
         return ("student" if student else "teacher"), atoms * float(content_of(folder, "report.json")["steps"])
     if task["step"] == "label" and loop == "finetune":
         return "label", _atoms(folder.input("frame").path) ** LABEL_POWER
+    if task["step"] == "label" and loop == "distill":
+        return "teach", _atoms(folder.input("frame").path)
     if task["step"] == "train" and loop in {"finetune", "distill"}:
         epochs = task["parameters"]["settings"].get("epochs") or 1
         return ("finetune" if loop == "finetune" else "fit"), _all_atoms(folder.input("train").path) * float(epochs)
