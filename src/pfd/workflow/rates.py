@@ -28,8 +28,10 @@ Totals = dict[str, tuple[float, float, int]]
 
 @dataclass(frozen=True)
 class Rate:
-    """Seconds for a unit of work: an atom and MD step, an atom of a teacher's label, an atom and epoch of training, or
-    (atoms of a label of first principles) ** 2.
+    """Seconds for a unit of work.
+
+    Units are an atom and MD step, an atom of a teacher's label, an atom and epoch of training, and the square of the
+    atoms of a label of first principles.
 
     Attributes:
         seconds: for one unit.
@@ -41,7 +43,7 @@ class Rate:
 
 
 def keys_of(resolved: ResolvedInput) -> dict[str, str]:
-    """What rates of an input are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``."""
+    """What rates are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``."""
     teacher = f"{resolved.input.teacher.family} {Path(resolved.input.teacher.model).name}"
     keys = {"teacher": f"MD with {teacher}", "teach": f"label by {teacher}"}
     if resolved.labeler is not None:
