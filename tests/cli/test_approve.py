@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import pfd as package
 from pfd.cli.approve import approve_and_show, waiting_frames
+from pfd.cli.argo import resubmit_to_argo
 from pfd.cli.main import app
 from pfd.cli.status import status_lines, status_of
 from pfd.errors import RunError, SettingError
@@ -123,6 +124,21 @@ def test_a_run_on_kubernetes_is_submitted_again(run, capsys):
     (run / "argo" / "workflow.json").write_text(json.dumps({"workflow": "pfd-x", "settings": {}}))
     approve_and_show(run, [], everything=True, as_json=False)
     assert f"pfd resubmit {run} goes on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("from_step", "reused"), [(None, None), ("finetune-iter-000-label", "pfd-x")])
+def test_of_a_workflow_that_waited_no_step_is_used_again(run, monkeypatch, from_step, reused):
+    asked = []
+    monkeypatch.setattr("pfd.cli.argo.require_workflow", lambda run: {"workflow": "pfd-x"})
+    monkeypatch.setattr("pfd.cli.argo.prepare_for_argo", lambda file, run: (run, None))
+
+    def submit(run, resolved, reuse, until):
+        asked.append((reuse, until))
+        return {"workflow": "pfd-y", "reused": 0, "phase": "Submitted"}
+
+    monkeypatch.setattr("pfd.workflow.argo.client.submit", submit)
+    resubmit_to_argo(run, from_step)
+    assert asked == [(reused, from_step)]
 
 
 def test_where_nothing_waits_there_is_nothing_to_approve(tmp_path):

@@ -245,3 +245,6 @@ def _label_lines(resolved: ResolvedInput, plan: LoopPlan) -> Iterator[str]:
         if finer:
             names, more = " and ".join(each.setting for each in finer), counted(len(finer), "label")
             yield f"  preflight: {more} on top, with finer {names}, for each of at most two frames"
+    loop = resolved.input.finetune if plan.name == "finetune" else resolved.input.distill
+    if loop is not None and loop.pause is not None:
+        yield "  pause: before labels are made the run waits for somebody to look at the frames: pfd approve"
