@@ -109,6 +109,8 @@ def resubmit(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done anew.")] = False,
+    listed: Annotated[bool, typer.Option("-l", "--list", help="Only list the steps that --from takes.")] = False,
+    reuse: Annotated[str | None, typer.Option("-u", "--reuse", hidden=True)] = None,
     until: Until = None,
     detach: Detach = False,
     take_over: TakeOver = False,
@@ -122,36 +124,17 @@ def resubmit(
 
     Example: pfd resubmit toy --from distill --dry-run
     """
-    from pfd.cli.engine import refuse_for_argo
-    from pfd.cli.resubmit import resubmit_and_show
+    from pfd.cli.resubmit import ResubmitOptions, list_steps, resubmit_as_asked
     from pfd.cli.run_argument import find_run
-    from pfd.workflow.argo.submitted import workflow_of
-    from pfd.workflow.redo import Redo
 
     folder = find_run(run, identifier)
-    if workflow_of(folder) is not None:
-        from pfd.cli.argo import resubmit_to_argo
-        from pfd.errors import SettingError
-
-        if len(from_steps or ()) > 1:
-            what = "a workflow is submitted again from one step on"
-            raise SettingError(what, where="--from", hint="name the first of them")
-        refuse_for_argo(until=until, detach=detach, take_over=take_over, redo=redo, dry_run=dry_run)
-        resubmit_to_argo(folder, from_steps[0] if from_steps else None)
+    if reuse is not None or listed:
+        list_steps(folder, reuse)
         return
-    if detach:
-        from pfd.cli.detach import submit_in_background
-        from pfd.errors import SettingError
-
-        if dry_run:
-            raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
-        raise typer.Exit(submit_in_background())
-    wanted = Redo(tuple(from_steps or ()), tuple(redo or ()))
-
-    def work() -> int:
-        return resubmit_and_show(run, folder, wanted, until, take_over=take_over, dry_run=dry_run)
-
-    raise typer.Exit(interruptible(work))
+    options = ResubmitOptions(
+        tuple(from_steps or ()), tuple(redo or ()), dry_run=dry_run, until=until, detach=detach, take_over=take_over
+    )
+    raise typer.Exit(interruptible(lambda: resubmit_as_asked(run, folder, options)))
 
 
 def stop(
