@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 
 import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["PFD_CACHE"] = tempfile.mkdtemp(prefix="pfd-tests-cache-")  # nothing is learnt from tests
+atexit.register(shutil.rmtree, os.environ["PFD_CACHE"], ignore_errors=True)
 
 # Nothing is written beside the tests, and a slow machine fails no test.
 hypothesis.settings.register_profile("pfd", database=None, deadline=None)

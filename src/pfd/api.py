@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import PFDError, RunError, SettingError
-from pfd.kept import ORIGIN
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pfd.config.reading import ResolvedInput
     from pfd.engines.engine import Progress
     from pfd.workflow.campaign import Campaign
-    from pfd.workflow.earlier import Earlier
     from pfd.workflow.redo import Redo
     from pfd.workflow.run_folder import RunFolder, Watcher
 
@@ -42,7 +40,8 @@ class Run:
     Attributes:
         path: the folder.
         status: ``converged``, ``not_converged``, ``failed``; on the way there ``running``, ``paused`` (by ``until``),
-            ``waiting`` (for labels that the user makes) or ``interrupted`` (the driver was told to end, or died).
+            ``waiting`` (for labels that the user makes, or for the user to look at the chosen frames) or
+            ``interrupted`` (the driver was told to end, or died).
     """
 
     path: Path
@@ -50,7 +49,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 converged or paused where asked, 3 not converged, 4 waiting for labels, 1 failed, 130 interrupted."""
+        """0 converged or paused where asked, 3 not converged, 4 waiting for the user, 1 failed, 130 interrupted."""
         return EXIT_CODES[self.status]
 
     @property
@@ -162,6 +161,7 @@ def prepare_for_argo(
     from pfd.workflow.driver_lock import driver_lock
     from pfd.workflow.holders import close_attempts
     from pfd.workflow.run_folder import RunFolder, take_folder, task_folders
+    from pfd.workflow.submission import note_submission
 
     resolved = read_input(Path(input_file), overrides)
     check_for_argo(resolved)
@@ -173,7 +173,7 @@ def prepare_for_argo(
     with driver_lock(path):
         close_attempts(task_folders(path))
         folder = RunFolder(path, ReplayEngine(path, {}), resolved.input.seed, _silent)
-        _keep_input(folder, resolved, Path(input_file))
+        note_submission(folder, resolved, Path(input_file))
         keep_named_files(folder, resolved)
     return path, resolved
 
@@ -195,9 +195,10 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     from pfd.engines.by_step import engine_of
     from pfd.workflow.campaign import Campaign
     from pfd.workflow.run_folder import RunFolder
+    from pfd.workflow.submission import note_submission
 
     run = RunFolder(path, engine_of(resolved, path), resolved.input.seed, watch or _silent)
-    earlier, edited = _keep_input(run, resolved, input_file)
+    earlier, edited = note_submission(run, resolved, input_file)
     for native in resolved.native_files:
         run.keep_input(native)
     for file in getattr(resolved.labeler, "input_files", ()):
@@ -214,14 +215,14 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
 def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[None]:
     """However the campaign ends, the summary, the journal and the report say how."""
     from pfd.report.page import write_report
-    from pfd.workflow.pause import FOR_LABELS, Paused
+    from pfd.workflow.pause import Paused
 
     outcome, ended = campaign.outcome, False
     try:
         yield
         ended = True
     except Paused as paused:
-        outcome.status, ended = ("waiting" if paused.after == FOR_LABELS else "paused"), True
+        outcome.status, ended = paused.status, True
         run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
     except KeyboardInterrupt:
         outcome.status, ended = "interrupted", True
@@ -249,44 +250,6 @@ def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[No
 
 def _silent(_place: str, _progress: Progress) -> None:
     """The watcher that shows nothing."""
-
-
-def _keep_input(run: RunFolder, resolved: ResolvedInput, input_file: Path) -> tuple[Earlier, bool]:
-    """Copy the input, and write the resolved one under the next number if it is new.
-
-    Returns:
-        What was there before it, and whether it is new and not the first.
-    """
-    from importlib.metadata import version
-
-    import yaml
-
-    from pfd.workflow.earlier import Earlier
-
-    text = yaml.safe_dump(resolved.input.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
-    inputs = sorted(run.path.glob("resolved-*.yaml"))
-    edited = bool(inputs) and inputs[-1].read_text(encoding="utf-8") != text
-    number = len(inputs) + edited if inputs else 1
-    snapshot = run.path / f"earlier-{number:03d}.json"
-    if edited or not inputs:
-        if edited:
-            Earlier.of(run.path).write(snapshot)
-        if resolved.text:
-            _put(run.path / "input.yaml", resolved.text.encode("utf-8"))
-        elif input_file.resolve() != (run.path / "input.yaml").resolve():
-            _put(run.path / "input.yaml", input_file.read_bytes())
-        if input_file.resolve() != (run.path / "input.yaml").resolve():
-            _put(run.path / ORIGIN, f"{resolved.folder}\n".encode())
-        _put(run.path / f"resolved-{number:03d}.yaml", text.encode("utf-8"))
-    run.journal.write("submit", version=version("pfd-kit"), edited=number - 1)
-    return Earlier.read(snapshot) if number > 1 else Earlier(), edited
-
-
-def _put(target: Path, content: bytes) -> None:
-    """Write a file that is never seen half written."""
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_bytes(content)
-    temporary.replace(target)
 
 
 def load(model: str | Path, device: str = "cpu") -> Calculator:

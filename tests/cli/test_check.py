@@ -35,6 +35,12 @@ def shown(tmp_path, monkeypatch, capsys):
     return look
 
 
+def test_a_pause_is_told(shown):
+    tree = yaml.safe_load((EXAMPLE / "input.yaml").read_text(encoding="utf-8"))
+    lines = shown(finetune=tree["finetune"] | {"pause": "before_label"})
+    assert sum("pfd approve" in line for line in lines) == 1
+
+
 def test_the_plan_of_the_toy(shown):
     assert shown()[1:] == [
         "run folder: toy (new)",

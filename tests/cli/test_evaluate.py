@@ -90,3 +90,25 @@ def test_cuda_is_refused_where_the_model_cannot_use_it(folder, tmp_path):
     ended = pfd("evaluate", folder / "models/student", frames, "--device", "cuda", cwd=tmp_path)
     assert ended.returncode == 2
     assert "cannot use cuda" in ended.stderr
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_the_table_is_whole(folder, tmp_path):
+    arguments = ("evaluate", folder / "models/student", folder / "data/finetune-test.extxyz", "--out", "out.extxyz")
+    ended = pfd(*arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "…" not in ended.stdout
+    assert "temperature_K 600" in ended.stdout
+    again = pfd(*arguments, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "it is there already" in again.stderr
+    (tmp_path / "out.extxyz").unlink()
+    plot = pfd(*arguments, cwd=tmp_path)
+    assert plot.returncode == 2
+    assert "out.parity.svg" in plot.stderr
+
+
+def test_trust_where_nothing_needs_it_is_refused(folder, tmp_path):
+    for model in (folder / "models/student", "toy:soft-copper"):
+        ended = pfd("evaluate", model, folder / "data/finetune-test.extxyz", "--trust-file", cwd=tmp_path)
+        assert ended.returncode == 2
+        assert "leave --trust-file out" in ended.stderr

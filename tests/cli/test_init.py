@@ -166,3 +166,10 @@ def test_the_real_command_without_a_terminal(here):
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
     assert "missing: --structure FILE" in done.stderr
+
+
+def test_toys_go_together(here):
+    run("--structure", "Cu.extxyz", "--goal", "both", "--family", "toy")
+    resolved = read_input(here / "input.yaml")
+    assert resolved.labeler.method == resolved.student.name == "toy"
+    assert "shared out among the structures" in (here / "input.yaml").read_text(encoding="utf-8")

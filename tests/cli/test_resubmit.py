@@ -12,7 +12,7 @@ from tests.workflow.conftest import EngineInProcess
 import pfd as package
 from pfd.api import Begin
 from pfd.cli.status import status_lines, status_of
-from pfd.errors import RunError, TaskFailed
+from pfd.errors import RunError, SettingError, TaskFailed
 from pfd.workflow.journal import Journal
 from pfd.workflow.redo import Redo
 from pfd.workflow.run_folder import ASIDE, task_folders
@@ -159,6 +159,17 @@ def test_labels_that_are_paid_for_again_are_counted(ended):
     lines = redo_lines(run, Redo(steps=("finetune/iter-000/label", "train")).find(run))
     assert "4 labels will be paid for again" in lines[-1]
     assert lines[0].endswith("(4 label, 1 train)")
+
+
+def test_steps_are_listed_and_not_numbered(ended, capsys):
+    from pfd.cli.resubmit import list_steps
+
+    run, _ = ended
+    list_steps(run, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert "finetune/iter-000/label: 4 of 4 tasks done" in lines
+    with pytest.raises(SettingError, match="--from STEP"):
+        list_steps(run, "0-41")
 
 
 def test_a_name_of_nothing_is_exit_code_2(tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pfd.cli.run_argument import find_run, input_and_run
+from pfd.cli.run_argument import find_run, input_and_run, unknown_workflow
 from pfd.errors import RunError
 
 
@@ -51,3 +51,40 @@ def test_a_run_folder_is_gone_on_with(tmp_path):
     assert input_and_run(run / "input.yaml", None) == (run / "input.yaml", None)
     with pytest.raises(RunError, match="no run in this folder"):
         input_and_run(tmp_path, None)
+
+
+def submitted(run, workflow):
+    (run / "argo").mkdir()
+    (run / "argo" / "workflow.json").write_text(json.dumps({"workflow": workflow, "settings": {}}))
+
+
+def test_an_input_and_an_id_tell_which_of_its_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "one")
+    (tmp_path / "input.yaml").write_text("name: one\n")
+    other = make_run(tmp_path / "elsewhere")
+    (other / "run.json").write_text(json.dumps({"name": "one", "format": 1}))
+    submitted(other, "pfd-one-x7")
+    file = tmp_path / "input.yaml"
+    assert find_run(file, "one").resolve() == tmp_path / "one"
+    assert find_run(file, "elsewhere").resolve() == other
+    assert find_run(file, str(other)).resolve() == other
+    assert find_run(file, "pfd-one-x7").resolve() == other
+    assert find_run(other, "pfd-one-x7") == other
+    with pytest.raises(RunError, match=r"no run 'pfd-one-x8'.*\n.*elsewhere or pfd-one-x7"):
+        find_run(file, "pfd-one-x8")
+    assert unknown_workflow(file, "pfd-one-x8")
+    assert not unknown_workflow(file, "pfd-one-x7")
+    assert not unknown_workflow(other, "pfd-one-x8")
+
+
+def test_an_id_of_another_run_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, two = make_run(tmp_path / "one"), make_run(tmp_path / "two")
+    (tmp_path / "input.yaml").write_text("name: one\n")
+    with pytest.raises(RunError, match="holds no run of the input, which is named 'one'"):
+        find_run(tmp_path / "input.yaml", "two")
+    with pytest.raises(RunError, match="another run than"):
+        find_run(one, str(two))
+    with pytest.raises(RunError, match="no run 'three'"):
+        find_run(one, "three")

@@ -28,3 +28,25 @@ def test_the_changed_keys_are_named(tmp_path, monkeypatch, capfd):
     assert "toy: going on with an edited input; changed: finetune.select" in told
     submit_and_show(path, None, "select")
     assert "edited input" not in capfd.readouterr().err
+
+
+def test_keys_of_the_command_line_that_are_left_out_are_told_with_their_values(
+    tmp_path, monkeypatch, capfd, in_process
+):
+    monkeypatch.chdir(tmp_path)
+    content = yaml.safe_load((EXAMPLE / "input.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "input.yaml"
+    (tmp_path / "Cu.cif").write_bytes((EXAMPLE / "Cu.cif").read_bytes())
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    words = ["finetune.select.max_frames=5", "structures.0.perturb={count: 2}"]
+    submit_and_show(path, None, "select", overrides=words)
+    capfd.readouterr()
+    submit_and_show(Path("toy"), None, "select")  # the run folder keeps them
+    assert "edited" not in capfd.readouterr().err
+    submit_and_show(path, None, "select")
+    told = capfd.readouterr().err
+    assert "set on the command line before, and not now: finetune.select.max_frames=5 structures.0.perturb=" in told
+    assert "count: 2" in told
+    assert "pfd submit toy, which kept it" in told
+    submit_and_show(path, None, "select")  # said once: now this is the input
+    assert "command line" not in capfd.readouterr().err

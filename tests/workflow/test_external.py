@@ -137,7 +137,7 @@ def test_what_is_unreadable_is_named(run):
 def test_the_command_says_what_to_do(run, capsys):
     assert submit_and_show(run.input_file, run.folder, None) == 4
     said = capsys.readouterr().out
-    assert "waiting for labels (exit code 4): 6 frames in" in said
+    assert "waiting (exit code 4): 6 frames in" in said
     assert str(run.put_back) in said
 
 

@@ -73,6 +73,42 @@ def test_a_group_is_counted_and_estimated_by_what_its_tasks_say(run, monkeypatch
     assert len(news) == 6
 
 
+@pytest.mark.parametrize(
+    ("actions", "more"),
+    [(["again"], 4), (["next_stage"], 2), (["again", "again", "next_stage"], 2), (["next_stage", "again"], 1)],
+)
+def test_the_loop_is_estimated_at_most_from_the_iteration_before(run, monkeypatch, actions, more):
+    folders = [make(run, 0)]
+    write_json(folders[0].claim() / "progress.json", {"fraction": 0.5, "text": ""})
+    before = [
+        (0, "loop", {"loop": "finetune", "stages": 2, "max_iterations": 3}),
+        (0, "tasks", begun(run, []) | {"place": "finetune/iter-000/label"}),
+        (10, "finished", {"place": "finetune/iter-000/label", "step": "label", "total": 4}),
+        (10, "tasks", begun(run, []) | {"place": "finetune/iter-000/train", "step": "train"}),
+        (17, "finished", {"place": "finetune/iter-000/train", "step": "train", "total": 1}),
+        *((17, "decision", {"loop": "finetune", "iteration": 0, "action": action}) for action in actions),
+        (17, "decision", {"loop": "distill", "iteration": 0, "action": "again"}),
+    ]
+    write_events(run, (-1, "submit", {}), *before, (100, "tasks", begun(run, folders)))
+    monkeypatch.setattr("pfd.workflow.look.time.time", lambda: 130.0)
+    with driver_lock(run):
+        look, _ = Onlooker(run).look()
+    assert look.iteration_left_s == pytest.approx(30.0 + 7.0)
+    assert look.loop_left_s == pytest.approx(37.0 + more * 17.0)
+
+
+def test_in_a_first_iteration_nothing_is_made_up_of_the_loop(run, monkeypatch):
+    folders = [make(run, 0, "finetune/iter-000/label")]
+    write_json(folders[0].claim() / "progress.json", {"fraction": 0.5, "text": ""})
+    loop = (0, "loop", {"loop": "finetune", "stages": 1, "max_iterations": 3})
+    place = {"place": "finetune/iter-000/label"}
+    write_events(run, (-1, "submit", {}), loop, (100, "tasks", begun(run, folders) | place))
+    with driver_lock(run):
+        look, _ = Onlooker(run).look()
+    assert look.step_left_s is not None
+    assert (look.iteration_left_s, look.loop_left_s) == (None, None)
+
+
 def test_an_onlooker_tells_news_once_and_sees_what_has_ended(run):
     folders = [make(run, 0)]
     write_events(run, (0, "submit", {}), (1, "tasks", begun(run, folders)))
@@ -115,12 +151,22 @@ def test_a_task_on_another_host_runs_as_long_as_the_run_has_a_driver(run):
         ({"event": "end", "status": "converged"}, "converged"),
         ({"event": "paused", "after": "select", "message": ""}, "paused"),
         ({"event": "paused", "after": "external labels", "message": "put files"}, "waiting"),
+        ({"event": "paused", "after": "approval", "message": "look"}, "waiting"),
         ({"event": "interrupted"}, "interrupted"),
         ({"event": "submit"}, "interrupted"),
     ],
 )
 def test_the_last_word_of_the_driver_counts_not_of_who_writes_beside_it(last, status):
     assert state_of([last, {"event": "stop", "by": "me"}, {"event": "redo"}], None)[0] == status
+
+
+def test_once_somebody_has_looked_the_run_waits_no_more():
+    paused = {"event": "paused", "after": "approval", "message": "look"}
+    reviewed = {"event": "reviewed", "approved": ["a"], "struck": []}
+    assert state_of([reviewed, paused, {"event": "stop"}], None) == ("waiting", "look")
+    status, words = state_of([paused, reviewed, {"event": "stop"}], None)
+    assert status == "paused"
+    assert "goes on" in words
 
 
 def test_open_tasks_count_if_this_submission_has_begun_them(run):

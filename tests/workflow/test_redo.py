@@ -109,3 +109,17 @@ def test_what_is_redone_is_set_aside_and_its_cost_still_counts(run):
     assert (ledger.core_seconds(), ledger.finished(), len(ledger.begun())) == (cost, 2, 1)
     (second,) = Redo(tasks=("finetune/iter-000/label/1",)).set_aside(run)
     assert "superseded/002" in str(second.path)
+
+
+@pytest.mark.parametrize(
+    ("redo", "guess"),
+    [
+        ({"steps": ["trian"]}, "did you mean 'train'"),
+        ({"steps": ["finetune/iter-1/train"]}, "did you mean 'finetune/iter-001/train'"),
+        ({"steps": ["finetun"]}, "did you mean 'finetune'"),
+        ({"tasks": ["lable/0000"]}, "did you mean 'label/000"),
+    ],
+)
+def test_what_was_meant_is_guessed(run, redo, guess):
+    with pytest.raises(SettingError, match=guess):
+        found(run, **redo)

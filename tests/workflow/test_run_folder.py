@@ -9,6 +9,7 @@ from pfd.errors import RunError, TaskFailed
 from pfd.json_file import write_json
 from pfd.tasks.folder import Artifact, TaskSpec
 from pfd.workflow.journal import Journal, union_seconds
+from pfd.workflow.pause import Paused
 from pfd.workflow.run_folder import RunFolder, take_folder
 
 
@@ -143,3 +144,31 @@ def test_the_journal_counts_the_time_of_drivers_only(tmp_path, monkeypatch):
     for event in ("submit", "interrupted", "submit", "end"):
         journal.write(event)
     assert union_seconds(journal.sessions()) == 13.0
+
+
+def test_tasks_that_were_given_up_are_tried_again_if_more_must_succeed_by_now(open_run):
+    run, _ = open_run(lose=[1])
+    run.perform({"a/iter-000/label": specs(1, 2, 3)}, min_done=0.5)
+    run, engine = open_run()
+    run.perform({"a/iter-000/label": specs(1, 2, 3)}, min_done=0.6)
+    assert engine.ran == []
+    run, engine = open_run()
+    (folders,) = run.perform({"a/iter-000/label": specs(1, 2, 3)}, min_done=0.9).values()
+    assert engine.ran == [1]
+    assert all(folder.done() for folder in folders)
+    run, engine = open_run(lose=[4])
+    with pytest.raises(TaskFailed, match="1 of 2 tasks"):
+        run.perform({"b/iter-000/label": specs(3, 4)}, min_done=0.9)
+
+
+def test_a_pause_comes_before_the_next_heavy_work_that_is_not_done(open_run):
+    run, engine = open_run()
+    run.perform({"a/iter-000/label": specs(1)})
+    run, engine = open_run()
+    run.pause_after("select")
+    run.perform({"a/iter-000/label": specs(1)})  # the run has been further than that: nothing to pause before
+    run.perform({"a/iter-001/label": specs(2)})
+    run.pause_after("select")
+    with pytest.raises(Paused, match="select"):
+        run.perform({"a/iter-002/label": specs(3)})
+    assert engine.ran == [2]

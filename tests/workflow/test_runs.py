@@ -48,6 +48,9 @@ def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small
     assert run.status == "paused"
     assert "label" not in steps_of(run.path)
     assert pfd.submit(path, tmp_path / "run").status == "converged"
+    again = pfd.submit(path, tmp_path / "run", until="select")
+    assert again.status == "converged"  # it has been further than that: there is nothing to pause before
+    assert "paused" not in Journal(run.path / "journal.jsonl").read()[-1]["event"]
 
 
 def test_the_label_budget_is_never_exceeded_and_ends_honestly(write_input, small, tmp_path):

@@ -9,14 +9,18 @@ from typing import Any
 
 import yaml
 
-from pfd.api import prepare_for_argo
+from pfd.api import prepare_for_argo, run_folder_of
 from pfd.cli.check import check_and_show
 from pfd.cli.run_argument import input_and_run
 from pfd.config.reading import read_input
+from pfd.errors import RunError
 from pfd.wording import counted
 from pfd.workflow.argo import client
 from pfd.workflow.argo.prepare import check_for_argo
 from pfd.workflow.argo.submitted import require_workflow
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import last_word
+from pfd.workflow.run_folder import take_folder
 
 
 def plan_for_argo(input_file: Path, yaml_file: Path | None, overrides: Sequence[str] = ()) -> None:
@@ -56,8 +60,13 @@ def submit_to_argo(input_file: Path, run: Path | None, overrides: Sequence[str] 
 
 
 def resubmit_to_argo(run: Path, from_step: str | None) -> None:
-    """Submit the workflow of a run again, with the steps that have succeeded."""
-    before = require_workflow(run)["workflow"]
+    """Submit the workflow of a run again, with the steps that have succeeded.
+
+    One that has ended to wait for a person is submitted anew, from the run folder: its last step must not be reused.
+    """
+    before: str | None = require_workflow(run)["workflow"]
+    if last_word(Journal(run / "journal.jsonl").read())["event"] == "paused" and from_step is None:
+        before = None
     folder, resolved = prepare_for_argo(run / "input.yaml", run)
     _say_submitted(folder, client.submit(folder, resolved, before, from_step))
 
@@ -92,12 +101,34 @@ _LAST = 6
 """Steps that are shown."""
 
 
-def download_from_argo(run: Path) -> None:
-    """Bring a run folder up to date, write its report, and tell how far it is."""
+def adopt_workflow(input_file: Path, name: str) -> Path:
+    """Make the run folder of a workflow that was submitted elsewhere; returns it.
+
+    Raises:
+        RunError: if the folder that the input's run would have is taken.
+    """
+    resolved = read_input(input_file)
+    folder = run_folder_of(input_file, resolved.input.name)
+    if folder.exists():
+        hint = f"pfd download {folder} is about that one; for the workflow, stand in another folder"
+        raise RunError(f"it is there already, and not of the workflow {name!r}", where=str(folder), hint=hint)
+    client.require_secrets(resolved.input.argo)
+    settings = resolved.input.argo.model_dump(mode="json")
+    phase = client.find(name, settings)
+    take_folder(folder, resolved.input.name)
+    client.note_workflow(folder, name, settings)
+    print(f"{folder}: made for the workflow {name}, which is {phase}")
+    return folder
+
+
+def download_from_argo(run: Path, *, silent: bool = False) -> None:
+    """Bring a run folder up to date, write its report, and tell how far it is, unless silent."""
     from pfd.cli.status import show_status
     from pfd.report.page import write_report
 
     answer = client.download(run)
     write_report(run)
+    if silent:
+        return
     print(f"run folder of {answer['after']}; the workflow is {answer['phase']}")
     show_status(run, as_json=False)

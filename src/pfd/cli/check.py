@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
+from pfd.cli.edits import edits, lost_overrides
+from pfd.cli.run_argument import input_and_run
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -24,13 +27,43 @@ _MANY = 6
 """More keys, structures or compositions than this are counted, not listed."""
 
 
-def check_and_show(input_file: Path, overrides: Sequence[str] = (), *, runs_here: bool = True) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What an input that has no mistake would run.
+
+    Attributes:
+        resolved: the input.
+        frames: its starting frames.
+        pooled: the frames of its pools.
+        plans: how much each loop asks for at most.
+        folder: the run folder that ``pfd submit`` would use.
+        holds_run: whether that is this run already.
+    """
+
+    resolved: ResolvedInput
+    frames: Sequence[Atoms]
+    pooled: Sequence[Atoms]
+    plans: Sequence[LoopPlan]
+    folder: Path
+    holds_run: bool
+
+
+def check_and_show(
+    input_file: Path,
+    overrides: Sequence[str] = (),
+    *,
+    runs_here: bool = True,
+    reads_model: bool | None = True,
+    silent: bool = False,
+) -> Shown:
     """Check an input and print what was found in the user's sets, and the plan.
 
     Args:
-        input_file: the input.
+        input_file: the input, or the folder of a run.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
         runs_here: whether its tasks run on this machine.
+        reads_model: whether the teacher is read for what it knows; None if that is cheap (see ``check_input``).
+        silent: print nothing.
 
     Raises:
         InputError, MissingError: the first mistake.
@@ -38,21 +71,36 @@ def check_and_show(input_file: Path, overrides: Sequence[str] = (), *, runs_here
     from pfd.config.check import check_input, starting_frames
     from pfd.config.reading import read_input
 
+    input_file, _ = input_and_run(input_file, None)
     resolved = read_input(input_file, overrides)
-    say_older(resolved)
-    checked = check_input(resolved, read_model=True, runs_here=runs_here)
+    checked = check_input(resolved, read_model=reads_model, runs_here=runs_here)
     found = checked.brought
-    for brought in found:
-        print("\n".join(brought.lines()))
-    print(f"{input_file}: no mistake found")
     frames = starting_frames(resolved)
     plans = plan_input(resolved, [str(frame.info["parent"]) for frame in frames], _pools(resolved, found))
     folder = run_folder_of(input_file, resolved.input.name)
+    pooled = [frame for each in found if ".explore" in each.key for frame in each.frames]
+    shown = Shown(resolved, frames, pooled, plans, folder, _holds(resolved, folder))
+    if silent:
+        return shown
+    say_older(resolved)
+    for brought in found:
+        print("\n".join(brought.lines()))
+    print(f"{input_file}: no mistake found")
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
     for licence in checked.licences:
         print(licence)
     if checked.theory is not None:
         print(f"level of theory: {checked.theory.words}")
+    return shown
+
+
+def _holds(resolved: ResolvedInput, folder: Path) -> bool:
+    """Whether a folder is the run of an input."""
+    from pfd.json_file import read_json
+    from pfd.workflow.run_folder import NAME_FILE
+
+    held = read_json(folder / NAME_FILE)
+    return isinstance(held, dict) and held.get("name") == resolved.input.name
 
 
 def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple[int, int]]:
@@ -78,7 +126,7 @@ def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     if not folder.exists() or (held is None and folder.is_dir() and not any(folder.iterdir())):
         yield f"run folder: {folder} (new)"
         return
-    if not isinstance(held, dict) or held.get("name") != resolved.input.name:
+    if not _holds(resolved, folder):
         what = "no run" if not isinstance(held, dict) else f"the run {held.get('name')!r}"
         yield f"run folder: {folder} holds {what}: pfd submit will refuse it; name another: pfd submit INPUT RUN"
         return
@@ -86,40 +134,8 @@ def run_lines(resolved: ResolvedInput, folder: Path) -> Iterator[str]:
     if (driver := driver_of(folder)) is not None:
         yield f"  another driver works on it now: {driver.in_words()}"
     yield f"  changed since it was last submitted: {edits(resolved, folder) or 'nothing'}"
-
-
-def edits(resolved: ResolvedInput, folder: Path) -> str:
-    """The keys that differ from the last input of a run folder; nothing if none do, or there is no run."""
-    earlier = sorted(folder.glob("resolved-*.yaml"))
-    changed = changed_keys(resolved, earlier[-1]) if earlier else []
-    return ", ".join(changed[:_MANY]) + (f" and {len(changed) - _MANY} more" if len(changed) > _MANY else "")
-
-
-def changed_keys(resolved: ResolvedInput, earlier: Path) -> list[str]:
-    """The dotted keys of an input that differ from a resolved one of the run folder."""
-    import yaml
-
-    try:
-        before = yaml.safe_load(earlier.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return [f"all, as far as one can tell: {earlier.name} is damaged"]
-    now = resolved.input.model_dump(mode="json", by_alias=True)
-    return [resolved.shown(key) for key in _differing(before, now, "")]
-
-
-def _differing(before: Any, now: Any, key: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for part in dict.fromkeys([*now, *before]):
-            yield from _differing(before.get(part), now.get(part), f"{key}.{part}" if key else str(part))
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now) and _has_sections(now):
-        for index, (one, two) in enumerate(zip(before, now, strict=True)):
-            yield from _differing(one, two, f"{key}.{index}")
-    elif before != now:
-        yield key
-
-
-def _has_sections(entries: list[Any]) -> bool:
-    return any(isinstance(entry, dict) or (isinstance(entry, list) and _has_sections(entry)) for entry in entries)
+    for line in lost_overrides(resolved, folder):
+        yield f"  {line}"
 
 
 def structure_lines(resolved: ResolvedInput, frames: Sequence[Atoms]) -> Iterator[str]:
@@ -229,3 +245,6 @@ def _label_lines(resolved: ResolvedInput, plan: LoopPlan) -> Iterator[str]:
         if finer:
             names, more = " and ".join(each.setting for each in finer), counted(len(finer), "label")
             yield f"  preflight: {more} on top, with finer {names}, for each of at most two frames"
+    loop = resolved.input.finetune if plan.name == "finetune" else resolved.input.distill
+    if loop is not None and loop.pause is not None:
+        yield "  pause: before labels are made the run waits for somebody to look at the frames: pfd approve"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,44 +18,60 @@ if TYPE_CHECKING:
     from pfd.evaluate.data_gate.finding import GateReport
 
 
-def check_data_and_show(
-    files: list[Path],
-    against: str | None,
-    test: list[Path],
-    labels: list[str],
-    file_format: str | None,
-    head: str | None,
-    trust_file: bool,
-    device: str,
-    max_frames: int,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True)
+class Look:
+    """What ``pfd check data`` is asked.
+
+    Attributes:
+        files: labelled sets to train on.
+        against: a model folder, or FAMILY:WEIGHTS; None compares with no model.
+        test: labelled sets to test on.
+        labels: LABEL=KEY words.
+        file_format: of the files, where their names do not tell it.
+        head, trust_file, device: of the model.
+        max_frames: most frames of each set that the model is asked about.
+        as_json: print JSON.
+    """
+
+    files: list[Path]
+    against: str | None = None
+    test: list[Path] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    file_format: str | None = None
+    head: str | None = None
+    trust_file: bool = False
+    device: str = "cpu"
+    max_frames: int = 200
+    as_json: bool = False
+
+
+def check_data_and_show(look: Look) -> int:
     """Print what was found in labelled sets, and return the exit code: 2 if one of them is refused.
 
     Raises:
-        SettingError: if ``labels`` is not LABEL=KEY, or the device is none.
+        SettingError: if ``labels`` is not LABEL=KEY, the device is none, or an option has nothing to do.
         DataError, ModelError, MissingError: see ``check_data``.
     """
-    if device not in {"cpu", "cuda"}:
-        raise SettingError(f"no device {device!r}", where="--device", hint="cpu or cuda")
-    if against is None and (head is not None or trust_file):
+    if look.device not in {"cpu", "cuda"}:
+        raise SettingError(f"no device {look.device!r}", where="--device", hint="cpu or cuda")
+    if look.against is None and (look.head is not None or look.trust_file):
         raise SettingError("there is no model to compare with", where="--head", hint="name it: --against MODEL")
     console = Console(stderr=True)
     with hints(HINTS), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking", total=1.0)
         report = check_data(
-            files,
-            against,
-            test,
-            labels=label_keys(labels),
-            file_format=file_format,
-            head=head,
-            trust_file=trust_file,
-            device=device,
-            max_predicted=max_frames,
+            look.files,
+            look.against,
+            look.test,
+            labels=label_keys(look.labels),
+            file_format=look.file_format,
+            head=look.head,
+            trust_file=look.trust_file,
+            device=look.device,
+            max_predicted=look.max_frames,
             progress=lambda fraction, text: bar.update(task, completed=fraction, description=text),
         )
-    _show(report, as_json)
+    _show(report, look.as_json)
     return report.exit_code
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pfd.cli.wide_table import show_table
 from pfd.config.environment import families_of, require_used
 from pfd.config.reading import read_input
 from pfd.environments.environment import Environment
@@ -80,7 +81,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(row[column]).replace("[", "\\[") for column in ("kind", "name", "state", "where", "what")))
-    Console().print(table)
+    show_table(table)
     for line in _mends(rows):
         Console(soft_wrap=True, highlight=False).print(line, markup=False)  # a table would break long commands
 

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from pfd.cli.completion import complete_environments
 from pfd.cli.options import AsJson
 
 environments = typer.Typer(
     no_args_is_help=True, help="Environments of model families that exclude each other, and of labelers."
 )
 FamilyName = Annotated[
-    str, typer.Argument(help="Registered name of a family (pfd models lists them).", metavar="FAMILY")
+    str,
+    typer.Argument(
+        help="Registered name of a family (pfd models lists them).",
+        metavar="FAMILY",
+        autocompletion=complete_environments,
+    ),
 ]
 IndexUrl = Annotated[
     str | None, typer.Option(help="An index besides pip's own, e.g. https://download.pytorch.org/whl/cpu.")

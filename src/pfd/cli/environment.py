@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pfd.cli.wide_table import show_table
 from pfd.environments.build import Source, create, download, remove
 from pfd.environments.environment import Environment, environments_home, outdated
 from pfd.errors import MissingError, SettingError
@@ -72,7 +73,7 @@ def show_environments(as_json: bool) -> None:
         name = next(row[kind] for kind in _PLURALS if kind in row)
         shown = (name, row["state"], row["here"], row["packages"])
         table.add_row(*(cell.replace("[", "\\[") for cell in shown))
-    Console().print(table)
+    show_table(table)
     for path in old:
         print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
 

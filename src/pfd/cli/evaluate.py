@@ -14,6 +14,7 @@ from rich.table import Table
 from pfd.cli.evaluation import Answer, Question, answer
 from pfd.cli.hints import hints
 from pfd.cli.labels_option import HINTS
+from pfd.cli.wide_table import show_table
 from pfd.evaluate import ErrorReport
 from pfd.select.domain import INSIDE, Domain
 from pfd.wording import counted
@@ -61,7 +62,7 @@ def _show(given: Answer, console: Console) -> None:
     if given.report is None:
         console.print(f"{counted(given.frames, 'frame')} without labels: there is nothing to compare with")
     else:
-        console.print(_table(given.report))
+        show_table(_table(given.report))
         if given.report.shift_eV:
             shifts = ", ".join(f"{symbol} {shift:+.4f}" for symbol, shift in given.report.shift_eV.items())
             console.print(f"energies were shifted by (eV per atom) {shifts}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.cli.labels_option import label_keys
-from pfd.cli.out_file import require_writable
+from pfd.cli.out_file import require_new, require_writable
 from pfd.config.environment import told_by_run
 from pfd.errors import DataError, SettingError
 from pfd.evaluate import ErrorReport, Parity, error_report, parity_points
@@ -85,6 +85,8 @@ def answer(question: Question, progress: Told) -> Answer:
     if question.out is not None:
         read = [*question.files, *(path for path in (question.shift_on, question.train) if path is not None)]
         require_writable(question.out, read, "--out")
+        for path in (question.out, _plot_of(question.out)):
+            require_new(path, "--out")
     keys = label_keys(question.labels)
     frames = [frame for path in question.files for frame in _read(path, question, keys)]
     shift_on = _read(question.shift_on, question, keys) if question.shift_on is not None else []
@@ -148,9 +150,13 @@ def _write(
     write_frames(out, predicted)
     if given.report is None:
         return [out]
-    plot = out.with_name(out.stem + ".parity.svg")
+    plot = _plot_of(out)
     _plot(parity_points(frames, found, shift), plot)
     return [out, plot]
+
+
+def _plot_of(out: Path) -> Path:
+    return out.with_name(out.stem + ".parity.svg")
 
 
 def _plot(points: Parity, path: Path) -> None:

@@ -100,8 +100,10 @@ def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     family = flags.family or (_asked("pre-trained model: family", FAMILIES, "chgnet") if asks else "chgnet")
     shipped = _family(family).shipped
     model = flags.model or (shipped[0] if shipped else None) or typer.prompt("checkpoint file")
-    label = flags.label or (_asked("who labels", LABELERS, "tblite") if asks and goal != "distill" else "tblite")
-    student = flags.student or (_asked("student: family", FAMILIES, "pod") if asks and goal != "finetune" else "pod")
+    labels, students = ("toy", "toy") if family == "toy" else ("tblite", "pod")
+    label = flags.label or (_asked("who labels", LABELERS, labels) if asks and goal != "distill" else labels)
+    asks_student = asks and goal != "finetune"
+    student = flags.student or (_asked("student: family", FAMILIES, students) if asks_student else students)
     beside = not file.is_absolute()
     named = os.path.relpath(file.resolve(), out.resolve().parent) if beside else str(file)
     if model not in shipped and not Path(model).is_absolute():

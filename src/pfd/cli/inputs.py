@@ -7,23 +7,32 @@ from typing import Annotated
 
 import typer
 
-from pfd.cli.options import RUN, InputFile, Overrides
+from pfd.cli.completion import complete_families, complete_labelers
+from pfd.cli.options import INPUT, AsJson, InputFile, Overrides
 
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (init, convert, plan):
-        app.command(rich_help_panel=RUN)(command)
+    for command in (init, plan, convert):
+        app.command(rich_help_panel=INPUT)(command)
 
 
 def init(
     words: Overrides = None,
     structure: Annotated[Path | None, typer.Option(help="Structure file of the material.")] = None,
     goal: Annotated[str | None, typer.Option(help="finetune, distill or both.")] = None,
-    family: Annotated[str | None, typer.Option(help="Family of the pre-trained model; chgnet.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Family of the pre-trained model; chgnet.", autocompletion=complete_families)
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Its shipped weights, or a checkpoint.")] = None,
-    label: Annotated[str | None, typer.Option(help="Who labels; tblite.")] = None,
-    student: Annotated[str | None, typer.Option(help="Family of the student; pod.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Who labels; tblite, or toy for the family toy.", autocompletion=complete_labelers),
+    ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="Family of the student; pod, or toy for the family toy.", autocompletion=complete_families),
+    ] = None,
     temperature_K: Annotated[
         list[float] | None, typer.Option("--temperature-K", min=0.1, help="Temperature to explore at; may be repeated.")
     ] = None,
@@ -62,12 +71,19 @@ def plan(
     yaml: Annotated[
         Path | None, typer.Option("--yaml", help="With --engine argo: write the workflow here.", metavar="FILE")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time the teacher first, for seconds; later plans remember it.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Tell what an input would run; with --engine argo, as the workflow that Kubernetes would get. No server is asked.
+    """Tell what an input would run: tasks, labels at most, time, disk, and what of an existing run would be reused.
 
-    Example: pfd plan examples/kubernetes/input.yaml --engine argo --yaml workflow.yaml
+    Times are those of this run, else of earlier ones on this host, or of --measure; each tells where it comes from.
+    With --engine argo, the workflow that Kubernetes would get is compiled and checked; no server is asked.
+
+    Example: pfd plan examples/toy/input.yaml --measure
     """
-    from pfd.cli.plan import plan_and_show
+    from pfd.cli.plan import PlanOptions, plan_and_show
     from pfd.cli.words import only_overrides
 
-    plan_and_show(input_file, engine, yaml, only_overrides(words or []))
+    plan_and_show(input_file, only_overrides(words or []), PlanOptions(engine, yaml, measure, as_json))

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pfd.cli.wide_table import show_table
 from pfd.config.environment import told_by_input
 from pfd.environments.launch import HERE, EnvironmentSettings, launch_of
 from pfd.errors import SettingError
@@ -87,7 +88,7 @@ def _show(rows: list[dict[str, Any]], as_json: bool, title: str, columns: tuple[
     for row in rows:
         table.add_row(*(str(row[column]).replace("[", "\\[") for column in columns))
     console = Console(soft_wrap=True, highlight=False)
-    Console().print(table)
+    show_table(table)
     for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
         names = ", ".join(str(row["family"]) for row in rows if row["mend"] == command)
         console.print(f"for {names}: {command}", markup=False)  # outside the table, which would break long lines

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pfd.cli import inputs, running
+from pfd.cli import files, inputs, running
+from pfd.cli.completion import complete_families
 from pfd.cli.env import environments
 from pfd.cli.options import (
-    FRAMES,
+    HERE,
+    INPUT,
     LOOK,
-    RUN,
     AsJson,
     Device,
     FileFormat,
@@ -24,6 +25,7 @@ from pfd.cli.options import (
     LabelKeys,
     Overrides,
     RunArgument,
+    RunIdentifier,
     TrustFile,
 )
 from pfd.errors import PFDError
@@ -71,10 +73,11 @@ checks = typer.Typer(
     help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml. "
     "Or look at labelled sets: pfd check data FILE...",
 )
-running.add_to(app)
 inputs.add_to(app)
-app.add_typer(checks, name="check", rich_help_panel=RUN)
-app.add_typer(environments, name="env", rich_help_panel=LOOK)
+running.add_to(app)
+files.add_to(app)
+app.add_typer(checks, name="check", rich_help_panel=INPUT)
+app.add_typer(environments, name="env", rich_help_panel=HERE)
 WithInput = Annotated[
     Path | None, typer.Option("--input", help="Input whose section environments says where families live.")
 ]
@@ -138,16 +141,14 @@ def check_data(
 
     Example: pfd check data train.extxyz --test test.extxyz --against chgnet:0.3.0
     """
-    from pfd.cli.check_data import check_data_and_show
+    from pfd.cli.check_data import Look, check_data_and_show
 
-    code = check_data_and_show(
-        files, against, test or [], labels or [], file_format, head, trust_file, device, max_frames, as_json
-    )
-    raise typer.Exit(code)
+    look = Look(*(files, against, test or [], labels or [], file_format, head, trust_file, device, max_frames, as_json))
+    raise typer.Exit(check_data_and_show(look))
 
 
 @app.command(rich_help_panel=LOOK)
-def status(run: RunArgument = None, as_json: AsJson = False) -> None:
+def status(run: RunArgument = None, identifier: RunIdentifier = None, as_json: AsJson = False) -> None:
     """How far a run is: iterations, decisions, errors against limits, labels, models, tasks.
 
     Example: pfd status toy
@@ -155,7 +156,7 @@ def status(run: RunArgument = None, as_json: AsJson = False) -> None:
     from pfd.cli.run_argument import find_run
     from pfd.cli.status import show_status
 
-    folder = find_run(run)
+    folder = find_run(run, identifier)
     show_status(folder, as_json)
     from pfd.workflow.argo.submitted import workflow_of
 
@@ -177,9 +178,12 @@ def report(run: RunArgument = None) -> None:
     write_and_show(find_run(run))
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=HERE)
 def models(
-    family: Annotated[str | None, typer.Argument(help="A family, to read a model of it.", metavar="FAMILY")] = None,
+    family: Annotated[
+        str | None,
+        typer.Argument(help="A family, to read a model of it.", metavar="FAMILY", autocompletion=complete_families),
+    ] = None,
     model: Annotated[
         str | None, typer.Argument(help="Its checkpoint, shipped weights or folder.", metavar="MODEL")
     ] = None,
@@ -206,10 +210,11 @@ def models(
         show_card(family, model, head, trust_file, as_json, input_file)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=HERE)
 def doctor(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Families or labelers; all if none.", metavar="NAME")
+        list[str] | None,
+        typer.Argument(help="Families or labelers; all if none.", metavar="NAME", autocompletion=complete_families),
     ] = None,
     input_file: WithInput = None,
     as_json: AsJson = False,
@@ -225,7 +230,7 @@ def doctor(
     raise typer.Exit(examine(names or [], as_json, input_file))
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INPUT)
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/input.md.")] = False,
 ) -> None:
@@ -255,90 +260,6 @@ def export(
     from pfd.cli.run_argument import find_run
 
     export_run(find_run(run), target, to, model)
-
-
-@app.command(rich_help_panel=FRAMES)
-def perturb(
-    files: Annotated[list[Path], typer.Argument(help="Structure files that ASE reads.")],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Perturbed copies of each structure.")] = 1,
-    strain: Annotated[float, typer.Option("-c", "--strain", min=0.0, help="Largest of the six strains.")] = 0.05,
-    displacement_A: Annotated[
-        float, typer.Option("-d", "--displacement-A", min=0.0, help="Displacement of the atoms, Å.")
-    ] = 0.2,
-    style: Annotated[str, typer.Option("-s", "--style", help="normal, uniform or const.")] = "normal",
-    fraction: Annotated[
-        float, typer.Option("-a", "--fraction", min=0.0, max=1.0, help="Part of the atoms that move.")
-    ] = 1.0,
-    repeat: Annotated[tuple[int, int, int], typer.Option("-r", "--repeat", help="Supercell, three integers.")] = (
-        1,
-        1,
-        1,
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="File to write; only with one structure file.")] = None,
-) -> None:
-    """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
-
-    Example: pfd perturb Cu.cif -n 10 -c 0.03 -d 0.1 -r 2 2 2
-    """
-    from pfd.cli.perturb import perturb_files
-
-    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
-
-
-@app.command(rich_help_panel=FRAMES)
-def select(
-    pool: Annotated[list[Path], typer.Argument(help="Files of frames to choose from.")],
-    max_frames: Annotated[int, typer.Option("--max", min=1, help="Never more frames than this.")],
-    out: Annotated[Path, typer.Option(help="Extended XYZ file for the chosen frames.")],
-    reference: Annotated[list[Path] | None, typer.Option(help="Files of frames that have labels already.")] = None,
-    method: Annotated[str, typer.Option(help="entropy, random, farthest, msc or mixed.")] = "entropy",
-    score: Annotated[str, typer.Option(help="For entropy: mean, top or per_cost.")] = "mean",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of random and mixed.")] = 0,
-    min_gain_nats: Annotated[float | None, typer.Option(help="Stop where a pick gains less.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Choose frames worth a label: sane, new, and different from what is known.
-
-    Example: pfd select pool.extxyz --reference train.extxyz --max 24 --out chosen.extxyz
-    """
-    from pfd.cli.select import select_from_files
-
-    select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
-
-
-@app.command(rich_help_panel=FRAMES)
-def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
-    files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],
-    labels: LabelKeys = None,
-    file_format: FileFormat = None,
-    head: Head = None,
-    trust_file: TrustFile = False,
-    device: Device = "cpu",
-    shift_on: Annotated[
-        Path | None, typer.Option(help="Labelled frames to fit an energy shift per element on first.", metavar="FILE")
-    ] = None,
-    domain: Annotated[
-        Path | None,
-        typer.Option(help="What the model was trained on: tell which frames lie outside of it.", metavar="FILE"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the predictions, extended XYZ; a parity plot goes beside it.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Errors of a model on labelled frames; with --domain, which frames lie outside of its training set.
-
-    Example: pfd evaluate toy/models/student toy/data/finetune-test.extxyz --domain toy/data/distill-train.extxyz
-    """
-    from pfd.cli.evaluate import evaluate_and_show
-    from pfd.cli.evaluation import Question
-
-    question = Question(
-        model, files, labels or [], file_format, head, trust_file, device, shift_on=shift_on, train=domain, out=out
-    )
-    evaluate_and_show(question, as_json)
 
 
 if __name__ == "__main__":

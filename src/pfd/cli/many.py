@@ -193,7 +193,7 @@ def _word(job: Job) -> str:
         1: "failed",
         2: "refused",
         3: "not converged",
-        4: "waiting for labels",
+        4: "waiting for you",
         130: "interrupted",
     }
     if job.exit_code == 0 and job.look is not None and job.look.status == "paused":

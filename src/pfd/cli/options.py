@@ -7,20 +7,32 @@ from typing import Annotated
 
 import typer
 
-RUN, LOOK, FRAMES = "Run", "Look", "Frames"
+from pfd.cli.completion import complete_runs, complete_steps
+
+INPUT, RUN, LOOK, FRAMES, HERE = "Inputs", "Runs", "Looking at runs", "Single steps on files", "What is installed"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 InputFile = Annotated[Path, typer.Argument(help="Input file: YAML, JSON or TOML.", metavar="INPUT")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Keys to set, e.g. finetune.select.max_frames=40.", metavar="[KEY=VALUE...]"),
+    typer.Argument(help="Keys to set, e.g. finetune.select.max_frames=40.", metavar="KEY=VALUE"),
 ]
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(help="Run folder, or its input file; the only run here if not given.", metavar="RUN"),
+    typer.Argument(
+        help="Run folder, or its input file; the only run here if not given.",
+        metavar="RUN",
+        autocompletion=complete_runs,
+    ),
+]
+RunIdentifier = Annotated[
+    str | None,
+    typer.Argument(help="After an input, which of its runs: a folder, or its workflow on Kubernetes.", metavar="ID"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Until = Annotated[str | None, typer.Option(help="Pause after this step: select, label or train.")]
+Until = Annotated[
+    str | None, typer.Option(help="Pause after this step: select, label or train.", autocompletion=complete_steps)
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Leave the driver in the background; its log is RUN/driver.log.")
 ]

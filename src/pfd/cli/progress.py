@@ -178,7 +178,7 @@ def notes(look: Look) -> str:
     parts = [f"{look.running} running"] if look.running else []
     parts += [f"{look.failed} failed"] if look.failed else []
     parts += [look.text] if look.text else []
-    parts += [left] if (left := left_in_words(look.step_left_s, look.iteration_left_s)) else []
+    parts += [left] if (left := left_in_words(look.step_left_s, look.iteration_left_s, look.loop_left_s)) else []
     return ", ".join(parts)
 
 

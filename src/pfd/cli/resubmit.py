@@ -3,42 +3,106 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from pfd.api import UNTIL, Begin
-from pfd.cli.run_argument import find_run, input_and_run
+from pfd.cli.detach import submit_in_background
+from pfd.cli.engine import refuse_for_argo
+from pfd.cli.run_argument import input_and_run
 from pfd.cli.submit import submit_and_show
 from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
+from pfd.workflow.argo.submitted import workflow_of
+from pfd.workflow.journal import Journal
+from pfd.workflow.look import used_tasks
 from pfd.workflow.redo import Redo
 from pfd.workflow.run_folder import ASIDE
 
 LISTED = 10
 
 
-def resubmit_and_show(given: Path | None, redo: Redo, until: str | None, *, take_over: bool, dry_run: bool) -> int:
-    """Say what is to be done anew and, unless that was all, submit.
+@dataclass(frozen=True)
+class ResubmitOptions:
+    """The options of ``pfd resubmit``.
+
+    Attributes:
+        from_steps: steps whose tasks are done anew.
+        redo: tasks that are done anew.
+        dry_run: only say which.
+        until, detach, take_over: as of ``pfd submit``.
+    """
+
+    from_steps: tuple[str, ...] = ()
+    redo: tuple[str, ...] = ()
+    dry_run: bool = False
+    until: str | None = None
+    detach: bool = False
+    take_over: bool = False
+
+
+def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -> int:
+    """Say what is to be done anew and, unless that was all, submit; returns the exit code.
 
     Args:
         given: the run folder or its input; None if there is only one run here.
-        redo: what to do anew.
-        until: a step after which to pause.
-        take_over: see ``Begin``.
-        dry_run: only say what would be done.
+        run: the run folder that is meant.
+        options: what to do anew, and how to go on.
 
     Raises:
-        SettingError, RunError: if nothing, or nothing certain, was named.
+        SettingError, RunError: if nothing, or nothing certain, was named, or an option has no effect.
     """
-    if until not in {None, *UNTIL}:
-        raise SettingError(f"no step {until!r} to stop after", where="--until", hint=f"one of {', '.join(UNTIL)}")
-    run = find_run(given)
+    if workflow_of(run) is not None:
+        from pfd.cli.argo import resubmit_to_argo
+
+        if len(options.from_steps) > 1:
+            what = "a workflow is submitted again from one step on"
+            raise SettingError(what, where="--from", hint="name the first of them")
+        asked = {"until": options.until, "detach": options.detach, "take_over": options.take_over}
+        refuse_for_argo(**asked, redo=options.redo, dry_run=options.dry_run)
+        resubmit_to_argo(run, options.from_steps[0] if options.from_steps else None)
+        return 0
+    if options.until not in {None, *UNTIL}:
+        what = f"no step {options.until!r} to stop after"
+        raise SettingError(what, where="--until", hint=f"one of {', '.join(UNTIL)}")
+    if options.detach:
+        if options.dry_run:
+            raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
+        return submit_in_background()
+    redo = Redo(options.from_steps, options.redo)
     input_file, _ = input_and_run(given if given is not None else run, None)
     for line in redo_lines(run, redo.find(run)):
-        typer.echo(line, err=not dry_run)
-    return 0 if dry_run else submit_and_show(input_file, run, until, Begin(take_over, redo))
+        typer.echo(line, err=not options.dry_run)
+    if options.dry_run:
+        return 0
+    return submit_and_show(input_file, run, options.until, Begin(options.take_over, redo))
+
+
+def list_steps(run: Path, reuse: str | None) -> None:
+    """Print the steps of a run that have tasks, in their order, with what became of these.
+
+    Args:
+        run: the run folder.
+        reuse: numbers of steps that are to be used again, as the older tool took them.
+
+    Raises:
+        SettingError: if numbers are given: all that is done is used again, unless it is named.
+    """
+    if reuse is not None:
+        what = "steps are not numbered: everything that is done is used again"
+        hint = f"pfd resubmit {run} --from STEP names what is done anew; --list tells the steps"
+        raise SettingError(what, where="--reuse", hint=hint)
+    done: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for folder in used_tasks(run, Journal(run / "journal.jsonl").read()):
+        place = "/".join(folder.place)
+        total[place] += 1
+        done[place] += folder.done()
+    for place, count in total.items():
+        typer.echo(f"{place}: {done[place]} of {counted(count, 'task')} done")
 
 
 def redo_lines(run: Path, folders: list[TaskFolder]) -> list[str]:

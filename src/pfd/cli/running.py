@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument, TakeOver, Until
+from pfd.cli.options import INTERRUPTED, LOOK, RUN, AsJson, Detach, RunArgument, RunIdentifier, TakeOver, Until
 
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (submit, resubmit, stop, download):
+    for command in (submit, approve, resubmit, stop, download):
         app.command(rich_help_panel=RUN)(command)
     app.command(rich_help_panel=LOOK)(watch)
 
@@ -51,51 +51,46 @@ def submit(
     """Run an input, or go on where it stopped; or run many inputs side by side under one cap of cores and memory.
 
     Exit code 0: converged, or paused where --until asked. 1: failed. 2: bad input. 3: finished without converging.
-    4: waits for labels that you make. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
+    4: waits for you, for labels or to look at frames. 130: interrupted. Of many runs, the worst: 1, 2, 130, 3, 4, 0.
 
     Example: pfd submit examples/toy/input.yaml; pfd submit a.yaml b.yaml --jobs 2 --cores 16
     """
-    from pfd.cli.engine import refuse_for_argo, require_engine
-    from pfd.cli.many import ManyOptions, are_many, submit_many
-    from pfd.cli.submit import submit_and_show
-    from pfd.cli.words import paths_and_overrides
+    from pfd.cli.submitting import SubmitOptions, submit_as_asked
 
-    inputs, overrides = paths_and_overrides(inputs)
-    options = ManyOptions(
-        tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json, overrides=tuple(overrides)
+    options = SubmitOptions(
+        *(tuple(structures or ()), jobs, cores, memory_GB, until, take_over, as_json), detach=detach, engine=engine
     )
-    if require_engine(engine) == "argo":
-        from pfd.cli.argo import submit_to_argo
+    raise typer.Exit(interruptible(lambda: submit_as_asked(inputs, options)))
 
-        refuse_for_argo(
-            until=until,
-            detach=detach,
-            take_over=take_over,
-            jobs=jobs or len(inputs) > 2,
-            structures=structures,
-            cores=cores,
-            memory_GB=memory_GB,
-            json=as_json,
-        )
-        submit_to_argo(inputs[0], inputs[1] if len(inputs) > 1 else None, overrides)
-        return
-    if detach:
-        from pfd.cli.detach import submit_in_background
 
-        options.refuse_idle(are_many(inputs, options))
-        raise typer.Exit(submit_in_background(many=are_many(inputs, options)))
-    if are_many(inputs, options):
-        raise typer.Exit(_interruptible(lambda: submit_many(inputs, options)))
-    options.refuse_idle(many=False)
-    from pfd.api import Begin
+def approve(
+    run: RunArgument = None,
+    strike: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave this frame out, and approve the others: its number in the table, a range (3-5), or the "
+            "beginning of its id; again, or with commas, for more.",
+            metavar="FRAME",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Approve all of them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the frames that a run with pause: before_label has chosen, and decide which of them are labelled.
 
-    run = inputs[1] if len(inputs) > 1 else None
-    begin = Begin(take_over=take_over)
-    raise typer.Exit(_interruptible(lambda: submit_and_show(inputs[0], run, until, begin, overrides)))
+    Without --strike and --all it only shows them. Frames that are struck out cost nothing, and are not chosen again.
+
+    Example: pfd approve silicon --strike 3 --strike 5-7
+    """
+    from pfd.cli.approve import approve_and_show
+    from pfd.cli.run_argument import find_run
+
+    approve_and_show(find_run(run), strike or [], everything=everything, as_json=as_json)
 
 
 def resubmit(
     run: RunArgument = None,
+    identifier: RunIdentifier = None,
     from_steps: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +109,8 @@ def resubmit(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done anew.")] = False,
+    listed: Annotated[bool, typer.Option("-l", "--list", help="Only list the steps that --from takes.")] = False,
+    reuse: Annotated[str | None, typer.Option("-u", "--reuse", hidden=True)] = None,
     until: Until = None,
     detach: Detach = False,
     take_over: TakeOver = False,
@@ -127,33 +124,17 @@ def resubmit(
 
     Example: pfd resubmit toy --from distill --dry-run
     """
-    from pfd.cli.engine import refuse_for_argo
-    from pfd.cli.resubmit import resubmit_and_show
+    from pfd.cli.resubmit import ResubmitOptions, list_steps, resubmit_as_asked
     from pfd.cli.run_argument import find_run
-    from pfd.workflow.argo.submitted import workflow_of
-    from pfd.workflow.redo import Redo
 
-    if workflow_of(find_run(run)) is not None:
-        from pfd.cli.argo import resubmit_to_argo
-        from pfd.errors import SettingError
-
-        if len(from_steps or ()) > 1:
-            what = "a workflow is submitted again from one step on"
-            raise SettingError(what, where="--from", hint="name the first of them")
-        refuse_for_argo(until=until, detach=detach, take_over=take_over, redo=redo, dry_run=dry_run)
-        resubmit_to_argo(find_run(run), from_steps[0] if from_steps else None)
+    folder = find_run(run, identifier)
+    if reuse is not None or listed:
+        list_steps(folder, reuse)
         return
-    if detach:
-        from pfd.cli.detach import submit_in_background
-        from pfd.errors import SettingError
-
-        if dry_run:
-            raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
-        raise typer.Exit(submit_in_background())
-    wanted = Redo(tuple(from_steps or ()), tuple(redo or ()))
-    raise typer.Exit(
-        _interruptible(lambda: resubmit_and_show(run, wanted, until, take_over=take_over, dry_run=dry_run))
+    options = ResubmitOptions(
+        tuple(from_steps or ()), tuple(redo or ()), dry_run=dry_run, until=until, detach=detach, take_over=take_over
     )
+    raise typer.Exit(interruptible(lambda: resubmit_as_asked(run, folder, options)))
 
 
 def stop(
@@ -172,15 +153,38 @@ def stop(
     raise typer.Exit(stop_and_say(find_run(run), wait_s))
 
 
-def download(run: RunArgument = None) -> None:
-    """Bring a run folder up to what its run on Kubernetes has done so far, and write its report.
+def download(
+    run: RunArgument = None,
+    identifier: RunIdentifier = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-p", "--prefix", help="Folder that takes what is asked for.", metavar="DIR")
+    ] = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("-k", "--keys", help="Outputs of these steps: finetune-iter-000-train, or its place in the run."),
+    ] = None,
+    iterations: Annotated[
+        list[str] | None, typer.Option("-i", "--iterations", help="Outputs of these iterations: 0-2,5.")
+    ] = None,
+    definitions: Annotated[
+        list[str] | None,
+        typer.Option("-d", "--step-definitions", help="These outputs: STEP or STEP/OUTPUT, such as train/model."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("-l", "--list", help="Only list what there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Collect the models, data and report of a run in a folder; or, with -k, -i or -d, outputs of its tasks.
 
-    Example: pfd download silicon
+    A run on Kubernetes is brought up to date first; without --out that is all. An INPUT and the name of its workflow
+    make the run folder where there is none.
+
+    Example: pfd download silicon --out results; pfd download silicon -i 0 -d train/model --out models
     """
-    from pfd.cli.argo import download_from_argo
-    from pfd.cli.run_argument import find_run
+    from pfd.cli.download import Download, download_and_show
+    from pfd.workflow.outputs import Selector
 
-    download_from_argo(find_run(run))
+    selector = Selector(tuple(iterations or ()), tuple(definitions or ()), tuple(keys or ()))
+    download_and_show(run, identifier, Download(out, selector, listed, as_json))
 
 
 def watch(run: RunArgument = None, as_json: AsJson = False) -> None:
@@ -201,7 +205,7 @@ def watch(run: RunArgument = None, as_json: AsJson = False) -> None:
     raise typer.Exit(code)
 
 
-def _interruptible(work: Callable[[], int]) -> int:
+def interruptible(work: Callable[[], int]) -> int:
     """The exit code of what can be gone on with after Ctrl-C."""
     try:
         return work()

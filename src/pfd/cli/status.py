@@ -82,7 +82,7 @@ def _now_lines(content: dict[str, Any]) -> list[str]:
     lines.append(f"now at {place_in_words(content['place'])}{_done_of(content)}")
     if content["text"]:
         lines.append(f"  a running task says: {content['text']}")
-    if left := left_in_words(content["place_left_s"], content["iteration_left_s"]):
+    if left := left_in_words(content["place_left_s"], content["iteration_left_s"], content["loop_left_s"]):
         lines.append(f"  {left}")
     return lines
 
@@ -165,6 +165,7 @@ def _now(look: Look) -> dict[str, Any]:
         "place_total": look.total,
         "place_left_s": look.step_left_s,
         "iteration_left_s": look.iteration_left_s,
+        "loop_left_s": look.loop_left_s,
         "text": look.text,
     }
 

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pfd.api import Begin, Run, run_folder_of, submit
-from pfd.cli.check import edits
 from pfd.cli.convert import say_older
 from pfd.cli.detach import in_background
+from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
+from pfd.cli.wide_table import show_table
 from pfd.evaluate.preflight import SettingChange
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import last_word, used_tasks
+from pfd.workflow.run_folder import NAME_FILE
 
 if TYPE_CHECKING:
+    from pfd.config.reading import ResolvedInput
     from pfd.engines.engine import Progress
 
 
@@ -47,6 +50,8 @@ def submit_and_show(
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
         console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
+        for line in lost_overrides(resolved, folder):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     display = display_for(console)
     follower = Follower(display)
 
@@ -62,8 +67,18 @@ def submit_and_show(
             ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
         finally:
             follower.tick(now=True)
+            _remember(resolved, folder)
     _say_end(ended, until)
     return ended.exit_code
+
+
+def _remember(resolved: ResolvedInput, run: Path) -> None:
+    """Keep what tasks have cost here, for later plans."""
+    from pfd.workflow.rates import rates_of_run, remember
+
+    if (run / NAME_FILE).is_file():
+        tasks = used_tasks(run, Journal(run / "journal.jsonl").read())
+        remember(rates_of_run(resolved, tasks, here_only=True), f"in the run {resolved.input.name}")
 
 
 def _say_end(ended: Run, until: str | None) -> None:
@@ -71,7 +86,7 @@ def _say_end(ended: Run, until: str | None) -> None:
     events = Journal(ended.path / "journal.jsonl").read()
     last = last_word(events)
     if ended.status == "waiting":
-        console.print(f"waiting for labels (exit code 4): {last['message']}", markup=False)
+        console.print(f"waiting (exit code 4): {last['message']}", markup=False)
         return
     if ended.status == "paused":
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):
@@ -121,5 +136,5 @@ def print_table(run: Path) -> bool:
 
     data = read_report_data(run)
     if result_rows(data):
-        Console().print(results_table(data))
+        show_table(results_table(data))
     return bool(result_rows(data))

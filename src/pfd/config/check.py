@@ -116,7 +116,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
     cards = {"teacher.model": card}
     theory = None
     if resolved.labeler is not None:
-        cards["finetune.label.model"] = _check_labeler(resolved, [*frames, *pooled], launch, reads)
+        cards["finetune.label.model"] = check_labeler(resolved, [*frames, *pooled], launch, reads)
         theory = check_levels(resolved, data, card)
     _check_student(resolved, frames, explored, pooled, test)
     licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
@@ -279,10 +279,17 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
     return pool
 
 
-def _check_labeler(
+def check_labeler(
     resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], reads: Callable[[Family], bool]
 ) -> ModelCard | None:
-    """The labeler, and the frames that it is to label; the card of the model that labels, if one does and was asked."""
+    """The labeler, and the frames that it is to label; the card of the model that labels, if one does and was asked.
+
+    Args:
+        resolved: the input.
+        frames: what it is to label, or such as that.
+        launch: family -> how its tasks are started; of a model that labels.
+        reads: whether a family's model is read for what it knows.
+    """
     assert resolved.labeler is not None
     labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
     with programs_of_labels(resolved), at(resolved, "finetune.label.method"):

@@ -137,6 +137,6 @@ def _comments(content: dict[str, Any], supercell: Sequence[int]) -> dict[str, st
         "distill.student": "size S is fastest; M and L are more accurate",
         "distill.explore": "labelled by the teacher, so there is no label section",
         "distill.explore.0.0.with": "from the second iteration on the student itself explores",
-        "evaluate.test_frames": "of each temperature and structure, never trained on",
+        "evaluate.test_frames": "of each temperature, shared out among the structures; never trained on",
     }
     return {key: text for key, text in comments.items() if key.split(".")[0] in content}

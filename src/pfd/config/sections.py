@@ -99,6 +99,9 @@ class LoopSettings(Settings):
     """When a stage has converged."""
     max_iterations: int = Field(default=3, ge=1)
     """Most iterations for one stage: three rounds usually show whether more data helps."""
+    pause: Literal["before_label"] | None = None
+    """``before_label``: the run stops when frames are chosen, those of the test set too, and goes on when somebody has
+    looked at them: ``pfd approve RUN``. Default none: nobody needs to sit by."""
 
     @field_validator("explore", mode="before")
     @classmethod

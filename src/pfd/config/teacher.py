@@ -40,6 +40,12 @@ def require_teacher(resolved: ResolvedInput) -> None:
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
 
 
+def teacher_source(resolved: ResolvedInput) -> str:
+    """The name of the shipped weights, or the path of the checkpoint."""
+    model = resolved.input.teacher.model
+    return model if model in resolved.teacher.shipped else str(source_path(resolved, model, "teacher.model"))
+
+
 def refuse_idle_trust(resolved: ResolvedInput, family: Family, key: str, *, trust_file: bool) -> None:
     """Refuse the word that a file may be trusted, where a family never asks for it.
 

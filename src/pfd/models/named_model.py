@@ -20,6 +20,9 @@ from pfd.models.training import adopt_model, check_elements, make_family
 if TYPE_CHECKING:
     from ase import Atoms
 
+NO_TRUST = "leave --trust-file out"
+"""What to do about a word of trust that nothing needs."""
+
 
 @contextmanager
 def named_model(named: str, head: str | None = None, trust_file: bool = False, where: str = "") -> Iterator[Path]:
@@ -39,6 +42,8 @@ def named_model(named: str, head: str | None = None, trust_file: bool = False, w
     if (Path(named) / MODEL_FILE).is_file():
         if head is not None:
             raise ModelError("a model folder has its head already", where=where, hint="leave the head out")
+        if trust_file:
+            raise ModelError("a model folder is never read in a way that could run code", where=where, hint=NO_TRUST)
         yield Path(named)
         return
     name, colon, source = named.partition(":")
@@ -49,6 +54,9 @@ def named_model(named: str, head: str | None = None, trust_file: bool = False, w
             hint="write e.g. chgnet:0.3.0, mace:path/to/checkpoint, or RUN/models/finetuned",
         )
     family = make_family(name, where)
+    if trust_file and not family.pickles:
+        what = f"checkpoints of {family.name!r} are never read in a way that could run code"
+        raise ModelError(what, where=where, hint=NO_TRUST)
     launch = launch_for(family, where=where)
     source = source if source in family.shipped else str(Path(source).expanduser())
     with TemporaryDirectory(prefix="pfd-") as scratch:

@@ -67,6 +67,8 @@ class IterationResult(Settings):
     (training, validation, test, shift)."""
     selected: int | None = None
     """Frames that were chosen for labelling."""
+    struck: int = 0
+    """Frames that were chosen and that somebody struck out."""
     gains: tuple[float, ...] = ()
     """Entropy gain of each pick when it was chosen, nats, in the order of choice."""
     prospective: ErrorReport | None = None

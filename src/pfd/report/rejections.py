@@ -12,4 +12,8 @@ def kinds_of(reasons: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _kind(reason: str) -> str:
-    return " ".join("…" if any(sign.isdigit() for sign in word) else word for word in reason.split())
+    """The reason with an ellipsis for each word with a number in it, but for exit codes: they are no measurements."""
+    words = reason.split()
+    kept = [index > 0 and words[index - 1] == "code" for index in range(len(words))]
+    shown = zip(words, kept, strict=True)
+    return " ".join("…" if any(sign.isdigit() for sign in word) and not keep else word for word, keep in shown)

@@ -41,13 +41,16 @@ def place_in_words(place: str) -> str:
     return f"{loop} {words}, {' '.join(step).replace('-', ' ')}"
 
 
-def left_in_words(step_s: float | None, iteration_s: float | None) -> str:
-    """What is left of a step, and of its iteration.
+def left_in_words(step_s: float | None, iteration_s: float | None, loop_s: float | None = None) -> str:
+    """What is left of a step, of its iteration, and of the loop at most.
 
     >>> left_in_words(70.0, None), left_in_words(70.0, 200.0), left_in_words(None, None)
     ('about 1 min 10 s left of this step', 'about 1 min 10 s left of this step, 3 min 20 s of the iteration', '')
+    >>> left_in_words(70.0, 200.0, 800.0).partition(", 3 min 20 s of the iteration, ")[2]
+    'at most 13 min 20 s of the loop'
     """
     if step_s is None:
         return ""
     iteration = f", {duration(iteration_s)} of the iteration" if iteration_s is not None else ""
-    return f"about {duration(step_s)} left of this step{iteration}"
+    loop = f", at most {duration(loop_s)} of the loop" if loop_s is not None else ""
+    return f"about {duration(step_s)} left of this step{iteration}{loop}"

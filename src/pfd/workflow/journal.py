@@ -16,7 +16,7 @@ from typing import Any
 Interval = tuple[float, float]
 """Begin and end, Unix time in seconds."""
 Event = dict[str, Any]
-BESIDE = frozenset({"stop", "redo"})
+BESIDE = frozenset({"stop", "redo", "reviewed"})
 """Events that are not the driver's: who writes them does so beside it, or between two of them."""
 
 

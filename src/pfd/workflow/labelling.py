@@ -59,6 +59,7 @@ class Labelling:
         if message := self._binding.awaits([frame for some in frames.values() for frame in some]):
             raise Paused(FOR_LABELS, message)
         specs = {place: self._specs(some) for place, some in frames.items()}
+        self._run.pass_pause(spec for some in specs.values() for spec in some)
         tasks = self._perform(specs)
         judged = {place: self._judge(place, folders) for place, folders in tasks.items()}
         rejected, flagged = _findings(judged)

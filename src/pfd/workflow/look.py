@@ -11,11 +11,14 @@ from pfd.engines.hpc.submission import queue_in_words
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.argo.submitted import told_of_kubernetes
+from pfd.workflow.decisions import REVIEWED
 from pfd.workflow.driver_lock import Driver, driver_of
 from pfd.workflow.journal import BESIDE, Event, Journal, last_submission
-from pfd.workflow.pause import FOR_LABELS
+from pfd.workflow.pause import FOR_APPROVAL, Paused
 from pfd.workflow.run_folder import task_folders
 
+LOOP = "loop"
+"""The journal's event of a loop that begins: how many stages it has, and iterations of each at most."""
 LEAST_PART = 0.02
 """Of a step's work that is to be done before its rest is estimated."""
 
@@ -36,6 +39,7 @@ class Look:
         seconds: since the submission began, or from there to its last event.
         step_left_s: what is left of the group at the pace so far; None while nothing can be said.
         iteration_left_s: with the steps that come after it, as long as they took in the iteration before.
+        loop_left_s: with all iterations that may come, as long as the one before took; at most, that is.
     """
 
     status: str
@@ -52,6 +56,7 @@ class Look:
     seconds: float = 0.0
     step_left_s: float | None = None
     iteration_left_s: float | None = None
+    loop_left_s: float | None = None
 
 
 class Onlooker:
@@ -104,6 +109,7 @@ class Onlooker:
         if work >= LEAST_PART * len(self._group) and work > 0.0:
             left = elapsed * (len(self._group) - work) / work
         after = _steps_after(self._events, begun["place"])
+        of_iteration = left + after if left is not None and after is not None else None
         return replace(
             look,
             place=begun["place"],
@@ -115,7 +121,8 @@ class Onlooker:
             fraction=(before + work) / max(1, begun["total"]),
             text=text or queue_in_words(self._run),
             step_left_s=left,
-            iteration_left_s=left + after if left is not None and after is not None else None,
+            iteration_left_s=of_iteration,
+            loop_left_s=_loop_left(self._events, begun["place"], of_iteration),
         )
 
 
@@ -139,8 +146,10 @@ def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
     if driver is not None:
         return "running", ""
     if last["event"] == "paused":
-        waits = last["after"] == FOR_LABELS
-        return ("waiting" if waits else "paused"), last.get("message") or f"after {last['after']}"
+        since = events[max(number for number, event in enumerate(events) if event is last) :]
+        if last["after"] == FOR_APPROVAL and any(event["event"] == REVIEWED for event in since):
+            return "paused", "the chosen frames were looked at: pfd submit RUN goes on"
+        return Paused(last["after"]).status, last.get("message") or f"after {last['after']}"
     return "interrupted", "pfd submit RUN goes on"
 
 
@@ -170,9 +179,17 @@ def _open_group(events: Sequence[Event]) -> Event:
 
 def _steps_after(events: Sequence[Event], place: str) -> float | None:
     """How long the steps took that came after this one in the iteration before, s; None if there was none."""
+    took = _iteration_before(events, place)
+    order = list(took)
+    same = "/".join(place.split("/")[2:])
+    return sum(took[each] for each in order[order.index(same) + 1 :]) if same in took else None
+
+
+def _iteration_before(events: Sequence[Event], place: str) -> dict[str, float]:
+    """How long each step of the iteration before took, s, in their order; nothing if there was none."""
     parts = place.split("/")
     if len(parts) < 3 or not parts[1].startswith("iter-") or not int(parts[1][5:]):
-        return None
+        return {}
     before = f"{parts[0]}/iter-{int(parts[1][5:]) - 1:03d}/"
     took: dict[str, float] = {}
     began: dict[str, float] = {}
@@ -180,7 +197,22 @@ def _steps_after(events: Sequence[Event], place: str) -> float | None:
         if event["event"] == "tasks" and event["place"].startswith(before):
             began[event["place"]] = event["time"]
         elif event["event"] == "finished" and event["place"] in began:
-            took.setdefault(event["place"], max(0.0, event["time"] - began[event["place"]]))
-    order = list(took)
-    same = before + "/".join(parts[2:])
-    return sum(took[each] for each in order[order.index(same) + 1 :]) if same in took else None
+            took.setdefault(event["place"].removeprefix(before), max(0.0, event["time"] - began[event["place"]]))
+    return took
+
+
+def _loop_left(events: Sequence[Event], place: str, of_iteration: float | None) -> float | None:
+    """What is left of the loop at most, s, if each iteration that may come takes as long as the one before."""
+    here = last_submission(events)
+    loop = place.split("/", maxsplit=1)[0]
+    sizes = [event for event in here if event["event"] == LOOP and event["loop"] == loop]
+    took = _iteration_before(events, place)
+    if of_iteration is None or not sizes or not took:
+        return None
+    rounds, stages, most = 0, int(sizes[-1]["stages"]), int(sizes[-1]["max_iterations"])
+    for event in here:
+        if event["event"] == "decision" and event["loop"] == loop:
+            rounds = 0 if event["action"] == "next_stage" else rounds + 1
+            stages -= event["action"] == "next_stage"
+    more = max(0, stages * most - rounds - 1)
+    return of_iteration + more * sum(took.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pfd.errors import TaskFailed
@@ -12,12 +12,13 @@ from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec, numbered
 from pfd.workflow.bindings import Binding, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.committee import ask_committee
 from pfd.workflow.earlier import JOINED, Earlier
 from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
-from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
+from pfd.workflow.review import Review
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.sampling import Sampling
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
@@ -53,6 +54,7 @@ class Loop:
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
         self._sampling = Sampling(run, binding, self.explorer, budget)
+        self._review = Review(run, binding)
         self._earlier = earlier
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
@@ -76,6 +78,10 @@ class Loop:
         """
         self._held = list(held)
         self._candidates = list(candidates)
+        settings = self.binding.settings
+        self.run.journal.write(
+            "loop", loop=self.binding.name, stages=len(settings.explore), max_iterations=settings.max_iterations
+        )
         if brought or label_start:
             self._begin_with(brought, label_start)
         at = Iteration()
@@ -98,8 +104,10 @@ class Loop:
         if label_start:
             chosen = self._sampling.sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
-            self._preflight({f"{place}/label": chosen})
-            labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
+            reviewed = self._review.of({f"{place}/label": chosen})
+            chosen = reviewed[f"{place}/label"]
+            self._preflight(reviewed)
+            labels = self._label(reviewed)[f"{place}/label"]
             self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
         extra = {f"extra{index}": artifact for index, artifact in enumerate(brought)}
@@ -118,13 +126,15 @@ class Loop:
             self._sampling.require_conditions(test.output("selected.extxyz"), "the trajectories gave", done)
             to_label[f"{self.binding.name}/test/label"] = test
         self._pause_after("select")  # with all that is to be labelled chosen, the test set too
+        to_label = self._review.of(to_label)
+        turn.reviewed = to_label[f"{turn.place}/label"]
         self._preflight(to_label)
         labels = self._label(to_label)
         if test_explored is not None:
             self.state.test = self._sampling.fix(to_label, labels, self.state.dataset)
         self._pause_after("label")
         before = self._model_before()
-        selected = {"selected": turn.select.output("selected.extxyz")}
+        selected = {"selected": turn.reviewed.output("selected.extxyz")}
         turn.collect = self._collect(f"{turn.place}/collect", labels[f"{turn.place}/label"], selected)
         if before is not None and content_of(turn.collect, "counts.json")["accepted"]:
             turn.prospective = self._errors(turn, "prospective", before, turn.collect.output("new.extxyz"))
@@ -155,7 +165,7 @@ class Loop:
 
     def _pause_after(self, step: str) -> None:
         if self.until == step:
-            raise Paused(step)
+            self.run.pause_after(step)
 
     def _explore(self, at: Iteration, place: str) -> tuple[list[TaskFolder], list[TaskFolder] | None]:
         """This stage's trajectories; with the first ones, those of the test set for all stages."""
@@ -176,14 +186,18 @@ class Loop:
         own = [folder.output("trajectory.extxyz") for folder in explored]
         trajectories = own + self._candidates
         self._candidates = []
-        self._deviations = self._ask_committee(place, own)
-        spec = self._select_spec(trajectories)
+        self._deviations = ask_committee(self.run, self.binding, self.state, place, own)
+        struck = self._review.struck
+        spec = self._select_spec(trajectories, struck)
+        if not self._review.earlier <= struck and self.run.known(self.run.identity(spec)) is None:
+            struck |= self._review.earlier
+            spec = self._select_spec(trajectories, struck)
         if self._earlier is not None and self.run.identity(spec) not in self._earlier.selections:
             self._join_earlier(place, self.run.identity(spec), self._earlier)
-            spec = self._select_spec(trajectories)
+            spec = self._select_spec(trajectories, struck)
         return self.run.one(f"{place}/select", spec)
 
-    def _select_spec(self, trajectories: list[Artifact]) -> TaskSpec:
+    def _select_spec(self, trajectories: list[Artifact], struck: Collection[str]) -> TaskSpec:
         inputs = numbered("trajectory", trajectories)
         inputs |= numbered("reference", list(self.state.dataset.inputs().values()))
         inputs |= numbered("deviation", self._deviations)
@@ -191,25 +205,8 @@ class Loop:
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
         limit = min(settings.max_frames, self.budget.left(reserve))
         parameters = {"settings": settings.model_dump(mode="json"), "limit": limit}
+        parameters |= {"struck": sorted(struck)} if struck else {}
         return TaskSpec("select", parameters, inputs, resources_of(self.binding.resolved, "select"))
-
-    def _ask_committee(self, place: str, trajectories: list[Artifact]) -> list[Artifact]:
-        """Train the other members on the data so far, and have all of them predict the candidates."""
-        committee, data = self.binding.settings.select.committee, self.state.dataset
-        if committee is None or self.state.model is None or data.train is None or data.valid is None:
-            return []
-        if len(read_frames(data.train.path)) < COMMITTEE_FRAMES:
-            return []
-        spec = self.binding.train(data.train, data.valid, None)
-        members = [
-            replace(spec, parameters=spec.parameters | {"member": number}) for number in range(1, committee.models)
-        ]
-        trained = self.run.perform({f"{place}/committee-train": members})[f"{place}/committee-train"]
-        models = numbered("model", [self.state.model, *(folder.output("model") for folder in trained)])
-        resources = resources_of(self.binding.resolved, "predict")
-        specs = [TaskSpec("committee", {}, {"frames": each} | models, resources) for each in trajectories]
-        asked = self.run.perform({f"{place}/committee": specs})[f"{place}/committee"]
-        return [folder.output("deviation.extxyz") for folder in asked]
 
     def _join_earlier(self, place: str, selection: str, earlier: Earlier) -> None:
         """Train on labels of earlier inputs as well, from the first selection on that was not made before the edit.
@@ -341,7 +338,3 @@ class Loop:
 
     def _only_pools(self, stage: int) -> bool:
         return all(isinstance(group, PoolSettings) for group in self.binding.settings.explore[stage])
-
-
-COMMITTEE_FRAMES = 5
-"""Training frames from which on a committee is asked: members trained on four fifths of fewer are hardly different."""

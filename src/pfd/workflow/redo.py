@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pfd.config.mistakes import nearest
 from pfd.errors import RunError, SettingError
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.failures import failed_tasks
@@ -15,7 +16,7 @@ from pfd.workflow.journal import Journal
 from pfd.workflow.look import last_word, used_tasks
 from pfd.workflow.run_folder import ASIDE, task_folders
 
-LISTED = 6
+LISTED, NOTHING_DONE = 6, "nothing is done yet"
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,19 @@ def _of_step(step: str, names: Sequence[str]) -> list[str]:
     if not found:
         steps = sorted({name.split("/")[-2] for name in names})
         loops = ", ".join(sorted({name.split("/")[0] for name in names}))
-        hint = f"a loop ({loops}), LOOP/iter-NNN, or a step of {', '.join(steps)}" if steps else "nothing is done yet"
+        parts = {part for name in names for part in _parts(name)}
+        guess = nearest(step.strip("/"), sorted(parts))
+        hint = f"{guess}a loop ({loops}), LOOP/iter-NNN, or a step of {', '.join(steps)}" if steps else NOTHING_DONE
         raise SettingError(f"no task of {step!r} in this run", where="--from", hint=hint)
     return found
+
+
+def _parts(name: str) -> Iterator[str]:
+    """What names a task's loop, iteration or step: each beginning and each end of its place."""
+    place = name.split("/")[:-1]
+    for length in range(1, len(place) + 1):
+        yield "/".join(place[:length])
+        yield "/".join(place[-length:])
 
 
 def _of_name(task: str, names: Sequence[str]) -> str:
@@ -107,11 +118,10 @@ def _of_name(task: str, names: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise SettingError(
-            f"no task {task!r} in this run",
-            where="--redo",
-            hint="name its folder below RUN/LOOP/iter-NNN/STEP; those that only an earlier input used are not meant",
-        )
+        ends = {"/".join(name.split("/")[start:]) for name in names for start in range(4)}
+        hint = "name its folder below RUN/LOOP/iter-NNN/STEP; those that only an earlier input used are not meant"
+        hint = f"{nearest(task.strip('/'), sorted(ends))}{hint}" if names else NOTHING_DONE
+        raise SettingError(f"no task {task!r} in this run", where="--redo", hint=hint)
     more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
     what = f"{task!r} may be any of {', '.join(found[:LISTED])}{more}"
     raise SettingError(what, where="--redo", hint="name one with its place, or all of a step by --from")

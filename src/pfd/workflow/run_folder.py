@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS, family_of
 from pfd.workflow.holders import refuse_foreign_holders
 from pfd.workflow.journal import Journal
+from pfd.workflow.pause import Paused
 
 NAME_FILE = "run.json"
 ASIDE = "superseded"
@@ -49,6 +50,7 @@ class RunFolder:
                 self._index[identity] = folder
         self.used: dict[str, TaskFolder] = {}
         self.reused = 0
+        self._pause_after = ""
 
     def keep_input(self, source: Path) -> Artifact:
         """Copy a file or folder that the input names into the run, so that the run can be moved."""
@@ -65,6 +67,22 @@ class RunFolder:
             temporary.rename(target)
         return Artifact(target, digest)
 
+    def pause_after(self, step: str) -> None:
+        """Pause before the next heavy tasks if they are not done; if they are, the run has been further already."""
+        self._pause_after = step
+
+    def pass_pause(self, specs: Iterable[TaskSpec]) -> None:
+        """Pause if that was asked for, and one of these heavy tasks is neither done nor given up.
+
+        Raises:
+            Paused
+        """
+        step, self._pause_after = self._pause_after, ""
+        for spec in specs if step else ():
+            folder = self._index.get(self.identity(spec))
+            if folder is None or not (folder.done() or folder.given_up()):
+                raise Paused(step)
+
     def one(self, place: str, spec: TaskSpec) -> TaskFolder:
         """Perform a single task, which must succeed."""
         return self.perform({place: [spec]})[place][0]
@@ -79,9 +97,14 @@ class RunFolder:
 
         Raises:
             TaskFailed: if a task failed for good, or too many used up their retries.
+            Paused: see ``pass_pause``.
         """
+        heavy = [spec for specs in groups.values() for spec in specs if not STEPS[spec.step].light]
+        if heavy:
+            self.pass_pause(heavy)
         folders = {place: [self._folder(place, *each) for each in enumerate(specs)] for place, specs in groups.items()}
         everything = list({str(f.path): f for group in folders.values() for f in group}.values())
+        _try_again_if_too_few(everything, min_done)
         pending = [folder for folder in everything if not folder.done() and not folder.given_up()]
         self.reused += len(everything) - len(pending)
         place = next(iter(groups))
@@ -160,6 +183,14 @@ class RunFolder:
         known.verify()
         self.used[identity] = known
         return known
+
+
+def _try_again_if_too_few(folders: Sequence[TaskFolder], min_done: float) -> None:
+    """Forget that tasks were given up if more of them are to be done by now than when the run went on without them."""
+    given_up = [folder for folder in folders if folder.given_up()]
+    if len(folders) - len(given_up) < min_done * len(folders) - ROUNDING:
+        for folder in given_up:
+            folder.forget_failure()
 
 
 def _placed(spec: TaskSpec) -> TaskSpec:

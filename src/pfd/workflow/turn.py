@@ -54,6 +54,8 @@ class Turn:
     """Whether a model of this loop explored."""
     explored: list[TaskFolder] = field(default_factory=list)
     select: TaskFolder | None = None
+    reviewed: TaskFolder | None = None
+    """The same choice without the frames that somebody struck out."""
     collect: TaskFolder | None = None
     prospective: TaskFolder | None = None
     calibration: TaskFolder | None = None
@@ -74,11 +76,11 @@ def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[s
         decision: what was decided after it.
         asked: labels asked for in the whole run so far.
     """
-    assert turn.select is not None
+    assert turn.reviewed is not None
     assert turn.collect is not None
     assert turn.train is not None
     assert turn.test is not None
-    selection = content_of(turn.select, "selection.json")
+    selection = content_of(turn.reviewed, "selection.json")
     collected = content_of(turn.collect, "counts.json")
     test = content_of(turn.test, "errors.json")
     prospective = content_of(turn.prospective, "errors.json") if turn.prospective is not None else None
@@ -89,6 +91,7 @@ def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[s
         "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")} | {"total": asked},
         "selected": selection["selected"],
         "gains": selection["gains"],
+        "struck": selection.get("struck", 0),
         "committee": content_of(turn.calibration, "calibration.json") if turn.calibration is not None else None,
         "prospective": prospective["report"] if prospective is not None else None,
         "test": test["report"],

@@ -21,6 +21,7 @@ from tests.config.older.examples import (
 
 from pfd.cli.convert import convert_file
 from pfd.config.commented import commented_yaml
+from pfd.config.given import read_given
 from pfd.config.older.convert import convert, moved
 from pfd.config.older.recognise import is_older
 from pfd.config.reading import read_input
@@ -476,6 +477,7 @@ def test_the_physics_of_the_finetuning(folder):
     assert label.potcars == {"Si": "POTCAR"}
     assert label.potcar_dir == folder
     assert resolved.input.resources.label.cores == 16
+    assert "as many as fp.run_config.command starts processes" in read_given(path).text
     assert resolved.tuning.settings_file == {"learning_rate": {"type": "exp", "start_lr": 0.001}}
     assert resolved.input.finetune.converge.force_rmse_eV_per_A == 0.06
 

@@ -12,6 +12,7 @@ from tests.workflow.argo.conftest import MINI, Graph, digests, models
 from tests.workflow.conftest import EXAMPLE
 
 import pfd
+from pfd.cli.approve import approve_and_show
 from pfd.cli.argo import download_from_argo, plan_for_argo, resubmit_to_argo, show_workflow, submit_to_argo
 from pfd.config.argo import SECRETS
 
@@ -91,6 +92,23 @@ def test_it_fails_where_pods_are_killed_and_ends_as_a_local_run_when_it_is_submi
     assert pfd.open_run(run).status == local.status
     assert secrets_found(tmp_path) == []
     assert (run / "report.html").is_file()
+
+
+def test_the_graph_ends_where_it_waits_for_a_person_and_is_submitted_again(input_file, debug_mode, capsys, tmp_path):
+    content = MINI | {"finetune": MINI["finetune"] | {"pause": "before_label", "max_iterations": 1}}
+    input_file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    submit_to_argo(input_file, None)
+    run = tmp_path / "mini"
+    download_from_argo(run)
+    assert pfd.open_run(run).exit_code == 4
+    approve_and_show(run, ["1"], everything=False, as_json=False)
+    assert f"pfd resubmit {run} goes on" in capsys.readouterr().out
+    download_from_argo(run)  # once more: the decision must outlive it
+    resubmit_to_argo(run, None)
+    download_from_argo(run)
+    ended = pfd.open_run(run)
+    assert ended.status in {"converged", "not_converged"}
+    assert ended.summary["labels"]["asked"] == 5
 
 
 def test_a_lost_pod_costs_its_labels_only(input_file, debug_mode, monkeypatch, tmp_path, graph):

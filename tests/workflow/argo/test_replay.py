@@ -11,10 +11,12 @@ from tests.workflow.argo.conftest import digests, models
 
 import pfd
 from pfd.errors import RunError, TaskFailed
+from pfd.frames import read_frames
 from pfd.json_file import write_json
 from pfd.tasks.folder import Failure, Result
 from pfd.workflow.argo.parcel import ROUND_FILE
 from pfd.workflow.argo.replay import Rounds, kind_of
+from pfd.workflow.decisions import decide
 from pfd.workflow.journal import Journal
 
 
@@ -67,6 +69,23 @@ def test_what_is_done_in_the_run_folder_is_not_done_again(graph, mini, tmp_path)
     again = graph(mini)
     assert not again.turn()
     assert again.rounds[0]["round"] == "end"
+
+
+def test_it_waits_for_a_person_and_goes_on_with_what_was_decided(graph, mini, tmp_path):
+    mini["finetune"] |= {"pause": "before_label", "max_iterations": 1}
+    first = graph(mini)
+    run = first.to_the_end()
+    assert first.rounds[-1]["round"] == "end"
+    assert pfd.open_run(run).exit_code == 4
+    frames = [frame.info["id"] for frame in read_frames(run / "review" / "frames.extxyz")]
+    decide(run, "finetune", frames[1:], frames[:1], "somebody")
+    shutil.rmtree(tmp_path / "run")
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "pods")
+    again = graph(mini)
+    ended = again.to_the_end()
+    assert pfd.open_run(ended).summary["labels"]["asked"] == len(frames) - 1
+    assert again.rounds[0]["round"] == "finetune-iter-000-label"
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "swapped", "changed", "escaping"])

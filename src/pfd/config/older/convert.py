@@ -120,7 +120,8 @@ def _sections(whole: OldSection, loop: str, models: OldModels, starts: Starts) -
         section |= {"initial": starts.initial} if starts.initial == "label" else {}
     seed = train.section("config").whole("seed")
     machines = translate_machines(whole, distils=distils)
-    _ranks(machines, section.get("label", {}))
+    if _ranks(machines, section.get("label", {})):
+        whole.say("resources.label.cores", "as many as fp.run_config.command starts processes")
     return {
         "name": older_name({"name": whole.raw("name")}),
         **({} if seed is None else {"seed": seed}),
@@ -149,14 +150,16 @@ def _success(whole: OldSection) -> dict[str, float]:
     return {}
 
 
-def _ranks(machines: dict[str, Any], label: Mapping[str, Any]) -> None:
-    """Give a label as many cores as its command starts processes."""
+def _ranks(machines: dict[str, Any], label: Mapping[str, Any]) -> bool:
+    """Give a label as many cores as its command starts processes; true if that was done."""
     from pfd.program import ranks_of
 
     ranks = ranks_of(str(label.get("command", "")).split())
     step = machines.get("resources", {}).get("label", {})
-    if ranks and ranks > 1 and "cores" not in step:
-        machines["resources"] = machines.get("resources", {}) | {"label": step | {"cores": ranks}}
+    if not ranks or ranks == 1 or "cores" in step:
+        return False
+    machines["resources"] = machines.get("resources", {}) | {"label": step | {"cores": ranks}}
+    return True
 
 
 def moved(content: dict[str, Any], source: Path, target: Path) -> dict[str, Any]:

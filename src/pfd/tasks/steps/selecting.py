@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -77,7 +78,9 @@ def calibrate_committee(task: TaskContext) -> None:
 
 
 def select(task: TaskContext) -> None:
-    """Parameters settings, limit, seed; inputs trajectory0..., reference0..., deviation0... (if a committee was asked).
+    """Parameters settings, limit, seed, struck (ids, if there are any).
+
+    Inputs trajectory0..., reference0..., deviation0... (if a committee was asked).
 
     Outputs: selected.extxyz, frames, selection.json.
     """
@@ -85,7 +88,9 @@ def select(task: TaskContext) -> None:
     from pfd.select.settings import SelectSettings
 
     settings = SelectSettings.model_validate(task.parameters["settings"])
+    struck = set(task.parameters.get("struck", ()))
     candidates = [frame for path in task.inputs("trajectory") for frame in read_frames(path)]
+    candidates = [frame for frame in candidates if frame.info.get("id") not in struck]
     reference = [frame for path in task.inputs("reference") for frame in read_frames(path)]
     limit = min(settings.max_frames, task.parameters["limit"])
     settings = settings.model_copy(update={"max_frames": max(1, limit)})
@@ -131,6 +136,20 @@ def _disputed(
     refused = {"the committee agrees": len(trust.accurate), "the committee is lost": len(trust.failed)}
     refused = {reason: count for reason, count in refused.items() if count}
     return [*(seen[index] for index in trust.candidate), *unseen], refused, len(trust.failed)
+
+
+def strike(task: TaskContext) -> None:
+    """Parameter struck (ids); inputs selected and selection (of ``select`` or ``sample``): the same without them.
+
+    Outputs as in ``select``; selection.json tells too how many were struck out.
+    """
+    frames = read_frames(task.input("selected"))
+    kept = [index for index, frame in enumerate(frames) if frame.info["id"] not in set(task.parameters["struck"])]
+    write_chosen(task, [frames[index] for index in kept])
+    selection = json.loads(task.input("selection").read_text(encoding="utf-8"))
+    gains = selection.get("gains", [])
+    selection |= {"gains": [gains[index] for index in kept if index < len(gains)]} if "gains" in selection else {}
+    task.write("selection.json", selection | {"selected": len(kept), "struck": len(frames) - len(kept)})
 
 
 def sample(task: TaskContext) -> None:

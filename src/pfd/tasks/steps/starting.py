@@ -41,3 +41,16 @@ def data(task: TaskContext) -> None:
         frame.info.setdefault("trajectory", f"{task.parameters['name']}-{index // 10}")
     write_frames(task.out("frames.extxyz"), found.frames)
     task.write("counts.json", {**found.counts, "left_out": list(found.left_out)})
+
+
+def frames(task: TaskContext) -> None:
+    """Parameter format (null: told by the name); input file, with frames that are to be labelled.
+
+    Outputs as in ``select``, each frame once; selection.json: how many there were, and the reasons for those left out.
+    """
+    from pfd.frames.outside import read_outside
+    from pfd.tasks.steps.selecting import write_chosen
+
+    found = read_outside(task.input("file"), task.parameters["format"], needs_labels=False)
+    write_chosen(task, found.frames)
+    task.write("selection.json", {"candidates": len(found.frames), "left_out": list(found.left_out)})

@@ -16,6 +16,7 @@ from pfd.workflow.argo.replay import ReplayEngine, Round, RoundPlanned, Rounds
 from pfd.workflow.campaign import Campaign
 from pfd.workflow.earlier import Earlier
 from pfd.workflow.outcome import Outcome
+from pfd.workflow.pause import Paused
 from pfd.workflow.run_folder import RunFolder
 
 FIRST_LABELS = 10
@@ -30,7 +31,7 @@ class Advanced:
 
     Attributes:
         planned: the tasks to run next; None at the end.
-        status: ``running``, ``converged`` or ``not_converged``.
+        status: ``running``, ``converged``, ``not_converged``, or ``waiting`` for a person.
     """
 
     planned: Round | None
@@ -66,6 +67,10 @@ def advance(path: Path, came: Path) -> Advanced:
             rounds.write()
             run.journal.write("round", name=planned.name, kind=planned.kind, pods=len(planned.slots))
             return Advanced(planned, campaign.outcome.status)
+        except Paused as paused:  # the graph ends here; once somebody has looked, the run is submitted again
+            campaign.outcome.status = paused.status
+            run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
+            return Advanced(None, paused.status)
         run.journal.write("end", status=campaign.outcome.status, superseded=run.superseded(), reused=run.reused)
     return Advanced(None, campaign.outcome.status)
 

@@ -25,11 +25,14 @@ from pfd.workflow.argo.parcel import unpack
 from pfd.workflow.argo.pod import RUN_FILE
 from pfd.workflow.argo.prepare import pack_start
 from pfd.workflow.argo.submitted import FOLDER, WORKFLOW_FILE, require_workflow
+from pfd.workflow.decisions import keep_decisions
 from pfd.workflow.driver_lock import driver_lock
+from pfd.workflow.journal import Journal
+from pfd.workflow.review import FOLDER as REVIEW
 from pfd.workflow.run_folder import task_folders
 
 NAME, PACKAGES, MODULES = "argo", ("pydflow==1.8.134",), ("dflow",)
-LOG_FILE = "server.log"
+LOG_FILE, JOURNAL = "server.log", "journal.jsonl"
 
 
 def environment() -> Environment:
@@ -88,9 +91,29 @@ def submit(run: Path, resolved: ResolvedInput, reuse: str | None = None, until: 
     finally:
         if not debugging():
             shutil.rmtree(start)
-    told = {"workflow": answer["workflow"], "settings": resolved.input.argo.model_dump(mode="json")}
-    write_json(run / FOLDER / WORKFLOW_FILE, told)
+    note_workflow(run, answer["workflow"], resolved.input.argo.model_dump(mode="json"))
     return answer
+
+
+def note_workflow(run: Path, name: str, settings: dict[str, Any]) -> None:
+    """Write down as which workflow a run was submitted.
+
+    Args:
+        run: the run folder.
+        name: of the workflow.
+        settings: section ``argo`` of the input.
+    """
+    (run / FOLDER).mkdir(exist_ok=True)
+    write_json(run / FOLDER / WORKFLOW_FILE, {"workflow": name, "settings": settings})
+
+
+def find(name: str, settings: dict[str, Any]) -> str:
+    """The phase of a workflow, by its name and the section ``argo`` of its input.
+
+    Raises:
+        TransientError: if the server does not answer, or has none of that name.
+    """
+    return str(_ask("status", {"workflow": name, "settings": settings}, None)["phase"])
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -130,14 +153,16 @@ def _merge(there: Path, run: Path) -> None:
             shutil.rmtree(here.path, ignore_errors=True)
             here.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.rename(here.path)
+    decided = Journal(run / JOURNAL).read()
     for path in sorted(there.iterdir()):
         if path.name in {"data", "models"}:
             shutil.rmtree(run / path.name, ignore_errors=True)
             path.rename(run / path.name)
-        elif path.name in {"inputs", FOLDER}:
+        elif path.name in {"inputs", FOLDER, REVIEW}:
             shutil.copytree(path, run / path.name, dirs_exist_ok=True)
         elif path.is_file():
             path.replace(run / path.name)
+    keep_decisions(decided, Journal(run / JOURNAL))
 
 
 def _request(resolved: ResolvedInput, start: str) -> GraphRequest:

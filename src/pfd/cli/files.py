@@ -1,0 +1,127 @@
+"""The commands that do one step on files of frames: perturb, select, label, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pfd.cli.completion import complete_labelers
+from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Head, LabelKeys, Overrides, TrustFile
+from pfd.cli.running import interruptible
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make them commands of the program."""
+    for command in (perturb, select, label, evaluate):
+        app.command(rich_help_panel=FRAMES)(command)
+
+
+def perturb(
+    files: Annotated[list[Path], typer.Argument(help="Structure files that ASE reads.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Perturbed copies of each structure.")] = 1,
+    strain: Annotated[float, typer.Option("-c", "--strain", min=0.0, help="Largest of the six strains.")] = 0.05,
+    displacement_A: Annotated[
+        float, typer.Option("-d", "--displacement-A", min=0.0, help="Displacement of the atoms, Å.")
+    ] = 0.2,
+    style: Annotated[str, typer.Option("-s", "--style", help="normal, uniform or const.")] = "normal",
+    fraction: Annotated[
+        float, typer.Option("-a", "--fraction", min=0.0, max=1.0, help="Part of the atoms that move.")
+    ] = 1.0,
+    repeat: Annotated[tuple[int, int, int], typer.Option("-r", "--repeat", help="Supercell, three integers.")] = (
+        1,
+        1,
+        1,
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="File to write; only with one structure file.")] = None,
+) -> None:
+    """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
+
+    Example: pfd perturb Cu.cif -n 10 -c 0.03 -d 0.1 -r 2 2 2
+    """
+    from pfd.cli.perturb import perturb_files
+
+    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
+
+
+def select(
+    pool: Annotated[list[Path], typer.Argument(help="Files of frames to choose from.")],
+    max_frames: Annotated[int, typer.Option("--max", min=1, help="Never more frames than this.")],
+    out: Annotated[Path, typer.Option(help="Extended XYZ file for the chosen frames.")],
+    reference: Annotated[list[Path] | None, typer.Option(help="Files of frames that have labels already.")] = None,
+    method: Annotated[str, typer.Option(help="entropy, random, farthest, msc or mixed.")] = "entropy",
+    score: Annotated[str, typer.Option(help="For entropy: mean, top or per_cost.")] = "mean",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random and mixed.")] = 0,
+    min_gain_nats: Annotated[float | None, typer.Option(help="Stop where a pick gains less.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose frames worth a label: sane, new, and different from what is known.
+
+    Example: pfd select pool.extxyz --reference train.extxyz --max 24 --out chosen.extxyz
+    """
+    from pfd.cli.select import select_from_files
+
+    select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
+
+
+def label(
+    frames: Annotated[Path, typer.Argument(help="File of frames: extended XYZ, or what ASE reads.", metavar="FRAMES")],
+    out: Annotated[Path, typer.Option(help="Extended XYZ file for the labelled frames.")],
+    words: Overrides = None,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Input whose finetune.label and resources say how.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Or a labeler: tblite, espresso, vasp, family ...", autocompletion=complete_labelers),
+    ] = None,
+    file_format: FileFormat = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label frames by first principles (or a model), as a run does: by its engine, judged by its rules, resumable.
+
+    What is done stands in OUT.labels, and is not done again. Exit code 0: all are labelled. 3: some were rejected, or
+    a cap was reached. 4: waits for labels that you make. 1: failed. 2: bad input. 130: interrupted.
+
+    Example: pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz
+    """
+    from pfd.cli.label import LabelOptions, label_and_show
+    from pfd.cli.words import only_overrides
+
+    options = LabelOptions(input_file, method, out, file_format, only_overrides(words or []), as_json)
+    raise typer.Exit(interruptible(lambda: label_and_show(frames, options)))
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
+    files: Annotated[list[Path], typer.Argument(help="Frames: labelled sets, or a trajectory.", metavar="FILE...")],
+    labels: LabelKeys = None,
+    file_format: FileFormat = None,
+    head: Head = None,
+    trust_file: TrustFile = False,
+    device: Device = "cpu",
+    shift_on: Annotated[
+        Path | None, typer.Option(help="Labelled frames to fit an energy shift per element on first.", metavar="FILE")
+    ] = None,
+    domain: Annotated[
+        Path | None,
+        typer.Option(help="What the model was trained on: tell which frames lie outside of it.", metavar="FILE"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the predictions, extended XYZ; a parity plot goes beside it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Errors of a model on labelled frames; with --domain, which frames lie outside of its training set.
+
+    Example: pfd evaluate toy/models/student toy/data/finetune-test.extxyz --domain toy/data/distill-train.extxyz
+    """
+    from pfd.cli.evaluate import evaluate_and_show
+    from pfd.cli.evaluation import Question
+
+    question = Question(
+        model, files, labels or [], file_format, head, trust_file, device, shift_on=shift_on, train=domain, out=out
+    )
+    evaluate_and_show(question, as_json)

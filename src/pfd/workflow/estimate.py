@@ -1,0 +1,177 @@
+"""How long an input takes at most, step by step, and what it leaves on the disk: from its plan and known rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfd.config.plan import GroupPlan, LoopPlan
+from pfd.config.reading import ResolvedInput
+from pfd.config.sections import StepResources
+from pfd.explore.settings import DynamicsSettings, PoolSettings
+from pfd.workflow.rates import LABEL_POWER, Rate
+
+NOT_MEASURED = "not measured yet on this machine"
+"""Why there is no estimate of what could have one."""
+JOBS_AT_ONCE = 10
+"""Jobs of a queue that count as running at once where no cap is named."""
+BYTES_EXPLORED, BYTES_LABELLED = 70, 140
+"""Of one atom in a frame of an extended XYZ file with 17 digits: positions, and positions with forces."""
+
+
+@dataclass(frozen=True)
+class StepEstimate:
+    """What one kind of work takes at most.
+
+    Attributes:
+        step: what a person calls it, such as ``finetune, label``.
+        tasks: how many.
+        at_once: how many of them run side by side.
+        seconds: until all are done; None where no rate is known, or the work cannot be told beforehand.
+        source: where the rate was measured, or why there is none.
+    """
+
+    step: str
+    tasks: int
+    at_once: int
+    seconds: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an input takes at most.
+
+    Attributes:
+        steps: each kind of work.
+        disk_bytes: of trajectories, labelled sets and models that can be told beforehand.
+        models: whether models are in that figure.
+    """
+
+    steps: tuple[StepEstimate, ...]
+    disk_bytes: float
+    models: bool
+
+    @property
+    def seconds(self) -> float:
+        """Sum of what is known."""
+        return sum(step.seconds or 0.0 for step in self.steps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether something is known of every step."""
+        return all(step.seconds is not None for step in self.steps)
+
+
+def estimate(
+    resolved: ResolvedInput, plans: Sequence[LoopPlan], atoms: float, rates: Mapping[str, Rate], model_bytes: int
+) -> Estimate:
+    """The estimate.
+
+    Args:
+        resolved: the input.
+        plans: its loops.
+        atoms: mean number of atoms of a frame.
+        rates: kind of work -> its rate (see ``keys_of``).
+        model_bytes: size of the teacher's files; 0 if it is not known.
+    """
+    steps = [step for plan in plans for step in _Loop(resolved, plan, atoms, rates).steps()]
+    frames = sum(_iterations(plan) * _candidates(plan) for plan in plans)
+    labelled = sum(plan.wanted if plan.max_total is None else plan.labels for plan in plans)
+    rewritten = sum(_iterations(plan) for plan in plans)  # the training set is written anew each time
+    disk = atoms * (frames * BYTES_EXPLORED + labelled * (2 + rewritten / 2) * BYTES_LABELLED)
+    models = model_bytes * (2 + sum(_iterations(plan) for plan in plans if plan.name == "finetune"))
+    return Estimate(tuple(steps), disk + models, bool(model_bytes))
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder; 0 if there is none."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _iterations(plan: LoopPlan) -> int:
+    return plan.max_iterations * len(plan.stages)
+
+
+def _candidates(plan: LoopPlan) -> float:
+    """Mean number of frames that an iteration explores."""
+    return sum(group.candidates for stage in plan.stages for group in stage) / len(plan.stages)
+
+
+class _Loop:
+    """The estimate of one loop."""
+
+    def __init__(self, resolved: ResolvedInput, plan: LoopPlan, atoms: float, rates: Mapping[str, Rate]) -> None:
+        self._resolved, self._plan, self._atoms, self._rates = resolved, plan, atoms, rates
+        self._groups = [group for stage in plan.stages for group in stage]
+
+        self._teach = "teach" if "teach" in rates else "teacher"  # a label takes about as long as a step of MD
+
+    def steps(self) -> list[StepEstimate]:
+        """Each kind of work of the loop."""
+        found = [self._explore(), self._label(), self._train()]
+        found += [self._own_md()] if self._plan.name == "distill" else []
+        return [step for step in found if step is not None]
+
+    def _explore(self) -> StepEstimate | None:
+        moving = [group for group in self._groups if not isinstance(group.group, PoolSettings)]
+        if not moving:
+            return None
+        rounds = self._plan.max_iterations
+        tasks = sum(rounds * (group.runs + group.warmer) + group.runs for group in moving)
+        unknown = sorted({group.group.method for group in moving if not isinstance(group.group, DynamicsSettings)})
+        reason = f"{', '.join(unknown)}: ends by itself, nobody knows when" if unknown else ""
+        units = sum((rounds * (group.runs + group.warmer) + group.runs) * self._md(group) for group in moving)
+        at_once = self._at_once("explore", max(group.runs + group.warmer for group in moving))
+        return self._step("explore", tasks, at_once, units, "teacher", reason)
+
+    def _md(self, group: GroupPlan) -> float:
+        """Atoms times steps of one run."""
+        return self._atoms * group.group.steps if isinstance(group.group, DynamicsSettings) else 0.0
+
+    def _label(self) -> StepEstimate:
+        if self._plan.name == "distill":
+            at_once = self._at_once("predict", self._plan.per_iteration(0))
+            labels = self._plan.labels
+            return self._step("label by the teacher", labels, at_once, labels * self._atoms, self._teach)
+        at_once = self._at_once("label", self._plan.per_iteration(0) + self._plan.test_frames)
+        units = self._plan.labels * self._atoms**LABEL_POWER
+        return self._step("label", self._plan.labels, at_once, units, "label")
+
+    def _train(self) -> StepEstimate:
+        settings = self._resolved.tuning if self._plan.name == "finetune" else self._resolved.fitting
+        epochs = float(getattr(settings, "epochs", None) or 1)
+        count = _iterations(self._plan)
+        each = max(1.0, (self._plan.labels - self._plan.test_frames) / count)
+        units = sum(number * each for number in range(1, count + 1)) * self._atoms * epochs
+        return self._step("train", count, 1, units, "finetune" if self._plan.name == "finetune" else "fit")
+
+    def _own_md(self) -> StepEstimate | None:
+        moving = [group for group in self._groups if isinstance(group.group, DynamicsSettings)]
+        settings = self._resolved.input.distill
+        if not moving or settings is None:
+            return None
+        runs = sum(self._plan.max_iterations * group.runs for group in moving)
+        units = sum(
+            self._plan.max_iterations * group.runs * settings.own_md_factor * self._md(group) for group in moving
+        )
+        at_once = self._at_once("explore", max(group.runs for group in moving))
+        return self._step("the student's own MD", runs, at_once, units, "student")
+
+    def _step(self, name: str, tasks: int, at_once: int, units: float, kind: str, unknown: str = "") -> StepEstimate:
+        rate = self._rates.get(kind)
+        title = f"{self._plan.name}, {name}"
+        if unknown or rate is None:
+            return StepEstimate(title, tasks, at_once, None, unknown or NOT_MEASURED)
+        return StepEstimate(title, tasks, at_once, units * rate.seconds / at_once, f"measured {rate.source}")
+
+    def _at_once(self, step: str, tasks: int) -> int:
+        """How many tasks of a step run side by side."""
+        resources = self._resolved.input.resources
+        section: StepResources = resources.of(step)
+        if (job := section.request()) is not None:
+            return max(1, min(tasks, job.max_jobs or JOBS_AT_ONCE))
+        return max(1, min(tasks, resources.machine_cores() // section.cores))

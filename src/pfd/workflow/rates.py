@@ -1,0 +1,180 @@
+"""What a unit of work has cost: read from the finished tasks of a run, or from what earlier runs on this host left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pfd.config.reading import ResolvedInput
+from pfd.digests import json_digest
+from pfd.errors import PFDError
+from pfd.json_file import read_json, write_json
+from pfd.label.labeler import make_labeler
+from pfd.tasks.folder import TaskFolder
+from pfd.wording import counted
+from pfd.workflow.turn import content_of
+
+LABEL_POWER = 2.0
+"""How the cost of a label is taken to grow with its atoms; selection takes it so too (``score: per_cost``)."""
+Totals = dict[str, tuple[float, float, int]]
+"""Key of a rate -> units, seconds, tasks."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Seconds for a unit of work.
+
+    Units are an atom and MD step, an atom of a teacher's label, an atom and epoch of training, and the square of the
+    atoms of a label of first principles.
+
+    Attributes:
+        seconds: for one unit.
+        source: where that was measured, for a person.
+    """
+
+    seconds: float
+    source: str
+
+
+def keys_of(resolved: ResolvedInput) -> dict[str, str]:
+    """What rates are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``."""
+    teacher = f"{resolved.input.teacher.family} {Path(resolved.input.teacher.model).name}"
+    keys = {"teacher": f"MD with {teacher}", "teach": f"label by {teacher}"}
+    if resolved.labeler is not None:
+        keys["label"] = f"label by {_level(resolved)}"
+        keys["finetune"] = f"fine-tuning of {teacher}"
+    if resolved.student is not None and resolved.fitting is not None:
+        settings = json_digest(resolved.fitting.model_dump(mode="json"))[:8]
+        keys["student"] = f"MD with a student of {resolved.student.name} {settings}"
+        keys["fit"] = f"fit of a student of {resolved.student.name} {settings}"
+    return keys
+
+
+def _level(resolved: ResolvedInput) -> str:
+    """The labels' level of theory; the method where that needs a model or files."""
+    assert resolved.labeler is not None
+    try:
+        return make_labeler(resolved.labeler.model_dump(mode="json")).level_of_theory()
+    except PFDError:
+        return resolved.labeler.method
+
+
+def rates_of_run(resolved: ResolvedInput, tasks: Iterable[TaskFolder], here_only: bool = False) -> Totals:
+    """What the finished tasks of a run have cost.
+
+    Args:
+        resolved: its input.
+        tasks: those that count.
+        here_only: leave out what ran on other hosts, or as jobs of a cluster.
+    """
+    keys = keys_of(resolved)
+    totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for folder in tasks:
+        result = folder.result()
+        if result is None or result.status != "done" or not folder.readable():
+            continue
+        if here_only and (result.host != socket.gethostname() or folder.task()["resources"].get("job") is not None):
+            continue
+        kind, units = _work(folder)
+        if kind in keys and units > 0:
+            each = totals[keys[kind]]
+            each[0], each[1], each[2] = each[0] + units, each[1] + result.seconds, each[2] + 1
+    return {key: (units, seconds, int(count)) for key, (units, seconds, count) in totals.items()}
+
+
+def _work(folder: TaskFolder) -> tuple[str, float]:
+    """The kind of a task's work, and how many units of it were done."""
+    task = folder.task()
+    loop, _, place = folder.place
+    if task["step"] == "explore":
+        student = "distill" in Path(task["inputs"]["model"]["path"]).parts or place == "student-explore"
+        atoms = _atoms(folder.path / "outputs" / "trajectory.extxyz")
+        return ("student" if student else "teacher"), atoms * float(content_of(folder, "report.json")["steps"])
+    if task["step"] == "label" and loop == "finetune":
+        return "label", _atoms(folder.input("frame").path) ** LABEL_POWER
+    if task["step"] == "label" and loop == "distill":
+        return "teach", _atoms(folder.input("frame").path)
+    if task["step"] == "train" and loop in {"finetune", "distill"}:
+        epochs = task["parameters"]["settings"].get("epochs") or 1
+        return ("finetune" if loop == "finetune" else "fit"), _all_atoms(folder.input("train").path) * float(epochs)
+    return "", 0.0
+
+
+def _atoms(path: Path) -> float:
+    """Atoms of the first frame of an extended XYZ file; 0 if there is none."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return float(stream.readline() or 0)
+    except OSError:
+        return 0.0
+
+
+def _all_atoms(path: Path) -> float:
+    """Atoms of all its frames."""
+    total = 0.0
+    try:
+        with path.open(encoding="utf-8") as stream:
+            while line := stream.readline():
+                total += int(line)
+                for _ in range(int(line) + 1):
+                    stream.readline()
+    except OSError:
+        return 0.0
+    return total
+
+
+def store_file() -> Path:
+    """Where rates that were measured on this host are kept: in PFD_CACHE, else ~/.cache/pfd-kit."""
+    return Path(os.environ.get("PFD_CACHE") or Path.home() / ".cache" / "pfd-kit") / "rates.json"
+
+
+def remember(totals: Mapping[str, tuple[float, float, int]], what: str) -> None:
+    """Keep rates for later plans; where the file cannot be written, there are none to keep.
+
+    Args:
+        totals: what was measured.
+        what: how, such as ``in the run silicon``.
+    """
+    if not totals:
+        return
+    path, host = store_file(), socket.gethostname()
+    content = _stored(path)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    for key, (units, seconds, _) in totals.items():
+        own = content.get(host)
+        content[host] = (own if isinstance(own, dict) else {}) | {key: asdict(Rate(seconds / units, f"{what}, {day}"))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, content)
+    except OSError:
+        return
+
+
+def known_rates(resolved: ResolvedInput, totals: Mapping[str, tuple[float, float, int]]) -> dict[str, Rate]:
+    """Kind of work -> its rate, as far as it is known: of this run, else of what was kept on this host.
+
+    Args:
+        resolved: the input.
+        totals: of its run folder.
+    """
+    stored = _stored(store_file()).get(socket.gethostname())
+    stored = stored if isinstance(stored, dict) else {}
+    found = {}
+    for kind, key in keys_of(resolved).items():
+        if key in totals:
+            units, seconds, count = totals[key]
+            found[kind] = Rate(seconds / units, f"in {counted(count, 'task')} of this run")
+        elif isinstance(entry := stored.get(key), dict) and {"seconds", "source"} <= set(entry):
+            found[kind] = Rate(float(entry["seconds"]), str(entry["source"]))
+    return found
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    return content if isinstance(content, dict) else {}
