@@ -5,61 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pfd.evaluate import Errors, ParityPoints
+from pfd.evaluate import Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
-from pfd.report.svg import COLOURS, INK, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
+from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOOP_NAMES = {"finetune": "Fine-tuning", "distill": "Distillation"}
-PARITY = {
-    "force_eV_per_A": "force component, eV/Å",
-    "energy_meV_per_atom": "energy, meV/atom",
-    "stress_GPa": "stress component, GPa",
-}
+DWARFS = 10.0
+"""A first gain that many times larger than all others is told in words."""
 CONDITIONS = {
     "temperature_K": "temperature, K",
     "pressure_GPa": "pressure, GPa",
     "group": "group",
     "structure": "starting structure",
 }
-
-
-def parity_plots(data: ReportData) -> dict[str, list[str]]:
-    """Predicted against label: a row per quantity, a plot per model, all of a row on the same axes."""
-    rows = {}
-    for quantity, unit in PARITY.items():
-        found: dict[ModelKey, ParityPoints] = {}
-        for key in MODEL_NAMES:
-            parity = data.models[key].parity if key in data.models else None
-            points = getattr(parity, quantity) if parity else None
-            if points is not None and points.label:
-                found[key] = points
-        if not found:
-            continue
-        every = [value for points in found.values() for value in (*points.label, *points.predicted)]
-        margin = 0.04 * (max(every) - min(every)) or 1.0
-        limits = (min(every) - margin, max(every) + margin)
-        rows[unit] = [_parity_plot(key, points, unit, limits) for key, points in found.items()]
-    return rows
-
-
-def _parity_plot(key: ModelKey, points: ParityPoints, unit: str, limits: tuple[float, float]) -> str:
-    name = MODEL_NAMES[key]
-    with plot_style():
-        figure, axes = new_axes(name, f"label: {unit}", "predicted", width_in=3.2, height_in=3.1)
-        axes.plot(limits, limits, color=INK, linewidth=0.6, zorder=1)
-        size = 5 if len(points.label) > 300 else 14
-        axes.scatter(
-            points.label, points.predicted, s=size, color=COLOURS[key], alpha=0.6, linewidths=0, rasterized=True
-        )
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
-        shown = f"{len(points.label)} of {points.total} points" + (
-            f", {points.left_out} not finite" if points.left_out else ""
-        )
-        axes.text(0.03, 0.97, shown, transform=axes.transAxes, va="top", fontsize=8)
-        return svg_of(figure, f"Parity plot of {name}: {unit}")
 
 
 def learning_curves(data: ReportData) -> list[str]:
@@ -120,19 +81,24 @@ def errors_by_labels(data: ReportData) -> list[str]:
 
 
 def gain_plots(data: ReportData) -> list[str]:
-    """Entropy gain of each pick in the order of choice: where it levels off, more frames would teach little."""
+    """Entropy gain of each pick in the order of choice: where it levels off, more frames would teach little.
+
+    A first pick into empty data is compared with isolated atoms; its gain is left out where it dwarfs the others.
+    """
     plots = []
     for title, turns in _loops(data):
         with plot_style():
             figure, axes = new_axes(title, "pick", "entropy gain, nats")
             for turn in turns:
+                begin = 1 if len(turn.gains) > 1 and turn.gains[0] > DWARFS * max(turn.gains[1:]) > 0 else 0
+                note = f" (pick 1: {turn.gains[0]:.0f})" if begin else ""
                 if turn.gains:
                     axes.plot(
-                        range(1, len(turn.gains) + 1),
-                        turn.gains,
+                        range(1 + begin, len(turn.gains) + 1),
+                        turn.gains[begin:],
                         color=SEQUENCE[turn.iteration % len(SEQUENCE)],
                         marker=".",
-                        label=f"iteration {turn.iteration}",
+                        label=f"iteration {turn.iteration}{note}",
                     )
             if axes.lines:
                 axes.legend()
@@ -165,6 +131,20 @@ def element_plot(data: ReportData) -> str | None:
     }
     elements = sorted({element for groups in found.values() for element in groups})
     return _categories(found, elements, "element")
+
+
+def drift_plot(data: ReportData) -> str | None:
+    """Force RMSE of the fine-tuned model against the pre-trained one on each element outside the domain."""
+    by_element = data.drift.by_element if data.drift is not None else {}
+    found = sorted((e.force_rmse_relative, element) for element, e in by_element.items() if e.force_rmse_relative)
+    if not found:
+        return None
+    with plot_style():
+        figure, axes = new_axes("", "", "force RMSE, part of RMS force", width_in=8.0)
+        axes.bar([element for _, element in found], [value for value, _ in found], color=COLOURS["finetuned"])
+        axes.tick_params(axis="x", length=0)
+        axes.margins(x=0.01)
+        return svg_of(figure, "Force deviation by element outside the domain")
 
 
 def seconds_plot(data: ReportData) -> str | None:

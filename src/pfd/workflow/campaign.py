@@ -44,7 +44,7 @@ class Campaign:
         self.input = resolved.input
         self._earlier = earlier if resolved.campaign.keep_labels else None
         self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
-        self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
+        self.outcome = Outcome(self.input.name, self.input.seed, self.budget, resolved)
         self.models: dict[str, Artifact] = {}
         self._published: set[str] = set()
 
