@@ -38,7 +38,7 @@ class ParityPoints(Settings):
     frame: tuple[int, ...] = ()
     """Of each point, the index in ``Parity.frames`` of the frame it is of."""
     place: tuple[int, ...] = ()
-    """Of each point, its index within the frame's label: atom * 3 + direction for forces, Voigt component for stress."""
+    """Of each point, its index in the frame's label: 3 * atom + direction of a force, Voigt component of a stress."""
 
 
 class Parity(Settings):

@@ -88,7 +88,9 @@ class RandomSettings(Explorer):
 
     def citations(self) -> list[str]:
         """See ``Explorer.citations``."""
-        return ["C. J. Pickard, R. J. Needs, J. Phys.: Condens. Matter 23, 053201 (2011), doi:10.1088/0953-8984/23/5/053201"]
+        return [
+            "C. J. Pickard, R. J. Needs, J. Phys.: Condens. Matter 23, 053201 (2011), doi:10.1088/0953-8984/23/5/053201"
+        ]
 
     def run(self, job: Job) -> Trajectory:
         """Draw a structure and relax it."""

@@ -50,13 +50,19 @@ def _loop(section: Mapping[str, Any]) -> list[Row]:
     if section.get("train"):
         rows.append(("train", _settings(section["train"])))
     limits = [
-        f"{NAMES.get(key, (key, ''))[0]} at most {value_in_words(key, value, exact=True)}"
+        f"{NAMES.get(key, (key, ''))[0]} at most {value_in_words(key, value, exact=True)}{_of_what(key)}"
         for key, value in section["converge"].items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
     limits += ["upper ends of the intervals"] if section["converge"].get("confident") else []
-    rows.append(("until", f"{', '.join(limits) or 'no limit'}; at most {counted(section['max_iterations'], 'iteration')}"))
+    rows.append(
+        ("until", f"{', '.join(limits) or 'no limit'}; at most {counted(section['max_iterations'], 'iteration')}")
+    )
     return rows
+
+
+def _of_what(limit: str) -> str:
+    return " of the RMS force" if limit == "force_rmse_relative" else ""
 
 
 def _model(teacher: Mapping[str, Any]) -> str:
@@ -94,7 +100,9 @@ def _settings(section: Mapping[str, Any], *first: str) -> str:
     """Numbers and names of a section; switches, commands, paths and sections of their own are left out."""
     skipped = (*first, "command")
     plain = {key: value for key, value in section.items() if key not in skipped and _plain(value)}
-    return ", ".join([*(str(section[key]) for key in first), *(f"{key} {_text(value)}" for key, value in plain.items())])
+    return ", ".join(
+        [*(str(section[key]) for key in first), *(f"{key} {_text(value)}" for key, value in plain.items())]
+    )
 
 
 def _plain(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pfd.frames import read_frames
 from pfd.json_file import read_json
 from pfd.report.data import ReportData
+from pfd.report.table import number
 from pfd.tasks.folder import TaskFolder
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ class ShownFrames:
     note: str = ""
 
 
-def shown_frames(folders: Iterable[TaskFolder], data: ReportData, run_folder: Path, worst: Sequence[str]) -> ShownFrames:
+NO_FRAMES = ShownFrames()
+
+
+def shown_frames(
+    folders: Iterable[TaskFolder], data: ReportData, run_folder: Path, worst: Sequence[str]
+) -> ShownFrames:
     """Gather the frames of a run.
 
     Args:
@@ -87,7 +93,8 @@ def shown_frames(folders: Iterable[TaskFolder], data: ReportData, run_folder: Pa
         run_folder: where the test set is published.
         worst: ids of the test frames to show.
     """
-    chosen = [frame for folder in folders if _chooses(folder) for frame in _chosen(folder, data)]
+    choices = sorted((folder for folder in folders if _chooses(folder)), key=_when)
+    chosen = [frame for folder in choices for frame in _chosen(folder, data)]
     kept = _sampled(chosen, MOST_FRAMES)
     fitting, atoms = [], 0
     for frame in [*kept, *_test_frames(run_folder, worst)]:
@@ -109,12 +116,17 @@ TEST = "test set"
 
 def _chooses(folder: TaskFolder) -> bool:
     loop, part, step = folder.place
-    return loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+", part) is not None and folder.done()
+    return loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+|initial", part) is not None and folder.done()
+
+
+def _when(folder: TaskFolder) -> tuple[int, bool, str]:
+    loop, part, _ = folder.place
+    return list(LOOPS).index(loop), part != "initial", part
 
 
 def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
     loop, part, _ = folder.place
-    iteration = int(part.removeprefix("iter-"))
+    when = "start" if part == "initial" else str(int(part.removeprefix("iter-")))
     frames = read_frames(folder.path / "outputs" / "selected.extxyz")
     gains = (read_json(folder.path / "outputs" / "selection.json") or {}).get("gains", [])
     remarks = {label.id: f"flagged: {label.reason}" for label in data.flagged}
@@ -124,9 +136,9 @@ def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
         name = str(frame.info.get("id", ""))
         facts = _facts(frame)
         if len(gains) == len(frames):
-            facts.append(f"gain {gains[pick - 1]:.3g} nats")
+            facts.append(f"gain {number(gains[pick - 1])} nats")
         title = f"pick {pick} of {len(frames)}"
-        group = f"{LOOPS[loop]} {iteration}"
+        group = f"{LOOPS[loop]} {when}"
         shown.append(ShownFrame(name, group, title, ", ".join(facts), frame, remarks.get(name, "")))
     return shown
 
@@ -147,7 +159,9 @@ def _test_frames(run_folder: Path, worst: Sequence[str]) -> list[ShownFrame]:
 
 def _facts(frame: Atoms) -> list[str]:
     facts = [f"{frame.get_chemical_formula()}"]
-    facts += [f"{frame.info[key]:g} {unit}" for key, unit in TOLD.items() if isinstance(frame.info.get(key), float | int)]
+    facts += [
+        f"{frame.info[key]:g} {unit}" for key, unit in TOLD.items() if isinstance(frame.info.get(key), float | int)
+    ]
     if "trajectory" in frame.info:
         step = f", step {frame.info['step']}" if "step" in frame.info else ""
         facts.append(f"{frame.info['trajectory']}{step}")

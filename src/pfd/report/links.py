@@ -1,4 +1,4 @@
-"""References in a text as links: the one kind of address that the page has, and which a reader has to follow himself."""
+"""References in a text as links: the only addresses on the page, and nothing is loaded from them."""
 
 from __future__ import annotations
 

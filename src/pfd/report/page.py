@@ -10,7 +10,7 @@ from typing import Any
 from pfd.report import coverage, plots
 from pfd.report.asked import asked
 from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, read_report_data
-from pfd.report.frames_shown import WORST, ShownFrames, shown_frames
+from pfd.report.frames_shown import NO_FRAMES, WORST, ShownFrames, shown_frames
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
 from pfd.report.links import linked
 from pfd.report.parity_plot import parity_rows, worst_frames
@@ -102,17 +102,20 @@ class Sources:
 
     journal: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[FailedTask] = ()
-    frames: ShownFrames = ShownFrames()
+    frames: ShownFrames = NO_FRAMES
     asked: Sequence[tuple[str, str]] = ()
 
 
-def render(data: ReportData, sources: Sources = Sources(), live: str = "") -> str:  # noqa: B008 - it is frozen
+NOTHING_ELSE = Sources()
+
+
+def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: str = "") -> str:
     """The page's HTML; every text from the run is escaped, only the plots and our scripts are markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     # Markup marks our own SVG, whose texts matplotlib has escaped, and our scripts; all else goes through autoescape.
-    svg = Markup
+    svg = script = Markup
     environment = Environment(
         loader=PackageLoader("pfd.report"),
         autoescape=True,
@@ -144,7 +147,7 @@ def render(data: ReportData, sources: Sources = Sources(), live: str = "") -> st
         data=data,
         live=live,
         policy=policy(codes, live=bool(live)),
-        scripts=[Markup(element) for element in elements],
+        scripts=[script(element) for element in elements],
         asked=sources.asked,
         frames=sources.frames,
         listed=LISTED,
@@ -163,6 +166,8 @@ def render(data: ReportData, sources: Sources = Sources(), live: str = "") -> st
         parity=[[(next(numbers) if plot.points else None, svg(plot.svg)) for plot in row] for row in rows.rows],
         pointed=bool(pointed),
         parts=part_rows(data),
+        fits=plots.fits_in_words(data),
+        covered=any(turn.coverage for turn in data.iterations),
         costs=sorted(data.costs.items(), key=lambda cost: -cost[1].seconds),
         reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],

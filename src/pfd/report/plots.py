@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from pfd.evaluate import Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
+from pfd.report.limits import unseen_set
 from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
+from pfd.report.table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,20 +26,34 @@ CONDITIONS = {
 
 
 def learning_curves(data: ReportData) -> list[str]:
-    """Force RMSE on validation (solid) and training frames (dashed) by optimiser step; a plot per loop."""
+    """Force RMSE on validation (solid) and training frames (dashed) by optimiser step; a plot per loop that has steps."""
     plots = []
     for title, turns in _loops(data):
         with plot_style():
             figure, axes = new_axes(
                 f"{title}: solid validation, dashed training", "optimiser step", "force RMSE, meV/Å"
             )
-            drawn = [_draw_curve(axes, turn, SEQUENCE[turn.iteration % len(SEQUENCE)]) for turn in turns]
+            several = [turn for turn in turns if len(turn.curve) > 1]
+            drawn = [_draw_curve(axes, turn, SEQUENCE[turn.iteration % len(SEQUENCE)]) for turn in several]
             if any(drawn):
                 if axes.dataLim.ymin > 0:
                     log_axis(axes, "y")
                 axes.legend()
                 plots.append(svg_of(figure, f"Learning curves, {title}"))
     return plots
+
+
+def fits_in_words(data: ReportData) -> list[str]:
+    """Force RMSE of trainings in one step, such as linear fits, which have no curve."""
+    lines = []
+    for title, turns in _loops(data):
+        for turn in turns:
+            if len(turn.curve) == 1:
+                record = turn.curve[0]
+                found = ((record.valid_force_rmse_eV_per_A, "validation"), (record.train_force_rmse_eV_per_A, "training"))
+                shown = [f"{number(1000 * rmse)} meV/Å on {name} frames" for rmse, name in found if rmse is not None]
+                lines += [f"{title} {turn.iteration}: fitted in one step, force RMSE {', '.join(shown)}"] if shown else []
+    return lines
 
 
 def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
@@ -47,8 +63,7 @@ def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
         points = [(step, 1000 * rmse) for step, rmse in found if rmse is not None]
         if points:
             label = None if drawn else f"iteration {turn.iteration}"
-            marker = "o" if len(points) == 1 else None
-            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label, marker=marker)
+            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label)
             drawn = True
     return drawn
 
@@ -65,7 +80,7 @@ def errors_by_labels(data: ReportData) -> list[str]:
             figure, axes = new_axes(title, "labels used (training, validation, test)", "force RMSE, meV/Å")
             series = (
                 ("test", "fixed test set", SEQUENCE[0]),
-                ("prospective", "new frames, before training", SEQUENCE[1]),
+                ("prospective", f"{unseen_set(turns[-1], data)}, before training", SEQUENCE[1]),
             )
             drawn = [
                 _draw_errors(
@@ -140,7 +155,7 @@ def drift_plot(data: ReportData) -> str | None:
     if not found:
         return None
     with plot_style():
-        figure, axes = new_axes("", "", "force RMSE, part of RMS force", width_in=8.0)
+        figure, axes = new_axes("", "", "force RMSE, part of RMS force")
         axes.bar([element for _, element in found], [value for value, _ in found], color=COLOURS["finetuned"])
         axes.tick_params(axis="x", length=0)
         axes.margins(x=0.01)

@@ -81,9 +81,9 @@ def new_axes(
 
 
 def axes_box(axes: Axes) -> tuple[float, float, float, float]:
-    """Left, top, width and height of the axes of a figure that has been written, as parts of the picture from its top."""
+    """Left, top, width and height of the axes of a figure that has been written, as parts of the picture."""
     place = axes.get_position()
-    return tuple(round(float(part), 5) for part in (place.x0, 1.0 - place.y1, place.width, place.height))  # type: ignore[return-value]
+    return float(place.x0), float(1.0 - place.y1), float(place.width), float(place.height)
 
 
 def log_axis(axes: Axes, which: str) -> None:

@@ -16,6 +16,7 @@ from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.workflow.budget import Budget
 from pfd.workflow.citations import citations_of
+from pfd.workflow.drift import Drift
 from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder
 
@@ -78,10 +79,8 @@ class Outcome:
     """Each part of each loop's data: frames, labels and compositions in it."""
     kept_labels: int = 0
     """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
-    drift: dict[str, Any] | None = None
-    """The fine-tuned model against the pre-trained one outside the domain (``workflow.drift``)."""
-    drift_note: str = ""
-    """Why there is none."""
+    drift: Drift = field(default_factory=Drift)
+    """The fine-tuned model against the pre-trained one, outside the domain."""
     user_test: dict[str, Any] | None = None
     """Of the user's own test set: ``frames``, ``in_training`` (how many were trained on), and force RMSE ``apart``."""
 
@@ -156,8 +155,8 @@ class Outcome:
             "data": self.data,
             "trajectories": self.trajectories,
             "user_test": self.user_test,
-            "drift": self.drift,
-            "drift_note": self.drift_note,
+            "drift": self.drift.report,
+            "drift_note": self.drift.note,
             "costs": costs,
             "citations": self._citations(versions),
         }

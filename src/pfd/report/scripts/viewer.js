@@ -61,6 +61,7 @@
     viewer.setStyle({}, { sphere: { scale: 0.3 }, stick: { radius: 0.1 } });
     if (frame.cell) drawCell(frame.cell);
     viewer.zoomTo();
+    viewer.zoom(1.3);
     viewer.render();
     caption.textContent = [frame.id, frame.facts, frame.remark].filter(Boolean).join(": ");
   }
