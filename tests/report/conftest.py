@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from tests.workflow.conftest import EXAMPLE, SMALL, EngineInProcess
 
 import pfd
 from pfd.evaluate import ConvergeSettings, error_report, judge_errors, parity_points
@@ -16,7 +17,6 @@ from pfd.frames import EnergyShift, Labels, with_labels, write_frames
 from pfd.json_file import write_json
 from pfd.report import write_report
 from pfd.tasks.folder import Result, TaskFolder, TaskSpec
-from tests.workflow.conftest import EXAMPLE, SMALL, EngineInProcess
 
 SOFTNESS = {"pretrained": (0.78, 0.18), "finetuned": (0.98, 0.07), "student": (0.97, 0.075), "scratch": (0.93, 0.13)}
 SPEED = {"pretrained": 1830.0, "finetuned": 1850.0, "student": 21.4, "scratch": 21.6}

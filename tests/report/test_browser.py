@@ -73,7 +73,7 @@ def test_the_viewer_turns_and_shows_each_frame(page, toy_run):
         captions.append(page.js('document.getElementById("caption").textContent'))
         page.js('document.getElementById("next").click()')
     assert [caption.split(":")[0] for caption in captions] == names
-    chosen = [f for f in toy_run.path.glob("*/iter-*/select/*/outputs/frames/*.extxyz")]
+    chosen = toy_run.path.glob("*/iter-*/select/*/outputs/frames/*.extxyz")
     assert {path.stem for path in chosen} <= set(names)
     assert "Cu32, 400 K" in captions[0]
 
@@ -109,7 +109,8 @@ def test_the_picture_and_the_pointer_agree(page):
     """A dot is drawn where the script takes it to be: its picture (upside down in the SVG) has colour there."""
     assert page.js("""(async () => {
         const plot = JSON.parse(document.getElementById("points").textContent).plots[5];
-        const svg = document.querySelectorAll("figure.pointed")[5].querySelector("svg"), image = svg.querySelector("image");
+        const svg = document.querySelectorAll("figure.pointed")[5].querySelector("svg");
+        const image = svg.querySelector("image");
         const picture = new Image();
         picture.src = image.getAttribute("href") ?? image.getAttribute("xlink:href");
         await picture.decode();
@@ -122,7 +123,8 @@ def test_the_picture_and_the_pointer_agree(page):
         return plot.x.every((x, n) => {
             const px = b.left + b.width * (left + width * (x - low) / (high - low)) - i.left;
             const py = i.bottom - b.top - b.height * (top + height * (1 - (plot.y[n] - low) / (high - low)));
-            const at = pen.getImageData(px * picture.width / i.width - 1, py * picture.height / i.height - 1, 3, 3).data;
+            const [column, row] = [px * picture.width / i.width, py * picture.height / i.height];
+            const at = pen.getImageData(column - 1, row - 1, 3, 3).data;
             return at.some((value, k) => k % 4 === 3 && value > 0);
         });
     })()""")

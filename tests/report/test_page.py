@@ -205,7 +205,7 @@ def test_texts_from_the_run_cannot_become_markup(tmp_path):
     )
     asked = {"teacher": {"family": evil, "model": evil}}
     (tmp_path / "resolved-001.yaml").write_text(yaml.safe_dump(asked), encoding="utf-8")
-    page, reader = read(tmp_path)
+    _, reader = read(tmp_path)
     assert "script" not in reader.tags
     assert reader.text.count("alert") >= 6
     assert "<script>alert" not in data_element("x", {evil: evil})

@@ -26,7 +26,7 @@ CONDITIONS = {
 
 
 def learning_curves(data: ReportData) -> list[str]:
-    """Force RMSE on validation (solid) and training frames (dashed) by optimiser step; a plot per loop that has steps."""
+    """Force RMSE on validation (solid) and training frames (dashed) by optimiser step; a plot per loop."""
     plots = []
     for title, turns in _loops(data):
         with plot_style():
@@ -50,9 +50,14 @@ def fits_in_words(data: ReportData) -> list[str]:
         for turn in turns:
             if len(turn.curve) == 1:
                 record = turn.curve[0]
-                found = ((record.valid_force_rmse_eV_per_A, "validation"), (record.train_force_rmse_eV_per_A, "training"))
+                found = (
+                    (record.valid_force_rmse_eV_per_A, "validation"),
+                    (record.train_force_rmse_eV_per_A, "training"),
+                )
                 shown = [f"{number(1000 * rmse)} meV/Å on {name} frames" for rmse, name in found if rmse is not None]
-                lines += [f"{title} {turn.iteration}: fitted in one step, force RMSE {', '.join(shown)}"] if shown else []
+                lines += (
+                    [f"{title} {turn.iteration}: fitted in one step, force RMSE {', '.join(shown)}"] if shown else []
+                )
     return lines
 
 
