@@ -307,3 +307,22 @@ def test_what_is_not_a_run_is_refused(tmp_path):
     write(tmp_path, {"models": {"student": {"eror": None}}})
     with pytest.raises(RunError, match=r"models\.student\.eror"):
         write_report(tmp_path)
+
+
+def test_thousands_of_everything_stay_a_page(tmp_path, full_data):
+    many = [{"id": f"f{n:012d}", "reason": "SCF did not converge"} for n in range(3000)]
+    runs = [{"name": f"t{n}", "finished": n % 2 == 0, "steps": 1} for n in range(3000)]
+    errors = dict(full_data["models"]["student"]["errors"])
+    one = {"frames": 1, "force_frames": 1, "force_rmse_meV_per_A": 5.0}
+    groups = {str(n): one | {"force_rmse_meV_per_A": 5.0 + n} for n in range(1000)}
+    models = {"student": {"errors": errors | {"by_group": {"structure": groups}}}}
+    write(tmp_path, {"models": models, "rejected": many, "flagged": many, "trajectories": runs})
+    page, reader = read(tmp_path)
+    assert len(page) < 400_000
+    assert reader.text.count("The first 200 of 3000") == 3
+    assert "stopped early (the first 200 of 1500)" in reader.text
+    assert "the first 200 of 1002" in reader.text
+    assert "3000 × SCF did not converge" in reader.text
+    assert "1500 of 3000 finished" in reader.text
+    assert "starting structure (30 of 1000, the largest errors)" in reader.text
+    assert ">999<" in page  # the worst one is among them

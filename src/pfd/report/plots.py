@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pfd.evaluate import Errors
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LOOP_NAMES = {"finetune": "Fine-tuning", "distill": "Distillation"}
 DWARFS = 10.0
 """A first gain that many times larger than all others is told in words."""
+MOST_GROUPS = 30
+"""Groups that one plot has room for."""
 CONDITIONS = {
     "temperature_K": "temperature, K",
     "pressure_GPa": "pressure, GPa",
@@ -134,9 +136,23 @@ def condition_plots(data: ReportData) -> list[str]:
         values = list(dict.fromkeys(value for groups in found.values() for value in groups))
         if len(values) < 2 and condition != "temperature_K":
             continue
-        plot = _categories({key: dict(groups) for key, groups in found.items()}, values, label)
+        shown = _worst_groups(found, values)
+        cut = f" ({len(shown)} of {len(values)}, the largest errors)" if len(shown) < len(values) else ""
+        plot = _categories({key: dict(groups) for key, groups in found.items()}, shown, f"{label}{cut}")
         plots += [plot] if plot else []
     return plots
+
+
+def _worst_groups(found: Mapping[ModelKey, Mapping[str, Errors]], values: Sequence[str]) -> list[str]:
+    """The values if a plot can hold them; else those with the largest errors of any model, in their order."""
+
+    def largest(value: str) -> float:
+        return max(
+            (groups[value].force_rmse_meV_per_A or 0.0 for groups in found.values() if value in groups), default=0
+        )
+
+    kept = set(sorted(values, key=largest, reverse=True)[:MOST_GROUPS])
+    return [value for value in values if value in kept]
 
 
 def element_plot(data: ReportData) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ class Outcome:
     budget: Budget
     resolved: ResolvedInput | None = None
     """The input, whose methods are cited."""
+    written: Callable[[], None] = lambda: None
+    """Called when there are new results in the files."""
     status: str = "running"
     models: dict[str, Compared] = field(default_factory=dict)
     student_vs_teacher: dict[str, Any] | None = None
@@ -162,6 +164,7 @@ class Outcome:
         }
         write_json(run.path / "report-data.json", common | report)
         write_json(run.path / "summary.json", common | self._summary())
+        self.written()
 
     def _citations(self, versions: dict[str, str]) -> list[dict[str, str]]:
         cards = {key: model.card for key, model in self.models.items()}
