@@ -193,6 +193,7 @@ def run_folder_of(input_file: Path, name: str) -> Path:
 
 def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | None, watch: Watcher | None) -> Run:
     from pfd.engines.by_step import engine_of
+    from pfd.report.kept_page import KeptPage
     from pfd.workflow.campaign import Campaign
     from pfd.workflow.run_folder import RunFolder
     from pfd.workflow.submission import note_submission
@@ -204,6 +205,7 @@ def _drive(path: Path, resolved: ResolvedInput, input_file: Path, until: str | N
     for file in getattr(resolved.labeler, "input_files", ()):
         run.keep_input(file)
     campaign = Campaign(run, resolved, until, earlier)
+    campaign.outcome.written = KeptPage(path)
     campaign.outcome.write(run)  # from now on no summary of an earlier submission speaks for this one
     with _honest_end(run, campaign, edited):
         campaign.execute()

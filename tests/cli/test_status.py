@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pfd.cli.report import write_and_show
+from pfd.cli.report import report_run
 from pfd.cli.status import status_lines, status_of
 from pfd.json_file import write_json
 from pfd.tasks.folder import Failure, Result, TaskFolder, TaskSpec
@@ -112,7 +112,7 @@ def test_a_run_that_goes_on_says_where_it_is_and_how_good(under_way):
 
 
 def test_the_report_of_a_run_that_goes_on_says_the_same(under_way, capsys):
-    write_and_show(under_way)
+    report_run(under_way, serve=False, port=None)
     said = capsys.readouterr().out
     assert said.startswith("no model has been compared")
     assert "toy: running" in said

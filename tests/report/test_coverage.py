@@ -25,7 +25,7 @@ def test_compositions_are_shown_where_they_differ() -> None:
     (plot,) = coverage.composition_plots(alloys)
     assert "fraction of Cu" in plot
     assert "Fine-tuning" in plot
-    page = render(alloys, [])
+    page = render(alloys)
     assert "<h2>Data</h2>" in page
     ternary = ReportData.model_validate({"data": [part("train", {"AuCuNi": 4, "AuCu": 2})]})
     assert len(coverage.composition_plots(ternary)) == 3
@@ -36,11 +36,11 @@ def test_the_end_of_annealing_is_told() -> None:
     silicon = bulk("Si", cubic=True).repeat(2)
     trajectory = {"name": "melt", "finished": True, "structure": asdict(radial_structure([silicon]))}
     data = ReportData.model_validate({"trajectories": [trajectory, {"name": "md", "finished": True}]})
-    page = render(data, [])
+    page = render(data)
     assert "Where annealing ended" in page
     assert "2.33" in page  # g/cm³
     assert "4: 100 %" in page
     assert "g(r)" in str(coverage.radial_plot(data))
     plain = ReportData.model_validate({"trajectories": [{"name": "md", "finished": True}]})
     assert coverage.radial_plot(plain) is None
-    assert "Where annealing ended" not in render(plain, [])
+    assert "Where annealing ended" not in render(plain)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pfd.errors import RunError
 from pfd.report import ReportData, results_table, summary_plot
-from pfd.report.table import number, result_rows, speedup, user_rows
+from pfd.report.table import NARROW, number, part_rows, result_rows, speedup, user_rows
 
 
 def printed(data: ReportData, width: int) -> str:
@@ -51,7 +51,7 @@ def test_eighty_columns_are_enough(full_data):
     text = printed(ReportData.model_validate(full_data), 80)
     assert "…" not in text
     for row in result_rows(ReportData.model_validate(full_data)):
-        for cell in row[1:]:
+        for cell in row.cells(NARROW)[1:]:
             assert cell in text
     assert "silicon: errors on 24 test frames" in text
 
@@ -64,7 +64,7 @@ def test_what_is_missing_is_a_dash(full_data):
         }
     }
     rows = result_rows(ReportData.model_validate(partial))
-    assert rows[0] == ("pre-trained", "–", "–", "–", "–", "–", "–")
+    assert rows[0] == ("pre-trained", *["–"] * 8)
     assert rows[1].force == "1 of 2 not finite"
     assert rows[1].energy == "not finite"
     assert result_rows(ReportData()) == []
@@ -108,3 +108,17 @@ def test_summary_plot_is_a_picture_of_the_models_tested(full_data, tmp_path):
     assert summary_plot(ReportData.model_validate(untimed), tmp_path / "one.png").is_file()
     with pytest.raises(RunError, match="no model has been tested"):
         summary_plot(ReportData(), tmp_path / "none.png")
+
+
+def test_every_condition_and_element_has_its_figures(full_data):
+    rows = part_rows(ReportData.model_validate(full_data))
+    parts = list(dict.fromkeys(row.part for row in rows))
+    assert parts == ["300 K", "900 K", "1500 K", "group strained-0", "group strained-1", "Ge", "Si"]
+    assert len(rows) == 7 * 4
+    errors = full_data["models"]["student"]["errors"]
+    (cold,) = (row for row in rows if (row.model, row.part) == ("student", "300 K"))
+    assert cold.stress == number(errors["by_group"]["temperature_K"]["300"]["stress_rmse_GPa"])
+    assert cold.energy == number(errors["by_group"]["temperature_K"]["300"]["energy_rmse_meV_per_atom"])
+    (silicon,) = (row for row in rows if (row.model, row.part) == ("student", "Si"))
+    assert silicon.force == number(errors["by_element"]["Si"]["force_rmse_meV_per_A"])
+    assert silicon.energy == "–"

@@ -167,15 +167,24 @@ def status(run: RunArgument = None, identifier: RunIdentifier = None, as_json: A
 
 
 @app.command(rich_help_panel=LOOK)
-def report(run: RunArgument = None) -> None:
+def report(
+    run: RunArgument = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show a page that follows the run, to this machine only.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Where to serve it; 0 takes a free one.  [default: 8765]", min=0, max=65535, metavar="PORT"),
+    ] = None,
+) -> None:
     """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
-    Example: pfd report toy
+    Example: pfd report toy; pfd report toy --serve
     """
-    from pfd.cli.report import write_and_show
+    from pfd.cli.report import report_run
     from pfd.cli.run_argument import find_run
 
-    write_and_show(find_run(run))
+    report_run(find_run(run), serve=serve, port=port)
 
 
 @app.command(rich_help_panel=HERE)

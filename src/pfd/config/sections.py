@@ -162,6 +162,10 @@ class EvaluateSettings(Settings):
     """Keys of its labels, if they are not the usual ones."""
     speed_atoms: int = Field(default=512, ge=0)
     """Atoms in the system on which speeds are measured; 0 measures none."""
+    drift_elements: int = Field(default=12, ge=0)
+    """Elements that the pre-trained model knows and no training frame holds, on whose crystals the fine-tuned model is
+    compared with it (``drift`` in the report): how much of what it knew has moved. No label is needed; each element
+    costs both models two predictions of a cell of 8 or 16 atoms. 0 leaves it out."""
     scratch_student: bool = True
     """Fit the same student on the first-principles labels alone as well: what distillation is compared with."""
 

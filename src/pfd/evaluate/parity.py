@@ -35,6 +35,10 @@ class ParityPoints(Settings):
     """Points before thinning."""
     left_out: int = 0
     """Labelled numbers in frames without a finite prediction: they have no place in a plot."""
+    frame: tuple[int, ...] = ()
+    """Of each point, the index in ``Parity.frames`` of the frame it is of."""
+    place: tuple[int, ...] = ()
+    """Of each point, its index in the frame's label: 3 * atom + direction of a force, Voigt component of a stress."""
 
 
 class Parity(Settings):
@@ -46,6 +50,8 @@ class Parity(Settings):
     """Force components, eV/Å."""
     stress_GPa: ParityPoints | None = None
     """Voigt components of the stress of bulk frames, GPa."""
+    frames: tuple[str, ...] = ()
+    """Ids of the labelled frames, in order; empty if one of them has none."""
 
 
 def parity_points(
@@ -72,23 +78,28 @@ def parity_points(
         energy_meV_per_atom=_points(compared.energy, mean, 1.0, max_points),
         force_eV_per_A=_points(compared.forces, 0.0, 1e-3, max_points),
         stress_GPa=_points(compared.stress, 0.0, 1.0, max_points),
+        frames=tuple(ids) if all(ids := [str(frame.info.get("id", "")) for frame in labelled]) else (),
     )
 
 
 def _points(pairs: Sequence[Pair | None], origin: float, factor: float, most: int) -> ParityPoints | None:
-    there = [pair for pair in pairs if pair is not None]
+    there = [(index, *pair) for index, pair in enumerate(pairs) if pair is not None]
     if not there:
         return None
-    finite = [(label, other) for label, other in there if other is not None and np.isfinite(other).all()]
-    left_out = sum(label.size for label, _ in there) - sum(label.size for label, _ in finite)
-    label = np.concatenate([label.ravel() for label, _ in finite] or [np.empty(0)])
-    other = np.concatenate([other.ravel() for _, other in finite] or [np.empty(0)])
+    finite = [(index, label, other) for index, label, other in there if other is not None and np.isfinite(other).all()]
+    left_out = sum(label.size for _, label, _ in there) - sum(label.size for _, label, _ in finite)
+    label = np.concatenate([label.ravel() for _, label, _ in finite] or [np.empty(0)])
+    other = np.concatenate([other.ravel() for _, _, other in finite] or [np.empty(0)])
+    frame = np.concatenate([np.full(label.size, index) for index, label, _ in finite] or [np.empty(0, dtype=int)])
+    place = np.concatenate([np.arange(label.size) for _, label, _ in finite] or [np.empty(0, dtype=int)])
     kept = _thinned(np.abs(other - label), most)
     return ParityPoints(
         label=_rounded((label[kept] - origin) * factor),
         predicted=_rounded((other[kept] - origin) * factor),
         total=label.size,
         left_out=left_out,
+        frame=tuple(int(index) for index in frame[kept]),
+        place=tuple(int(index) for index in place[kept]),
     )
 
 

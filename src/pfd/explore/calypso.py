@@ -106,6 +106,10 @@ class CalypsoSettings(Explorer):
         """See ``Explorer.most_frames``."""
         return self.generations * self.population * (1 + ceil(self.steps / self.every))
 
+    def citations(self) -> list[str]:
+        """See ``Explorer.citations``."""
+        return ["Y. Wang et al., Comput. Phys. Commun. 183, 2063 (2012), doi:10.1016/j.cpc.2012.05.008"]
+
     def run(self, job: Job) -> Trajectory:
         """Search.
 

@@ -86,6 +86,12 @@ class RandomSettings(Explorer):
         """See ``Explorer.most_frames``."""
         return 1 + ceil(self.steps / self.every)
 
+    def citations(self) -> list[str]:
+        """See ``Explorer.citations``."""
+        return [
+            "C. J. Pickard, R. J. Needs, J. Phys.: Condens. Matter 23, 053201 (2011), doi:10.1088/0953-8984/23/5/053201"
+        ]
+
     def run(self, job: Job) -> Trajectory:
         """Draw a structure and relax it."""
         assert job.formula is not None

@@ -72,6 +72,10 @@ class RelaxSettings(Explorer):
         """See ``Explorer.most_frames``."""
         return max(1, ceil(self.steps / self.every))
 
+    def citations(self) -> list[str]:
+        """See ``Explorer.citations``."""
+        return ["E. Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006), doi:10.1103/PhysRevLett.97.170201"]
+
     def run(self, job: Job) -> Trajectory:
         """Displace, then relax."""
         from pfd.frames.perturb import perturb

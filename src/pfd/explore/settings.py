@@ -98,6 +98,10 @@ class Explorer(Settings):
         """The program that it needs, or None."""
         return None
 
+    def citations(self) -> list[str]:
+        """What to cite for the method with these settings."""
+        return []
+
     def example(self, formula: str) -> Atoms:
         """A structure of one of the ``compositions``, for what can be known before the search.
 
@@ -112,6 +116,14 @@ class Explorer(Settings):
         Raises:
             DataError: if it cannot.
         """
+
+
+BATHS = {
+    "langevin": "E. Vanden-Eijnden, G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), doi:10.1016/j.cplett.2006.07.086",
+    "bussi": "G. Bussi, D. Donadio, M. Parrinello, J. Chem. Phys. 126, 014101 (2007), doi:10.1063/1.2408420",
+    "mtk": "G. J. Martyna, M. L. Klein, D. J. Tobias, J. Chem. Phys. 101, 4177 (1994), doi:10.1063/1.467468",
+}
+"""The papers of the thermostats, and of the barostat."""
 
 
 class DynamicsSettings(Explorer):
@@ -157,6 +169,11 @@ class DynamicsSettings(Explorer):
     def equilibration(self) -> int:
         """Steps at the beginning of which no frame is kept."""
         return 0
+
+    def citations(self) -> list[str]:
+        """Thermostat and barostat."""
+        bath = "mtk" if self.ensemble == "npt" else self.thermostat or "langevin"
+        return [] if self.ensemble == "nve" else [BATHS[bath]]
 
     @property
     def coupling(self) -> float:

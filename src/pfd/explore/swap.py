@@ -45,6 +45,10 @@ class SwapSettings(GridSettings):
                 hint="use method: md, or free atoms of another element",
             )
 
+    def citations(self) -> list[str]:
+        """See ``Explorer.citations``."""
+        return [*super().citations(), "N. Metropolis et al., J. Chem. Phys. 21, 1087 (1953), doi:10.1063/1.1699114"]
+
     def run(self, job: Job) -> Trajectory:
         """Run the dynamics with swaps."""
         from pfd.explore.md import run_md

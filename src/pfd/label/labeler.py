@@ -157,6 +157,8 @@ class Labeler(ABC):
     private: ClassVar[tuple[str, ...]] = ()
     """Names of files that the labeler removes when it has run, such as licensed ones; where it was killed, the next
     attempt at the frame does."""
+    citation: ClassVar[str] = ""
+    """The paper of the program, with its DOI."""
     honours: frozenset[str] = frozenset()
     """Which of ``charge``, ``spin``, ``initial_magmoms``, ``partial_pbc`` it honours; others are refused by name."""
 
@@ -176,6 +178,10 @@ class Labeler(ABC):
             TransientError: if something outside ended it (kill, time, disk).
             InputError, MissingError: if no frame could be labelled like this.
         """
+
+    def citations(self) -> list[str]:
+        """What to cite for labels made with these settings: the program first, then its methods."""
+        return [self.citation] if self.citation else []
 
     def aids(self) -> dict[str, Any]:
         """The settings with which a frame that the engine rejected is worth another calculation if they change."""

@@ -42,17 +42,24 @@ class TBLiteSettings(LabelerSettings):
     insulators. Smaller cells give converged, smooth and wrong labels, so they are rejected; 0 accepts any."""
 
 
+HAMILTONIANS = {
+    "GFN1-xTB": "S. Grimme et al., J. Chem. Theory Comput. 13, 1989 (2017), doi:10.1021/acs.jctc.7b00118",
+    "GFN2-xTB": "C. Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019), doi:10.1021/acs.jctc.8b01176",
+    "IPEA1-xTB": "V. Ásgeirsson et al., Chem. Sci. 8, 4879 (2017), doi:10.1039/C7SC00601B",
+}
+"""The papers of the Hamiltonians."""
+
+
 class TBLite(Labeler):
     """Labels with tblite's library, in this process, on as many threads as OMP_NUM_THREADS says.
 
     Energies hold the electronic entropy term, so the forces are their gradient. Frames that are periodic in one or two
     directions are refused: tblite would take them as periodic in all. The spin only sets the occupation; the
     Hamiltonians have no spin polarisation, so initial moments are refused.
-
-    Source: C. Bannwarth et al., WIREs Comput. Mol. Sci. 11, e1493 (2021), doi:10.1002/wcms.1493.
     """
 
     name: ClassVar[str] = "tblite"
+    citation = "C. Bannwarth et al., WIREs Comput. Mol. Sci. 11, e1493 (2021), doi:10.1002/wcms.1493"
     Settings = TBLiteSettings
     modules = ("tblite",)
     install = install_command("tblite")
@@ -62,6 +69,10 @@ class TBLite(Labeler):
         super().__init__(settings)
         assert isinstance(settings, TBLiteSettings)
         self._settings = settings
+
+    def citations(self) -> list[str]:
+        """The library, and the Hamiltonian."""
+        return [*super().citations(), HAMILTONIANS[self._settings.hamiltonian]]
 
     def level_of_theory(self) -> str:
         """The Hamiltonian, and those settings of the physics that are not tblite's own."""

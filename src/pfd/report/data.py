@@ -69,6 +69,14 @@ class IterationResult(Settings):
     """Frames that were chosen for labelling."""
     struck: int = 0
     """Frames that were chosen and that somebody struck out."""
+    candidates: int | None = None
+    """Frames that exploration gave."""
+    passed: int | None = None
+    """Of the candidates, those that the sanity gate let pass and that are no twins of known frames."""
+    refused: dict[str, int] = Field(default_factory=dict)
+    """Why the others are not among them: reason -> candidates."""
+    coverage: tuple[float, float] | None = None
+    """Part of the candidates' environments that the data held before the choice, and hold with the chosen frames."""
     gains: tuple[float, ...] = ()
     """Entropy gain of each pick when it was chosen, nats, in the order of choice."""
     prospective: ErrorReport | None = None
@@ -148,6 +156,26 @@ class UserTest(Settings):
     """Force RMSE, meV/Å, of each model on the others, if some but not all were trained on."""
 
 
+class StepCost(Settings):
+    """What the tasks of one step took."""
+
+    tasks: int
+    """How many ended with a result."""
+    seconds: float
+    """Their wall times, summed, imports included."""
+    core_seconds: float
+    """The same times the cores that each was given."""
+
+
+class Citation(Settings):
+    """A source of something that the run used."""
+
+    used_for: str
+    """What it is the source of."""
+    text: str
+    """The reference."""
+
+
 class ReportData(Settings):
     """The content of ``report-data.json``; a running run has parts of it."""
 
@@ -181,11 +209,17 @@ class ReportData(Settings):
     """What is known of the user's own test set."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """Seconds by step, and ``wall``."""
+    costs: dict[str, StepCost] = Field(default_factory=dict)
+    """What the tasks of each step took."""
+    drift: ErrorReport | None = None
+    """The fine-tuned model against the pre-trained one on crystals of elements that it was not fine-tuned on."""
+    drift_note: str = ""
+    """Why there is no ``drift``."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of what computed."""
     seed: int | None = None
     """The run's seed."""
-    citations: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
     """What to cite."""
 
 

@@ -38,10 +38,14 @@ def held_sets(turn: IterationResult, data: ReportData) -> list[HeldSet]:
     first = turn.verdicts[:1]
     again = [number for number, verdict in enumerate(turn.verdicts) if first and _same_limit(verdict, first[0])]
     cut = again[1] if len(again) > 1 else len(turn.verdicts)
-    moved = any(each.name.startswith(f"student-{turn.iteration}-") for each in data.trajectories)
-    unseen = OWN_MD if turn.loop == "distill" and moved else NEW
-    sets = [HeldSet(unseen, turn.verdicts[cut:]), HeldSet(TEST, turn.verdicts[:cut])]
+    sets = [HeldSet(unseen_set(turn, data), turn.verdicts[cut:]), HeldSet(TEST, turn.verdicts[:cut])]
     return [held for held in sets if held.verdicts]
+
+
+def unseen_set(turn: IterationResult, data: ReportData) -> str:
+    """What the frames are called that an iteration was judged by before its model trained on them."""
+    moved = any(each.name.startswith(f"student-{turn.iteration}-") for each in data.trajectories)
+    return OWN_MD if turn.loop == "distill" and moved else NEW
 
 
 def limits_in_words(turn: IterationResult, data: ReportData) -> str:

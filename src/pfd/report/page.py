@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pfd.report import coverage, plots
+from pfd.report.asked import asked
 from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, read_report_data
+from pfd.report.frames_shown import NO_FRAMES, WORST, ShownFrames, shown_frames
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
+from pfd.report.links import linked
+from pfd.report.parity_plot import parity_rows, worst_frames
 from pfd.report.rejections import kinds_of
+from pfd.report.scripts import code_of, data_element, policy, script_element, viewer_library
 from pfd.report.table import (
     HEADINGS,
+    grouped,
     interval_note,
     number,
+    part_rows,
     percent,
     result_rows,
     shown_columns,
     user_rows,
     with_interval,
 )
-from pfd.report.words import ACTIONS, utc
+from pfd.report.words import ACTIONS, duration, utc
 from pfd.wording import counted
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
@@ -31,6 +38,8 @@ PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
 JOURNAL_ENTRIES = 30
 """Of the journal, the page shows this many of the newest entries."""
+LISTED = 200
+"""Rows of a long table on the page; the files of the run hold all."""
 ENDINGS = {
     "converged": "Converged: every limit is met, overall and for every condition asked for.",
     "not_converged": "Finished without converging: at least one limit is not met.",
@@ -51,65 +60,163 @@ def write_report(run_folder: Path) -> Path:
     Raises:
         RunError: if the folder is not there or one of the files is damaged.
     """
-    data = read_report_data(run_folder)
-    events = Journal(run_folder / JOURNAL_FILE).read()
-    failures = failed_tasks(events, used_tasks(run_folder, events), run_folder.resolve().name)
-    page = render(data, events, failures)
+    page = report_page(run_folder)
     path = run_folder / PAGE_FILE
     draft = path.with_name(f".{PAGE_FILE}.draft")
     draft.write_text(page, encoding="utf-8")
     return draft.replace(path)
 
 
-def render(data: ReportData, journal: list[dict[str, Any]], failures: Sequence[FailedTask] = ()) -> str:
-    """The page's HTML; every text from the run is escaped, only the plots are markup."""
-    from jinja2 import Environment, StrictUndefined
+def report_page(run_folder: Path, live: str = "") -> str:
+    """The page of a run as it is now.
+
+    Args:
+        run_folder: the run.
+        live: if the page is served: what names the state that it shows (see ``report.live``).
+
+    Raises:
+        RunError: as ``write_report``.
+    """
+    data = read_report_data(run_folder)
+    journal = Journal(run_folder / JOURNAL_FILE).read()
+    tasks = used_tasks(run_folder, journal)
+    sources = Sources(
+        journal=journal,
+        failures=failed_tasks(journal, tasks, run_folder.resolve().name),
+        frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST)),
+        asked=asked(run_folder),
+    )
+    return render(data, sources, live)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a page shows beside the report data.
+
+    Attributes:
+        journal: the run's events.
+        failures: tasks that have failed.
+        frames: for the viewer.
+        asked: what was asked for.
+    """
+
+    journal: Sequence[Mapping[str, Any]] = ()
+    failures: Sequence[FailedTask] = ()
+    frames: ShownFrames = NO_FRAMES
+    asked: Sequence[tuple[str, str]] = ()
+
+
+NOTHING_ELSE = Sources()
+
+
+def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: str = "") -> str:
+    """The page's HTML; every text from the run is escaped, only the plots and our scripts are markup."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    # Markup marks our own SVG, whose texts matplotlib has escaped; everything else goes through autoescape.
-    svg = Markup
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "percent": percent, "action": _action}
-    template = environment.from_string(resources.files("pfd.report").joinpath(TEMPLATE_FILE).read_text("utf-8"))
+    # Markup marks our own SVG, whose texts matplotlib has escaped, and our scripts; all else goes through autoescape.
+    svg = script = Markup
+    environment = Environment(
+        loader=PackageLoader("pfd.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "grouped": grouped,
+        "duration": duration,
+        "action": _action,
+        "linked": linked,
+    }
     environment.globals |= {
         "with_interval": with_interval,
         "group_in_words": group_in_words,
         "value_in_words": value_in_words,
         "counted": counted,
+        "listing": _listing,
     }
     columns = shown_columns(data)
-    turns = last_turns(data)
-    element = plots.element_plot(data)
-    time = plots.seconds_plot(data)
-    radial = coverage.radial_plot(data)
-    return template.render(
+    rows = parity_rows(data)
+    pointed = [plot.points for row in rows.rows for plot in row if plot.points]
+    codes, elements = _scripts(pointed, rows.frames, sources.frames, live=bool(live))
+    numbers = iter(range(len(pointed)))
+    return environment.get_template(TEMPLATE_FILE).render(
         data=data,
+        live=live,
+        policy=policy(codes, live=bool(live)),
+        scripts=[script(element) for element in elements],
+        asked=sources.asked,
+        frames=sources.frames,
+        listed=LISTED,
         ending=ENDINGS.get(data.status, data.status),
-        headings=[heading.replace("\n", " ") for heading in HEADINGS[:columns]],
-        rows=[row[:columns] for row in result_rows(data)],
-        user_rows=[row[:columns] for row in user_rows(data)],
-        timed=columns == len(HEADINGS),
+        headings=[HEADINGS[column].replace("\n", " ") for column in columns],
+        rows=[row.cells(columns) for row in result_rows(data)],
+        user_rows=[row.cells(columns) for row in user_rows(data)],
+        timed="speed" in columns,
         narrow=interval_note(model.errors for model in data.models.values()),
         user_narrow=interval_note(model.user_errors for model in data.models.values()),
-        turns=[(turn, limits_in_words(turn, data), held_sets(turn, data)) for turn in turns],
+        turns=[(turn, limits_in_words(turn, data), held_sets(turn, data)) for turn in last_turns(data)],
+        funnel=[turn for turn in data.iterations if turn.candidates is not None],
         names=MODEL_NAMES,
         loop_names=plots.LOOP_NAMES,
         cards={MODEL_NAMES[key]: data.models[key].card for key in MODEL_NAMES if key in data.models},
-        parity={unit: [svg(plot) for plot in row] for unit, row in plots.parity_plots(data).items()},
-        curves=[svg(plot) for plot in plots.learning_curves(data)],
-        by_labels=[svg(plot) for plot in plots.errors_by_labels(data)],
-        gains=[svg(plot) for plot in plots.gain_plots(data)],
-        conditions=[svg(plot) for plot in (*plots.condition_plots(data), *([element] if element else []))],
-        seconds=svg(time) if time else None,
-        compositions=[svg(plot) for plot in coverage.composition_plots(data)],
-        annealed=coverage.annealed(data),
-        radial=svg(radial) if radial else None,
+        parity=[[(next(numbers) if plot.points else None, svg(plot.svg)) for plot in row] for row in rows.rows],
+        pointed=bool(pointed),
+        parts=part_rows(data),
+        fits=plots.fits_in_words(data),
+        covered=any(turn.coverage for turn in data.iterations),
+        costs=sorted(data.costs.items(), key=lambda cost: -cost[1].seconds),
         reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
-        failures=failures,
-        journal=[_row(entry) for entry in journal[-JOURNAL_ENTRIES:]],
-        journal_length=len(journal),
+        annealed=coverage.annealed(data),
+        failures=sources.failures,
+        journal=[_row(entry) for entry in sources.journal[-JOURNAL_ENTRIES:]],
+        journal_length=len(sources.journal),
+        **{name: [svg(plot) for plot in found] for name, found in _plots(data).items()},
+        **{name: svg(plot) if plot else None for name, plot in _single_plots(data).items()},
     )
+
+
+def _plots(data: ReportData) -> dict[str, list[str]]:
+    element = plots.element_plot(data)
+    return {
+        "curves": plots.learning_curves(data),
+        "by_labels": plots.errors_by_labels(data),
+        "gains": plots.gain_plots(data),
+        "conditions": [*plots.condition_plots(data), *([element] if element else [])],
+        "compositions": coverage.composition_plots(data),
+    }
+
+
+def _single_plots(data: ReportData) -> dict[str, str | None]:
+    return {
+        "seconds": plots.seconds_plot(data),
+        "radial": coverage.radial_plot(data),
+        "drift": plots.drift_plot(data),
+    }
+
+
+def _scripts(
+    pointed: list[dict[str, Any]], names: Sequence[str], frames: ShownFrames, *, live: bool
+) -> tuple[list[str], list[str]]:
+    """The scripts that run, and the elements of the page that hold them and their data."""
+    codes, data = [], []
+    if pointed:
+        data.append(data_element("points", {"plots": pointed, "frames": names}))
+        codes.append(code_of("points.js"))
+    if frames.frames:
+        data.append(data_element("frames-shown", [frame.content() for frame in frames.frames]))
+        codes += [viewer_library(), code_of("viewer.js")]
+    if live:
+        codes.append(code_of("live.js"))
+    return codes, [*data, *(script_element(code) for code in codes)]
+
+
+def _listing(count: int) -> str:
+    return f"All {count}" if count <= LISTED else f"The first {LISTED} of {count}"
 
 
 def _action(decision: str) -> str:

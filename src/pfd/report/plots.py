@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pfd.evaluate import Errors, ParityPoints
+from pfd.evaluate import Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
-from pfd.report.svg import COLOURS, INK, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
+from pfd.report.limits import unseen_set
+from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
+from pfd.report.table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOOP_NAMES = {"finetune": "Fine-tuning", "distill": "Distillation"}
-PARITY = {
-    "force_eV_per_A": "force component, eV/Å",
-    "energy_meV_per_atom": "energy, meV/atom",
-    "stress_GPa": "stress component, GPa",
-}
+DWARFS = 10.0
+"""A first gain that many times larger than all others is told in words."""
+MOST_GROUPS = 30
+"""Groups that one plot has room for."""
 CONDITIONS = {
     "temperature_K": "temperature, K",
     "pressure_GPa": "pressure, GPa",
     "group": "group",
     "structure": "starting structure",
 }
-
-
-def parity_plots(data: ReportData) -> dict[str, list[str]]:
-    """Predicted against label: a row per quantity, a plot per model, all of a row on the same axes."""
-    rows = {}
-    for quantity, unit in PARITY.items():
-        found: dict[ModelKey, ParityPoints] = {}
-        for key in MODEL_NAMES:
-            parity = data.models[key].parity if key in data.models else None
-            points = getattr(parity, quantity) if parity else None
-            if points is not None and points.label:
-                found[key] = points
-        if not found:
-            continue
-        every = [value for points in found.values() for value in (*points.label, *points.predicted)]
-        margin = 0.04 * (max(every) - min(every)) or 1.0
-        limits = (min(every) - margin, max(every) + margin)
-        rows[unit] = [_parity_plot(key, points, unit, limits) for key, points in found.items()]
-    return rows
-
-
-def _parity_plot(key: ModelKey, points: ParityPoints, unit: str, limits: tuple[float, float]) -> str:
-    name = MODEL_NAMES[key]
-    with plot_style():
-        figure, axes = new_axes(name, f"label: {unit}", "predicted", width_in=3.2, height_in=3.1)
-        axes.plot(limits, limits, color=INK, linewidth=0.6, zorder=1)
-        size = 5 if len(points.label) > 300 else 14
-        axes.scatter(
-            points.label, points.predicted, s=size, color=COLOURS[key], alpha=0.6, linewidths=0, rasterized=True
-        )
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
-        shown = f"{len(points.label)} of {points.total} points" + (
-            f", {points.left_out} not finite" if points.left_out else ""
-        )
-        axes.text(0.03, 0.97, shown, transform=axes.transAxes, va="top", fontsize=8)
-        return svg_of(figure, f"Parity plot of {name}: {unit}")
 
 
 def learning_curves(data: ReportData) -> list[str]:
@@ -70,13 +35,32 @@ def learning_curves(data: ReportData) -> list[str]:
             figure, axes = new_axes(
                 f"{title}: solid validation, dashed training", "optimiser step", "force RMSE, meV/Å"
             )
-            drawn = [_draw_curve(axes, turn, SEQUENCE[turn.iteration % len(SEQUENCE)]) for turn in turns]
+            several = [turn for turn in turns if len(turn.curve) > 1]
+            drawn = [_draw_curve(axes, turn, SEQUENCE[turn.iteration % len(SEQUENCE)]) for turn in several]
             if any(drawn):
                 if axes.dataLim.ymin > 0:
                     log_axis(axes, "y")
                 axes.legend()
                 plots.append(svg_of(figure, f"Learning curves, {title}"))
     return plots
+
+
+def fits_in_words(data: ReportData) -> list[str]:
+    """Force RMSE of trainings in one step, such as linear fits, which have no curve."""
+    lines = []
+    for title, turns in _loops(data):
+        for turn in turns:
+            if len(turn.curve) == 1:
+                record = turn.curve[0]
+                found = (
+                    (record.valid_force_rmse_eV_per_A, "validation"),
+                    (record.train_force_rmse_eV_per_A, "training"),
+                )
+                shown = [f"{number(1000 * rmse)} meV/Å on {name} frames" for rmse, name in found if rmse is not None]
+                lines += (
+                    [f"{title} {turn.iteration}: fitted in one step, force RMSE {', '.join(shown)}"] if shown else []
+                )
+    return lines
 
 
 def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
@@ -86,8 +70,7 @@ def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
         points = [(step, 1000 * rmse) for step, rmse in found if rmse is not None]
         if points:
             label = None if drawn else f"iteration {turn.iteration}"
-            marker = "o" if len(points) == 1 else None
-            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label, marker=marker)
+            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label)
             drawn = True
     return drawn
 
@@ -104,7 +87,7 @@ def errors_by_labels(data: ReportData) -> list[str]:
             figure, axes = new_axes(title, "labels used (training, validation, test)", "force RMSE, meV/Å")
             series = (
                 ("test", "fixed test set", SEQUENCE[0]),
-                ("prospective", "new frames, before training", SEQUENCE[1]),
+                ("prospective", f"{unseen_set(turns[-1], data)}, before training", SEQUENCE[1]),
             )
             drawn = [
                 _draw_errors(
@@ -120,19 +103,24 @@ def errors_by_labels(data: ReportData) -> list[str]:
 
 
 def gain_plots(data: ReportData) -> list[str]:
-    """Entropy gain of each pick in the order of choice: where it levels off, more frames would teach little."""
+    """Entropy gain of each pick in the order of choice: where it levels off, more frames would teach little.
+
+    A first pick into empty data is compared with isolated atoms; its gain is left out where it dwarfs the others.
+    """
     plots = []
     for title, turns in _loops(data):
         with plot_style():
             figure, axes = new_axes(title, "pick", "entropy gain, nats")
             for turn in turns:
+                begin = 1 if len(turn.gains) > 1 and turn.gains[0] > DWARFS * max(turn.gains[1:]) > 0 else 0
+                note = f" (pick 1: {turn.gains[0]:.0f})" if begin else ""
                 if turn.gains:
                     axes.plot(
-                        range(1, len(turn.gains) + 1),
-                        turn.gains,
+                        range(1 + begin, len(turn.gains) + 1),
+                        turn.gains[begin:],
                         color=SEQUENCE[turn.iteration % len(SEQUENCE)],
                         marker=".",
-                        label=f"iteration {turn.iteration}",
+                        label=f"iteration {turn.iteration}{note}",
                     )
             if axes.lines:
                 axes.legend()
@@ -148,9 +136,23 @@ def condition_plots(data: ReportData) -> list[str]:
         values = list(dict.fromkeys(value for groups in found.values() for value in groups))
         if len(values) < 2 and condition != "temperature_K":
             continue
-        plot = _categories({key: dict(groups) for key, groups in found.items()}, values, label)
+        shown = _worst_groups(found, values)
+        cut = f" ({len(shown)} of {len(values)}, the largest errors)" if len(shown) < len(values) else ""
+        plot = _categories({key: dict(groups) for key, groups in found.items()}, shown, f"{label}{cut}")
         plots += [plot] if plot else []
     return plots
+
+
+def _worst_groups(found: Mapping[ModelKey, Mapping[str, Errors]], values: Sequence[str]) -> list[str]:
+    """The values if a plot can hold them; else those with the largest errors of any model, in their order."""
+
+    def largest(value: str) -> float:
+        return max(
+            (groups[value].force_rmse_meV_per_A or 0.0 for groups in found.values() if value in groups), default=0
+        )
+
+    kept = set(sorted(values, key=largest, reverse=True)[:MOST_GROUPS])
+    return [value for value in values if value in kept]
 
 
 def element_plot(data: ReportData) -> str | None:
@@ -165,6 +167,20 @@ def element_plot(data: ReportData) -> str | None:
     }
     elements = sorted({element for groups in found.values() for element in groups})
     return _categories(found, elements, "element")
+
+
+def drift_plot(data: ReportData) -> str | None:
+    """Force RMSE of the fine-tuned model against the pre-trained one on each element outside the domain."""
+    by_element = data.drift.by_element if data.drift is not None else {}
+    found = sorted((e.force_rmse_relative, element) for element, e in by_element.items() if e.force_rmse_relative)
+    if not found:
+        return None
+    with plot_style():
+        figure, axes = new_axes("", "", "force RMSE, part of RMS force")
+        axes.bar([element for _, element in found], [value for value, _ in found], color=COLOURS["finetuned"])
+        axes.tick_params(axis="x", length=0)
+        axes.margins(x=0.01)
+        return svg_of(figure, "Force deviation by element outside the domain")
 
 
 def seconds_plot(data: ReportData) -> str | None:

@@ -80,6 +80,12 @@ def new_axes(
     return figure, axes
 
 
+def axes_box(axes: Axes) -> tuple[float, float, float, float]:
+    """Left, top, width and height of the axes of a figure that has been written, as parts of the picture."""
+    place = axes.get_position()
+    return float(place.x0), float(1.0 - place.y1), float(place.width), float(place.height)
+
+
 def log_axis(axes: Axes, which: str) -> None:
     """Make one axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter

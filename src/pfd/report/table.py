@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pfd.evaluate import ErrorReport
+from pfd.evaluate import ElementErrors, ErrorReport, Errors
 from pfd.evaluate.residuals import MIN_TRAJECTORIES
 from pfd.report.data import MODEL_NAMES, ModelKey, ModelResult, ReportData
 from pfd.wording import counted
@@ -15,31 +15,40 @@ if TYPE_CHECKING:
 
 ABSENT = "–"
 """Stands where there is no number yet."""
-HEADINGS = (
-    "model",
-    "force RMSE\nmeV/Å [95 %]",
-    "of RMS\nforce",
-    "slope",
-    "energy\nRMSE\nmeV/atom",
-    "µs/atom\nand step",
-    "speed-up",
-)
-
-
-TIMED = 2
-"""So many of the columns, the last ones, are of speeds."""
+HEADINGS = {
+    "model": "model",
+    "size": "parameters",
+    "force": "force RMSE\nmeV/Å [95 %]",
+    "relative": "of RMS\nforce",
+    "slope": "slope",
+    "energy": "energy\nRMSE\nmeV/atom",
+    "stress": "stress\nRMSE\nGPa",
+    "speed": "µs/atom\nand step",
+    "speedup": "speed-up",
+}
+"""Column -> its heading, in the order of the page."""
+NARROW = ("model", "force", "relative", "slope", "energy", "speed", "speedup")
+"""The columns that fit into a terminal of 80."""
+TIMED = ("speed", "speedup")
+"""The columns of speeds."""
 
 
 class ResultRow(NamedTuple):
-    """One model's results as text, in the order of ``HEADINGS``."""
+    """One model's results as text, a field for each column of ``HEADINGS``."""
 
     model: str
+    size: str
     force: str
     relative: str
     slope: str
     energy: str
+    stress: str
     speed: str
     speedup: str
+
+    def cells(self, columns: Sequence[str]) -> list[str]:
+        """The texts of some columns."""
+        return [getattr(self, column) for column in columns]
 
 
 def result_rows(data: ReportData) -> list[ResultRow]:
@@ -60,10 +69,10 @@ def user_rows(data: ReportData) -> list[ResultRow]:
     ]
 
 
-def shown_columns(data: ReportData) -> int:
-    """How many of the columns have something to say: those of speeds only if a model was timed."""
+def shown_columns(data: ReportData, columns: Iterable[str] = HEADINGS) -> list[str]:
+    """Those of the columns that have something to say: those of speeds only if a model was timed."""
     timed = any(model.us_per_atom_step is not None for model in data.models.values())
-    return len(HEADINGS) if timed else len(HEADINGS) - TIMED
+    return [column for column in columns if timed or column not in TIMED]
 
 
 def interval_note(reports: Iterable[ErrorReport | None]) -> str:
@@ -75,6 +84,60 @@ def interval_note(reports: Iterable[ErrorReport | None]) -> str:
         f"The 95 % intervals are too narrow: the frames are of {counted(min(few), 'trajectory')}; "
         f"below {MIN_TRAJECTORIES}, frames are taken as independent, which they are not."
     )
+
+
+class PartRow(NamedTuple):
+    """One model on a part of the test set, as text."""
+
+    model: str
+    part: str
+    size: str
+    force: str
+    relative: str
+    energy: str
+    stress: str
+
+
+def part_rows(data: ReportData) -> list[PartRow]:
+    """A row for each condition and element of the fixed test set, and each model."""
+    rows = []
+    tested = [(key, errors) for key in MODEL_NAMES if key in data.models and (errors := data.models[key].errors)]
+    for condition, unit in PARTS.items():
+        groups = {value for _, errors in tested for value in errors.by_group.get(condition, {})}
+        for value in sorted(groups, key=_by_number):
+            for key, errors in tested:
+                if value in errors.by_group.get(condition, {}):
+                    part = errors.by_group[condition][value]
+                    shown = (number(part.energy_rmse_meV_per_atom), number(part.stress_rmse_GPa))
+                    rows.append(PartRow(*_part(key, f"{unit[0]}{value}{unit[1]}", part.frames, part), *shown))
+    elements = sorted({element for _, errors in tested for element in errors.by_element})
+    for element in elements:
+        for key, errors in tested:
+            if element in errors.by_element:
+                atoms = errors.by_element[element]
+                rows.append(PartRow(*_part(key, element, atoms.atoms, atoms), ABSENT, ABSENT))
+    return rows
+
+
+PARTS = {
+    "temperature_K": ("", " K"),
+    "pressure_GPa": ("", " GPa"),
+    "group": ("group ", ""),
+    "structure": ("structure ", ""),
+}
+"""Condition -> what stands before and after its value."""
+
+
+def _part(key: ModelKey, part: str, size: int, errors: Errors | ElementErrors) -> tuple[str, str, str, str, str]:
+    force = number(errors.force_rmse_meV_per_A)
+    return MODEL_NAMES[key], part, grouped(size), force, percent(errors.force_rmse_relative)
+
+
+def _by_number(value: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
 
 
 def speedup(data: ReportData, key: ModelKey) -> float | None:
@@ -93,12 +156,12 @@ def results_table(data: ReportData) -> Table:
     frames = next((m.errors.frames for m in data.models.values() if m.errors is not None), 0)
     title = f"{data.name}: errors on {counted(frames, 'test frame')}" if frames else data.name or None
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column(HEADINGS[0], min_width=12)  # the only column that may be broken: the table fits 80 columns
-    columns = shown_columns(data)
-    for heading in HEADINGS[1:columns]:
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(HEADINGS["model"], min_width=12)  # the only column that may be broken: the table fits 80 columns
+    columns = shown_columns(data, NARROW)
+    for column in columns[1:]:
+        table.add_column(HEADINGS[column], justify="right", no_wrap=True)
     for row in result_rows(data):
-        table.add_row(*row[:columns])
+        table.add_row(*row.cells(columns))
     table.caption = interval_note(model.errors for model in data.models.values()) or None
     table.caption_style, table.caption_justify = "none", "left"
     return table
@@ -140,21 +203,32 @@ def with_interval(value: float | None, interval: tuple[float, float] | None) -> 
 
 def _row(name: str, model: ModelResult, errors: ErrorReport | None, faster: float | None) -> ResultRow:
     label = f"{name} ({model.card.family})" if model.card else name
+    size = grouped(model.card.parameters) if model.card else ABSENT
     speed = number(model.us_per_atom_step)
     if errors is None:
-        return ResultRow(label, ABSENT, ABSENT, ABSENT, ABSENT, speed, _times(faster))
-    relative = errors.force_rmse_relative
+        return ResultRow(label, size, *(ABSENT,) * 5, speed, _times(faster))
     return ResultRow(
         label,
+        size,
         f"{errors.bad_forces} of {errors.force_frames} not finite"
         if errors.bad_forces
         else with_interval(errors.force_rmse_meV_per_A, errors.force_rmse_interval),
-        percent(relative),
+        percent(errors.force_rmse_relative),
         ABSENT if errors.force_slope is None else f"{errors.force_slope:.3f}",
         "not finite" if errors.bad_energies else number(errors.energy_rmse_meV_per_atom),
+        "not finite" if errors.bad_stresses else number(errors.stress_rmse_GPa),
         speed,
         _times(faster),
     )
+
+
+def grouped(count: int) -> str:
+    """A count with its digits in groups of three, by narrow spaces.
+
+    >>> grouped(412525)
+    '412\u202f525'
+    """
+    return f"{count:,}".replace(",", "\u202f")
 
 
 def _times(faster: float | None) -> str:

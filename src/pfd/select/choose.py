@@ -66,7 +66,7 @@ def select_frames(
     Raises:
         DataError: if describing the frames would take more than ``memory_GB``.
     """
-    reference = [frame for frame in reference if _is_finite(frame)]
+    reference = [frame for frame in reference if is_finite(frame)]
     gate = pass_gate(candidates, reference, settings.gate)
     ids = {index: frame_id(candidates[index]) for index in gate.indices}
     pool = sorted(gate.indices, key=lambda index: ids[index])
@@ -122,5 +122,6 @@ def _part_of(progress: Report | None, begin: float, end: float) -> Report | None
     return lambda fraction, text: progress(begin + fraction * (end - begin), text)
 
 
-def _is_finite(frame: Atoms) -> bool:
+def is_finite(frame: Atoms) -> bool:
+    """Whether a frame can be described: it has atoms, at finite places."""
     return len(frame) > 0 and bool(np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all())

@@ -83,6 +83,12 @@ class SelectSettings(Settings):
     committee: CommitteeSettings | None = None
     """A committee that narrows the candidates down. None asks none: each member is one more training per iteration."""
 
+    def citations(self) -> list[str]:
+        """What to cite for the method, and for a committee."""
+        entropy = ["D. Schwalbe-Koda et al., arXiv:2404.12367"] if self.method in {"entropy", "msc", "mixed"} else []
+        asked = ["L. Zhang et al., Phys. Rev. Materials 3, 023804 (2019), doi:10.1103/PhysRevMaterials.3.023804"]
+        return entropy + (asked if self.committee is not None else [])
+
     @model_validator(mode="after")
     def _of_the_method(self) -> SelectSettings:
         others = {"entropy": (), "farthest": ("bandwidth_per_A", "min_gain_nats")}

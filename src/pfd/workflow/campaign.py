@@ -17,6 +17,7 @@ from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.theory import compare_levels
 from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
 from pfd.workflow.budget import Budget
+from pfd.workflow.drift import measure_drift
 from pfd.workflow.earlier import Earlier
 from pfd.workflow.external import ExternalLabels
 from pfd.workflow.label_model import adopt_label_model
@@ -44,7 +45,7 @@ class Campaign:
         self.input = resolved.input
         self._earlier = earlier if resolved.campaign.keep_labels else None
         self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
-        self.outcome = Outcome(self.input.name, self.input.seed, self.budget)
+        self.outcome = Outcome(self.input.name, self.input.seed, self.budget, resolved)
         self.models: dict[str, Artifact] = {}
         self._published: set[str] = set()
 
@@ -75,6 +76,8 @@ class Campaign:
         reference = tuned or distilled
         assert reference is not None
         assert reference.test is not None
+        if tuned is not None and self.input.evaluate.drift_elements:
+            self._measure_drift(tuned)
         if self.input.evaluate.speed_atoms:
             self._time(structures if self.input.structures else reference.test)
         if self.input.evaluate.test_file is not None:
@@ -228,6 +231,11 @@ class Campaign:
             self.outcome.add_user_errors(key, self._score(key, model, frames, shift, "user-test"))
             if apart is not None:
                 self.outcome.add_apart(key, self._score(key, model, apart, shift, "user-test-apart"))
+
+    def _measure_drift(self, tuned: LoopState) -> None:
+        pretrained, finetuned = self.models["pretrained"], self.models["finetuned"]
+        count, resources = self.input.evaluate.drift_elements, resources_of(self.resolved, "predict")
+        self.outcome.drift = measure_drift(self.run, pretrained, finetuned, tuned.dataset, count, resources)
 
     def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""

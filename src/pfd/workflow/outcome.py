@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,15 @@ from pfd.json_file import write_json
 from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.workflow.budget import Budget
+from pfd.workflow.citations import citations_of
+from pfd.workflow.drift import Drift
 from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from pfd.config.reading import ResolvedInput
 
 STEP_GROUPS = {
     "explore": "explore",
@@ -58,6 +62,10 @@ class Outcome:
     name: str
     seed: int
     budget: Budget
+    resolved: ResolvedInput | None = None
+    """The input, whose methods are cited."""
+    written: Callable[[], None] = lambda: None
+    """Called when there are new results in the files."""
     status: str = "running"
     models: dict[str, Compared] = field(default_factory=dict)
     student_vs_teacher: dict[str, Any] | None = None
@@ -73,6 +81,8 @@ class Outcome:
     """Each part of each loop's data: frames, labels and compositions in it."""
     kept_labels: int = 0
     """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
+    drift: Drift = field(default_factory=Drift)
+    """The fine-tuned model against the pre-trained one, outside the domain."""
     user_test: dict[str, Any] | None = None
     """Of the user's own test set: ``frames``, ``in_training`` (how many were trained on), and force RMSE ``apart``."""
 
@@ -117,7 +127,7 @@ class Outcome:
 
     def write(self, run: RunFolder) -> None:
         """Write both files into the run folder."""
-        seconds, versions = _costs(run)
+        seconds, versions, costs = _costs(run)
         common: dict[str, Any] = {
             "name": self.name,
             "status": self.status,
@@ -147,10 +157,18 @@ class Outcome:
             "data": self.data,
             "trajectories": self.trajectories,
             "user_test": self.user_test,
-            "citations": sorted({model.card["source"] for model in self.models.values() if model.card["source"]}),
+            "drift": self.drift.report,
+            "drift_note": self.drift.note,
+            "costs": costs,
+            "citations": self._citations(versions),
         }
         write_json(run.path / "report-data.json", common | report)
         write_json(run.path / "summary.json", common | self._summary())
+        self.written()
+
+    def _citations(self, versions: dict[str, str]) -> list[dict[str, str]]:
+        cards = {key: model.card for key, model in self.models.items()}
+        return citations_of(self.resolved, cards, versions) if self.resolved is not None else []
 
     def warnings(self) -> list[str]:
         """What a user of the models must know, although the run has ended well."""
@@ -202,21 +220,27 @@ def _errors(folder: TaskFolder) -> dict[str, Any]:
     return content
 
 
-def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str]]:
-    """Seconds by step, and versions, from the results of all tasks that the run used."""
+def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, float]]]:
+    """Seconds by step, versions, and tasks and core seconds by step, from the results of all tasks of the run."""
     totals = dict.fromkeys(("explore", "select", "label", "train", "evaluate", "other", "imports"), 0.0)
     versions: dict[str, str] = {}
     busy: list[tuple[float, float]] = []
+    costs: dict[str, dict[str, float]] = {}
     for folder in run.used.values():
         result = folder.result()
         if result is None or result.status != "done":
             continue
-        step = folder.task()["step"]
-        totals[STEP_GROUPS.get(step, "other")] += result.seconds
+        group = STEP_GROUPS.get(folder.task()["step"], "other")
+        totals[group] += result.seconds
+        cost = costs.setdefault(group, {"tasks": 0, "seconds": 0.0, "core_seconds": 0.0})
+        cost["tasks"] += 1
+        cost["seconds"] += result.seconds + result.import_seconds
+        cost["core_seconds"] += (result.seconds + result.import_seconds) * result.cores
         totals["imports"] += result.import_seconds
         versions |= result.versions
         busy.append((result.started - result.import_seconds, result.started + result.seconds))
     wall = union_seconds(run.journal.sessions(busy))
     totals["orchestration"] = max(0.0, wall - union_seconds(busy))
     totals["wall"] = wall
-    return {key: round(value, 3) for key, value in totals.items()}, versions
+    rounded = {group: {key: round(value, 3) for key, value in cost.items()} for group, cost in costs.items()}
+    return {key: round(value, 3) for key, value in totals.items()}, versions, rounded

@@ -37,11 +37,10 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
     that are not, and without stress; the box must hold enough vacuum. The charge sets nelec, the spin 2S+1 nupdown.
 
     The tests run stand-ins and recorded outputs; no live ABACUS was ever run by us.
-
-    Source: P. Li et al., Comput. Mater. Sci. 112, 503 (2016), doi:10.1016/j.commatsci.2015.07.004.
     """
 
     name: ClassVar[str] = "abacus"
+    citation = "P. Li et al., Comput. Mater. Sci. 112, 503 (2016), doi:10.1016/j.commatsci.2015.07.004"
     Settings = AbacusSettings
     programs = ("abacus",)
     install = "conda install -c conda-forge abacus, or https://abacus.deepmodeling.com"

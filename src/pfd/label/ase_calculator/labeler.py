@@ -56,11 +56,10 @@ class AseCalculator(ForeignLabeler[AseCalculatorSettings]):
 
     The label is ``free_energy`` where the calculator gives it, since the forces are its gradient; ``energy``, which in
     ASE is the one extrapolated to zero smearing, then stands beside it.
-
-    Source: A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017), doi:10.1088/1361-648X/aa680e.
     """
 
     name: ClassVar[str] = "ase"
+    citation = "A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017), doi:10.1088/1361-648X/aa680e"
     Settings = AseCalculatorSettings
     how = ForeignLabeler.how | {"python"}
 

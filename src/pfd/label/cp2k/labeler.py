@@ -30,11 +30,10 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
 
     Along directions in which a frame is not periodic there is one k-point, the Coulomb interaction is cut off (see
     ``open_boundaries``), and there is no stress. The spin 2S+1 is kept, initial moments only start the cycle.
-
-    Source: T. D. Kühne et al., J. Chem. Phys. 152, 194103 (2020), doi:10.1063/5.0007045.
     """
 
     name: ClassVar[str] = "cp2k"
+    citation = "T. D. Kühne et al., J. Chem. Phys. 152, 194103 (2020), doi:10.1063/5.0007045"
     Settings = CP2KSettings
     programs = ("cp2k.psmp",)
     install = "apt install cp2k cp2k-data, or conda install -c conda-forge cp2k"

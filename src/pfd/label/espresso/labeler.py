@@ -38,11 +38,10 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
 
     A frame that is not periodic in all directions is computed in its own box with one k-point along the directions
     that are not, and without stress; the box must hold enough vacuum. The spin 2S+1 fixes the total magnetisation.
-
-    Source: P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901 (2017), doi:10.1088/1361-648X/aa8f79.
     """
 
     name: ClassVar[str] = "espresso"
+    citation = "P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901 (2017), doi:10.1088/1361-648X/aa8f79"
     Settings = EspressoSettings
     programs = ("pw.x",)
     install = "apt install quantum-espresso, or conda install -c conda-forge qe"

@@ -33,11 +33,10 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
     The label is the free energy, whose gradient the forces are; the one extrapolated to zero smearing stands beside it.
     A frame that is not periodic in all directions is computed in its own box with one k-point along the directions that
     are not, and without stress; the box must hold enough vacuum. The spin 2S+1 fixes the total moment.
-
-    Source: J. J. Mortensen et al., J. Chem. Phys. 160, 092503 (2024), doi:10.1063/5.0182685.
     """
 
     name: ClassVar[str] = "gpaw"
+    citation = "J. J. Mortensen et al., J. Chem. Phys. 160, 092503 (2024), doi:10.1063/5.0182685"
     Settings = GPAWSettings
     modules = ("gpaw",)
     packages = ("gpaw==26.7.0", "gpaw-data==1.2.1")

@@ -37,11 +37,10 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     that are not, and without stress; the box must hold enough vacuum. The charge sets NELECT, the spin 2S+1 NUPDOWN.
 
     The tests run stand-ins and recorded outputs; no live VASP was ever run by us.
-
-    Source: G. Kresse, J. Furthmüller, Phys. Rev. B 54, 11169 (1996), doi:10.1103/PhysRevB.54.11169.
     """
 
     name: ClassVar[str] = "vasp"
+    citation = "G. Kresse, J. Furthmüller, Phys. Rev. B 54, 11169 (1996), doi:10.1103/PhysRevB.54.11169"
     Settings = VaspSettings
     programs = ("vasp_std",)
     install = "VASP is licensed (https://www.vasp.at); name yours with label.command"

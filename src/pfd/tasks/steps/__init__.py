@@ -38,6 +38,7 @@ _HERE = "pfd.tasks.steps"
 STEPS: dict[str, Step] = {
     "adopt": Step(f"{_HERE}.training:adopt"),
     "structures": Step(f"{_HERE}.starting:structures", light=True, seeded=True),
+    "crystals": Step(f"{_HERE}.starting:crystals", light=True),
     "data": Step(f"{_HERE}.starting:data"),
     "frames": Step(f"{_HERE}.starting:frames", light=True),
     "plan": Step(f"{_HERE}.exploring:plan", light=True),

@@ -85,6 +85,7 @@ def select(task: TaskContext) -> None:
     Outputs: selected.extxyz, frames, selection.json.
     """
     from pfd.select.conditions import select_by_condition
+    from pfd.select.coverage import coverage_of
     from pfd.select.settings import SelectSettings
 
     settings = SelectSettings.model_validate(task.parameters["settings"])
@@ -97,7 +98,9 @@ def select(task: TaskContext) -> None:
     disputed, refused, insane = _disputed(task, candidates, settings)
     chosen = select_by_condition(disputed, reference, settings, task.seed, task.progress)
     indices = chosen.indices[: max(0, limit)]
-    write_chosen(task, [disputed[index] for index in indices])
+    picked = [disputed[index] for index in indices]
+    write_chosen(task, picked)
+    described = settings.method != "random"  # which is there for pools that nothing else can be done with
     task.write(
         "selection.json",
         {
@@ -105,6 +108,7 @@ def select(task: TaskContext) -> None:
             "gains": list(chosen.gains[: len(indices)]),
             "candidates": len(candidates),
             "passed": chosen.passed,
+            "coverage": coverage_of(candidates, reference, picked, settings) if described else None,
             "insane": chosen.insane + insane,
             "refused": dict(sorted((Counter(chosen.rejected) + Counter(refused)).items())),
         },

@@ -24,6 +24,13 @@ def structures(task: TaskContext) -> None:
     write_frames(task.out("frames.extxyz"), build_structures(settings, Path(), task.seed))
 
 
+def crystals(task: TaskContext) -> None:
+    """Parameter elements: symbols. Output: frames.extxyz, small crystals of each."""
+    from pfd.frames.elemental import elemental_crystals
+
+    write_frames(task.out("frames.extxyz"), elemental_crystals(task.parameters["elements"]))
+
+
 def data(task: TaskContext) -> None:
     """Parameters format, labels (key names), level_of_theory (null: whatever the frames say); input file.
 
