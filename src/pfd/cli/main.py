@@ -341,5 +341,44 @@ def evaluate(
     evaluate_and_show(question, as_json)
 
 
+@app.command(rich_help_panel=FRAMES)
+def properties(
+    model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
+    structure: Annotated[Path, typer.Option(help="Structure file, any that ASE reads.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Keys of evaluate.properties to set, e.g. strain=0.01.", metavar="[KEY=VALUE...]"),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="equation_of_state, elastic, vacancy, phonons, md ... May be repeated.")
+    ] = None,
+    head: Head = None,
+    trust_file: TrustFile = False,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of dynamics and displacements.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Physical properties of a model: lattice constant, elastic constants, vacancy, phonons, dynamics.
+
+    Default kinds: equation_of_state and elastic. All kinds and their keys: evaluate.properties in docs/input.md.
+
+    Example: pfd properties toy/models/student --structure Cu.cif --kind elastic strain=0.01
+    """
+    from pfd.cli.properties import measure_and_show
+
+    kinds = kind or ["equation_of_state", "elastic"]
+    measure_and_show(
+        model,
+        structure,
+        kinds,
+        words or [],
+        head=head,
+        trust_file=trust_file,
+        device=device,
+        seed=seed,
+        as_json=as_json,
+    )
+
+
 if __name__ == "__main__":
     main()

@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from pfd.config.argo import ArgoSettings
 from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
+from pfd.evaluate.properties.kinds import StructureProperty
+from pfd.evaluate.properties.observable import Observable
 from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
 from pfd.schedulers.settings import JOB_KEYS, ClusterSettings, JobRequest
@@ -161,6 +163,16 @@ class EvaluateSettings(Settings):
     """Atoms in the system on which speeds are measured; 0 measures none."""
     scratch_student: bool = True
     """Fit the same student on the first-principles labels alone as well: what distillation is compared with."""
+    properties: tuple[StructureProperty, ...] = ()
+    """Physical properties that are measured of the models, each compared with a reference."""
+    command: tuple[Observable, ...] = ()
+    """Observables of your own: a command each, which is given the model and writes numbers. One alone, or the words of
+    one, is short for a list."""
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _one_command(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | dict) else value
 
     @model_validator(mode="after")
     def _labels_of_a_file(self) -> EvaluateSettings:

@@ -18,6 +18,7 @@ from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.pause import Paused
 from pfd.workflow.preflight import preflight
+from pfd.workflow.properties import Properties
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.sampling import Sampling
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
@@ -34,6 +35,7 @@ class Loop:
         until: a step after which the run pauses, or None.
         outcome: where iterations, trajectories and rejected labels are noted; written after each iteration.
         earlier: labels of earlier inputs that are to stay in use.
+        properties: physical properties that enter the decision, if they do.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Loop:
         until: str | None,
         outcome: Outcome,
         earlier: Earlier | None = None,
+        properties: Properties | None = None,
     ) -> None:
         self.run, self.binding, self.budget, self.until, self.outcome = run, binding, budget, until, outcome
         self.explorer = Exploration(run, binding, structures)
@@ -54,6 +57,7 @@ class Loop:
         self._labelling = Labelling(run, binding, budget, outcome)
         self._sampling = Sampling(run, binding, self.explorer, budget)
         self._earlier = earlier
+        self._properties = properties
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
         self._tested: list[Artifact] = []
@@ -138,6 +142,7 @@ class Loop:
         turn.test = self._errors(turn, "test", self.state.model, self.state.test)
         if self.binding.student:
             self._student_md(turn, self.state.model)
+        self._hold_properties(turn, self.state.model)
         decision = self._decide(turn)
         self.outcome.iterations.append(turn_record(self.binding.name, turn, decision, self.budget.asked))
         self.outcome.write(self.run)
@@ -312,6 +317,13 @@ class Loop:
             collected = self._collect(f"{turn.place}/student-collect", labels, selected)
             turn.prospective = self._errors(turn, "student-md", student, collected.output("new.extxyz"))
 
+    def _hold_properties(self, turn: Turn, model: Artifact) -> None:
+        if self._properties is None:
+            return
+        if not self.binding.student:
+            self._properties.label(self.binding, self.budget)
+        turn.properties = self._properties.hold(turn.place, "student" if self.binding.student else "finetuned", model)
+
     def _decide(self, turn: Turn) -> Decision:
         assert turn.select is not None
         assert turn.collect is not None
@@ -327,6 +339,8 @@ class Loop:
             inputs["prospective"] = turn.prospective.output("errors.json")
         if turn.own_frames is not None:
             inputs["own"] = turn.own_frames.output("selection.json")
+        if turn.properties is not None:
+            inputs["properties"] = turn.properties.output("held.json")
         parameters = {
             "iteration": turn.at.round,
             "stage": turn.at.stage,

@@ -40,8 +40,6 @@ class OfDynamics(OfStructure):
     """Time step, fs: 1, as most solids and liquids bear; 0.5 with hydrogen, 2 for heavy elements."""
     atoms: int = Field(default=216, ge=1)
     """The structure is repeated, as near to a cube as that goes, until it has so many atoms at least."""
-    equilibration: int = Field(default=2000, ge=0)
-    """Steps with a thermostat before anything is measured."""
     steps: int = Field(default=10000, ge=10)
     """Steps that are measured: the cost of the property."""
 
@@ -90,6 +88,13 @@ class OfDynamics(OfStructure):
             )
         else:
             yield from _run_ase(job, atoms, stretch, self.temperature_K, self.timestep_fs)
+
+
+class OfEquilibrium(OfDynamics):
+    """A property of the equilibrium."""
+
+    equilibration: int = Field(default=2000, ge=0)
+    """Steps with a thermostat before anything is measured."""
 
     def equilibrated(self, job: Job) -> Atoms:
         """The start after its equilibration."""

@@ -41,8 +41,8 @@ class Elastic(OfStructure):
     (``..._clamped_...``), and are then relaxed. Components refer to the crystal's axes. Of a cubic crystal C11, C12 and
     C44 are the means of those that symmetry makes equal; of others all 21 are told. Moduli are Voigt-Reuss-Hill means.
 
-    Source: Nielsen and Martin, Phys. Rev. B 32, 3780 (1985), stresses of strained cells; Hill, Proc. Phys. Soc. A 65,
-    349 (1952), the moduli.
+    Source: Nielsen and Martin, Phys. Rev. B 32, 3792 (1985), from stresses of strained cells; Hill, Proc. Phys. Soc. A
+    65, 349 (1952), the moduli.
     """
 
     quantities: ClassVar[tuple[str, ...]] = (

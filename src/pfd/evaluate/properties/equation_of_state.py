@@ -105,8 +105,8 @@ def _scaled(structure: Atoms, volume_factor: float) -> Atoms:
 def _fitted(structure: Atoms, cells: Sequence[Atoms], energies: Float[np.ndarray, " cells"]) -> Measured:
     """The third-order Birch-Murnaghan curve through the points, by least squares.
 
-    Source: Birch, Phys. Rev. 71, 809 (1947), in the form of Hebbache and Zemzemi, Phys. Rev. B 70, 224107 (2004):
-    the energy is a cubic polynomial of x = V^(-2/3), whose minimum and curvature there give V0 and B0.
+    Source: Birch, Phys. Rev. 71, 809 (1947): of third order in the Eulerian strain, the energy E is a cubic polynomial
+    of x = V^(-2/3). Where dE/dx = 0, B = 4/9 x^(7/2) E2 and dB/dP = 4 + 2/3 x E3/E2; E2, E3 are its next derivatives.
 
     Raises:
         TaskFailed: if the minimum is not among the volumes.

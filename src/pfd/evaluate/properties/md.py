@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from pfd.evaluate.properties.dynamics import OfDynamics, Stretch
+from pfd.evaluate.properties.dynamics import OfEquilibrium, Stretch
 from pfd.evaluate.properties.equation_of_state import curve, require_crystal
 from pfd.evaluate.properties.property import Curve, Job, Measured
 from pfd.frames.radial import radial_structure
@@ -27,13 +27,13 @@ FITTED_FROM = 0.2
 """The line is fitted from this part of the longest lag on: before, atoms still fly freely or rattle in their cages."""
 
 
-class MDProperties(OfDynamics):
+class MDProperties(OfEquilibrium):
     """Radial distribution function, coordination and diffusion at one temperature and the structure's volume.
 
-    The diffusion coefficient is a sixth of the slope of the mean square displacement over the second half of a
-    thermostat-weak run (Bussi, 100 fs), averaged over time origins, in the frame of the centre of mass (Frenkel and
-    Smit, Understanding Molecular Simulation, eq. 4.4.9); its error is that of the mean of four parts of the run. For
-    g(r) see ``pfd.frames.radial``. 1 Å^2/ps is 1e-4 cm^2/s.
+    The diffusion coefficient is a sixth of the slope of the mean square displacement, averaged over time origins, in
+    the frame of the centre of mass (Frenkel and Smit, Understanding Molecular Simulation, section 4.4), of a run with a
+    thermostat that hardly disturbs it (Bussi, 100 fs); its error is that of the mean of four parts of the run. For g(r)
+    see ``pfd.frames.radial``. 1 Å^2/ps is 1e-4 cm^2/s.
     """
 
     quantities: ClassVar[tuple[str, ...]] = (

@@ -27,7 +27,7 @@ MODEL_FAILURES = (ArithmeticError, LookupError, RuntimeError, ValueError, TaskFa
 
 
 class MDStability(OfDynamics):
-    """A long run at constant volume and temperature, which is stopped where it blows up; the numbers say how far it got.
+    """A long run at constant volume and temperature, stopped where it blows up; the numbers say how far it got.
 
     It blows up if LAMMPS loses atoms or the model no longer answers, if an energy or position is no number, if the
     temperature is twice that of the bath, or if two atoms come closer than half the sum of their covalent radii.
@@ -42,8 +42,6 @@ class MDStability(OfDynamics):
     """Temperature, K. Default: 1.3 times the highest of the run's ``explore`` sections."""
     atoms: int = Field(default=512, ge=1)
     """The structure is repeated, as near to a cube as that goes, until it has so many atoms at least."""
-    equilibration: int = Field(default=0, ge=0, le=0)
-    """None: the run is judged from its first step on."""
     steps: int = Field(default=50000, ge=10)
     """Steps of the run: 50 ps with the usual time step."""
     limits: dict[str, tuple[float, float]] = Field(default_factory=lambda: {DONE: (1.0, 1.0)})

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pfd.errors import TaskFailed
-from pfd.evaluate.properties.dynamics import OfDynamics, Stretch
+from pfd.evaluate.properties.dynamics import OfEquilibrium, Stretch
 from pfd.evaluate.properties.equation_of_state import curve
 from pfd.evaluate.properties.property import Job, Measured
 
@@ -17,7 +17,7 @@ STORED = 200
 """Points of the total energy along the run."""
 
 
-class NVEDrift(OfDynamics):
+class NVEDrift(OfEquilibrium):
     """Drift of the total energy without a thermostat: the slope of a straight line through it, per atom and time.
 
     Forces that are not the gradient of the energy, or a time step that is too long, show here.

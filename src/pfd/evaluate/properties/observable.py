@@ -76,7 +76,7 @@ class Observable(Property):
 
     def title(self) -> str:
         """See ``Property.title``."""
-        return self.name or self.command
+        return self.name or " ".join(word for word in shlex.split(self.command) if "{" not in word) or self.command
 
     def parameters(self) -> dict[str, Any]:
         """See ``Property.parameters``."""

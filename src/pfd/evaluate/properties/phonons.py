@@ -40,7 +40,7 @@ class Phonons(OfStructure):
     kind: Literal["phonons"] = "phonons"
     """Phonon frequencies."""
     supercell: tuple[int, int, int] = (2, 2, 2)
-    """Repetitions of the structure, in which atoms are displaced: longer than twice the range of forces, if possible."""
+    """Repetitions of the structure, in which atoms are displaced: at least twice the range of the forces in length."""
     displacement_A: float = Field(default=0.01, gt=0, le=0.2)
     """How far atoms are displaced, Å: 0.01 is usual; more where the model computes in single precision."""
     points: dict[str, tuple[float, float, float]] = Field(default_factory=dict)

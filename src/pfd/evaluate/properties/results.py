@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from pfd.evaluate.properties.judge import Held, judge_property
-from pfd.evaluate.properties.property import Measured, Property, Reference
+from pfd.evaluate.properties.property import MODELS, Measured, Property, Reference
 from pfd.settings import Settings
 
 TEACHER = "its teacher"
@@ -110,6 +110,9 @@ def _rows(result: PropertyResult) -> Iterator[PropertyRow]:
         teacher = "finetuned" if "finetuned" in result.models else "pretrained"
         reference, source = result.models[teacher].values, TEACHER
     failed = {name: model.failed for name, model in result.models.items() if model.failed}
+    result = result.model_copy(
+        update={"models": {name: result.models[name] for name in MODELS if name in result.models}}
+    )
     names = dict.fromkeys([*reference, *(name for model in result.models.values() for name in model.values)])
     for name in names or ([""] if failed else []):
         values = {model: found.values.get(name) for model, found in result.models.items()}

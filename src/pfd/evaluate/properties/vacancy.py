@@ -31,7 +31,7 @@ class Vacancy(OfStructure):
     the neighbours in place, and drawn in by a fifth of their distance. The lower energy counts (in Stillinger-Weber
     silicon the neighbours in place are a minimum 1.6 eV above the other).
 
-    Source: Freysoldt et al., Rev. Mod. Phys. 86, 253 (2014), eq. 2, without charge.
+    Source: Freysoldt et al., Rev. Mod. Phys. 86, 253 (2014), without charge.
     """
 
     quantities: ClassVar[tuple[str, ...]] = ("formation_energy_eV", "unrelaxed_formation_energy_eV")
