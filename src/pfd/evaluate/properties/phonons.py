@@ -34,6 +34,7 @@ class Phonons(OfStructure):
 
     quantities: ClassVar[tuple[str, ...]] = (r"\w+_(\d+|max)_THz", "lowest_THz")
     told: ClassVar[str] = "Gamma_1_THz, Gamma_max_THz, X_1_THz ..., lowest_THz"
+    headline: ClassVar[str] = r"\w+_max_THz|lowest_THz"
     modules: ClassVar[tuple[str, ...]] = ("phonopy",)
     extra: ClassVar[str] = "phonons"
 

@@ -128,6 +128,8 @@ class Property(Settings):
     """Patterns (regular expressions) of the names of its numbers."""
     told: ClassVar[str] = ""
     """The same in words, where the patterns are no plain names."""
+    headline: ClassVar[str] = ".*"
+    """Pattern of the numbers that tables show; those with a reference or limit are shown as well."""
     safety: ClassVar[bool] = False
     """Whether it is about what the last model does in long dynamics."""
     modules: ClassVar[tuple[str, ...]] = ()

@@ -15,6 +15,8 @@ from pfd.settings import Settings
 
 TEACHER = "its teacher"
 """Source of what a student is compared with where no reference is named."""
+NEGLIGIBLE = 1e-4
+"""A reference that is smaller (in its unit) is zero: nothing is a part of it."""
 UNITS = ("GPa", "THz", "meV_per_atom_ps", "meV_per_atom", "eV_per_atom", "A3_per_atom", "A2_per_ps", "eV", "K", "A")
 """Endings of numbers' names; longer ones before those that they end with."""
 _SIGNS = {"A3": "Å³", "A2": "Å²", "A": "Å"}
@@ -38,6 +40,8 @@ class PropertyResult(Settings):
     """Where the reference comes from; empty if there is none: then the student is compared with its teacher."""
     reference: Measured | None = None
     """Numbers of the reference, with curves if they were computed here."""
+    headline: tuple[str, ...] = ()
+    """The names of those numbers that tables show."""
     models: dict[str, ModelProperty] = Field(default_factory=dict)
     """``pretrained``, ``finetuned``, ``student`` -> what was found."""
 
@@ -82,12 +86,16 @@ def property_result(settings: Property, models: Mapping[str, Measured], labelled
         source, reference = settings.reference.source, Measured(values=settings.reference.numbers())
     elif settings.reference == "label":
         source = "labels of the same cells"
+    numbers = dict.fromkeys(name for found in (reference, *models.values()) if found for name in found.values)
+    judged = {*settings.limits, *(reference.values if isinstance(settings.reference, Reference) and reference else ())}
+    shown = [name for name in numbers if name in judged or re.fullmatch(settings.headline, name)]
     held = {name: tuple(judge_property(settings, found, labelled)) for name, found in models.items()}
     return PropertyResult(
         title=settings.title(),
         kind=settings.kind,
         source=source,
         reference=reference,
+        headline=tuple(dict.fromkeys([*shown, *settings.limits])),
         models={name: ModelProperty(**found.model_dump(), held=held[name]) for name, found in models.items()},
     )
 
@@ -113,13 +121,14 @@ def _rows(result: PropertyResult) -> Iterator[PropertyRow]:
     result = result.model_copy(
         update={"models": {name: result.models[name] for name in MODELS if name in result.models}}
     )
-    names = dict.fromkeys([*reference, *(name for model in result.models.values() for name in model.values)])
-    for name in names or ([""] if failed else []):
+    for name in result.headline or ([""] if failed else []):
         values = {model: found.values.get(name) for model, found in result.models.items()}
         wanted = reference.get(name)
         compared = values if source != TEACHER else {"student": values.get("student")}
         changes = {
-            model: (value - wanted) / abs(wanted) for model, value in compared.items() if value is not None and wanted
+            model: (value - wanted) / abs(wanted)
+            for model, value in compared.items()
+            if value is not None and wanted is not None and abs(wanted) > NEGLIGIBLE
         }
         met = {
             model: all(each.passed for each in found.held if each.quantity in {name, "all"})
