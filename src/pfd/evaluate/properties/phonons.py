@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from pfd.errors import DataError
 from pfd.evaluate.properties.equation_of_state import require_crystal
-from pfd.evaluate.properties.property import Curve, Job, Measured, OfStructure
+from pfd.evaluate.properties.property import Curve, Job, Measured, OfStructure, Repetitions
 from pfd.evaluate.properties.relaxed import relaxed
 from pfd.plugins import install_command, require_modules
 
@@ -40,7 +40,7 @@ class Phonons(OfStructure):
 
     kind: Literal["phonons"] = "phonons"
     """Phonon frequencies."""
-    supercell: tuple[int, int, int] = (2, 2, 2)
+    supercell: Repetitions = (2, 2, 2)
     """Repetitions of the structure, in which atoms are displaced: at least twice the range of the forces in length."""
     displacement_A: float = Field(default=0.01, gt=0, le=0.2)
     """How far atoms are displaced, Å: 0.01 is usual; more where the model computes in single precision."""
@@ -54,8 +54,6 @@ class Phonons(OfStructure):
 
     @model_validator(mode="after")
     def _sensible(self) -> Phonons:
-        if min(self.supercell) < 1:
-            raise ValueError("supercell: repetitions are 1 or more")
         if bad := [name for name in self.points if not name.isidentifier()]:
             raise ValueError(f"points: {bad[0]!r} cannot name a point; write letters, digits and underscores")
         return self

@@ -73,6 +73,7 @@ def _one_for_all(value: Any) -> Any:
     return {ALL: value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+Repetitions = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 Part = Annotated[float, Field(gt=0, le=1)]
 Within = Annotated[
     dict[str, Part],

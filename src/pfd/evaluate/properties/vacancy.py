@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pfd.errors import DataError
 from pfd.evaluate.properties.equation_of_state import require_crystal
-from pfd.evaluate.properties.property import Job, Measured, OfStructure
+from pfd.evaluate.properties.property import Job, Measured, OfStructure, Repetitions
 from pfd.evaluate.properties.relaxed import relaxed
 from pfd.frames.perturb import perturb, repeated
 
@@ -38,7 +38,7 @@ class Vacancy(OfStructure):
 
     kind: Literal["vacancy"] = "vacancy"
     """Vacancy formation energy."""
-    supercell: tuple[int, int, int] = (2, 2, 2)
+    supercell: Repetitions = (2, 2, 2)
     """Repetitions of the structure: of a conventional cubic cell 2, 2, 2 is the least that is usual."""
     site: int = Field(default=0, ge=0)
     """Which atom of the structure is removed, counted from 0."""
@@ -51,12 +51,6 @@ class Vacancy(OfStructure):
     the site holds them where the energy need not be lowest (silicon). 0 keeps it."""
     fmax_eV_per_A: float = Field(default=0.01, gt=0)
     """The largest force at which a structure counts as relaxed, eV/Å."""
-
-    @model_validator(mode="after")
-    def _repetitions(self) -> Vacancy:
-        if min(self.supercell) < 1:
-            raise ValueError("supercell: repetitions are 1 or more")
-        return self
 
     def require(self, structures: Mapping[str, Atoms]) -> None:
         """See ``Property.require``."""
