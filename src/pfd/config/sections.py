@@ -73,7 +73,8 @@ class CampaignSettings(Settings):
 
     max_total: int | None = Field(default=None, ge=1)
     """Most labels to begin in the run folder, test set included, and those that an edited input asks for no more.
-    Those of the preflight come on top. Default none: a loop has ``max_iterations`` anyway."""
+    Those of the preflight, and of references in ``evaluate.properties``, come on top. Default none: a loop has
+    ``max_iterations`` anyway."""
     max_core_hours: float | None = Field(default=None, gt=0)
     """Core hours for labels in the run folder, failed attempts included. Labels are begun as long as one of mean cost
     still fits; the first ones, before any cost is known, are as many as run at once. Default none."""

@@ -56,8 +56,7 @@ class Loop:
         self._candidates: list[Artifact] = []
         self._labelling = Labelling(run, binding, budget, outcome)
         self._sampling = Sampling(run, binding, self.explorer, budget)
-        self._earlier = earlier
-        self._properties = properties
+        self._earlier, self._properties = earlier, properties
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
         self._tested: list[Artifact] = []
@@ -103,7 +102,7 @@ class Loop:
             chosen = self._sampling.sample(f"{place}/select", [self.structures], [10**6], self.explorer.test_frames())
             self._pause_after("select")
             self._preflight({f"{place}/label": chosen})
-            labels = self._label({f"{place}/label": chosen})[f"{place}/label"]
+            labels = self._labelling.label({f"{place}/label": chosen})[f"{place}/label"]
             self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
         extra = {f"extra{index}": artifact for index, artifact in enumerate(brought)}
@@ -123,7 +122,7 @@ class Loop:
             to_label[f"{self.binding.name}/test/label"] = test
         self._pause_after("select")  # with all that is to be labelled chosen, the test set too
         self._preflight(to_label)
-        labels = self._label(to_label)
+        labels = self._labelling.label(to_label)
         if test_explored is not None:
             self.state.test = self._sampling.fix(to_label, labels, self.state.dataset)
         self._pause_after("label")
@@ -142,7 +141,8 @@ class Loop:
         turn.test = self._errors(turn, "test", self.state.model, self.state.test)
         if self.binding.student:
             self._student_md(turn, self.state.model)
-        self._hold_properties(turn, self.state.model)
+        if self._properties is not None:
+            turn.properties = self._properties.hold(turn.place, self.binding, self.budget, self.state.model)
         decision = self._decide(turn)
         self.outcome.iterations.append(turn_record(self.binding.name, turn, decision, self.budget.asked))
         self.outcome.write(self.run)
@@ -249,10 +249,6 @@ class Loop:
             self.run.journal.write("preflight", **change.model_dump(mode="json"), words=change.in_words())
             self.run.say("finetune/preflight", f"preflight: {change.in_words()}")
 
-    def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
-        """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""
-        return self._labelling.label(chosen)
-
     def _collect(self, place: str, labels: list[TaskFolder], inputs: dict[str, Artifact]) -> TaskFolder:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
         inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
@@ -311,18 +307,11 @@ class Loop:
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
         wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
         sample = turn.own_frames = self._sampling.sample(f"{turn.place}/student-select", trajectories, wanted)
-        labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
+        labels = self._labelling.label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}
             collected = self._collect(f"{turn.place}/student-collect", labels, selected)
             turn.prospective = self._errors(turn, "student-md", student, collected.output("new.extxyz"))
-
-    def _hold_properties(self, turn: Turn, model: Artifact) -> None:
-        if self._properties is None:
-            return
-        if not self.binding.student:
-            self._properties.label(self.binding, self.budget)
-        turn.properties = self._properties.hold(turn.place, "student" if self.binding.student else "finetuned", model)
 
     def _decide(self, turn: Turn) -> Decision:
         assert turn.select is not None
@@ -335,12 +324,12 @@ class Loop:
             **numbered("report", [folder.output("report.json") for folder in turn.explored]),
             **numbered("md", [folder.output("report.json") for folder in turn.own_md]),
         }
-        if turn.prospective is not None:
-            inputs["prospective"] = turn.prospective.output("errors.json")
-        if turn.own_frames is not None:
-            inputs["own"] = turn.own_frames.output("selection.json")
-        if turn.properties is not None:
-            inputs["properties"] = turn.properties.output("held.json")
+        for name, folder, file in (
+            ("prospective", turn.prospective, "errors.json"),
+            ("own", turn.own_frames, "selection.json"),
+            ("properties", turn.properties, "held.json"),
+        ):
+            inputs |= {} if folder is None else {name: folder.output(file)}
         parameters = {
             "iteration": turn.at.round,
             "stage": turn.at.stage,
@@ -349,8 +338,8 @@ class Loop:
             "budget_reached": self.budget.reached(),
             "explored_by_own": turn.own or self.binding.student or self._only_pools(turn.at.stage),
         }
-        folder = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
-        content = content_of(folder, "decision.json")
+        decided = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
+        content = content_of(decided, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])
 
     def _only_pools(self, stage: int) -> bool:

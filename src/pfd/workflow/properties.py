@@ -84,14 +84,18 @@ class Properties:
             results.append(property_result(settings, of_models, None if labelled is None else _content(labelled)))
         return results
 
-    def hold(self, place: str, name: str, model: Artifact) -> TaskFolder:
+    def hold(self, place: str, binding: Binding, budget: Budget, model: Artifact) -> TaskFolder:
         """Measure those that have limits of a loop's model, and hold them against these.
 
         Args:
             place: of the iteration.
-            name: ``finetuned`` or ``student``.
-            model: its folder.
+            binding: of the loop; in fine-tuning it labels the references first.
+            budget: caps on labels.
+            model: what the loop has trained.
         """
+        name = "student" if binding.student else "finetuned"
+        if not binding.student:
+            self.label(binding, budget)
         chosen = [
             number
             for number, (_, settings) in enumerate(self._entries)

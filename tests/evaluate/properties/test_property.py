@@ -11,7 +11,7 @@ from pfd.evaluate.properties.judge import all_passed, judge_property
 from pfd.evaluate.properties.kinds import KINDS, property_of
 from pfd.evaluate.properties.md_stability import MDStability
 from pfd.evaluate.properties.property import Measured
-from pfd.evaluate.properties.results import property_result, property_rows
+from pfd.evaluate.properties.results import limits_in_words, property_result, property_rows
 
 PBE = {"C11_GPa": 150.0, "C44_GPa": 100.0, "source": "PBE"}
 
@@ -115,3 +115,18 @@ def test_rows_compare_with_the_reference_or_with_the_teacher():
     assert row.source == "its teacher"
     assert row.changes == pytest.approx({"student": -0.05})
     assert row.met == {}
+
+
+def test_what_was_missed_is_told_in_words():
+    settings = Elastic(structure="x", reference=PBE, within=0.05)
+    models = {
+        "student": Measured(values={"C11_GPa": 120.0, "C44_GPa": 101.0}),
+        "finetuned": Measured(failed="no\nhint"),
+    }
+    lines = limits_in_words([property_result(settings, models, None).model_dump(mode="json")])
+    assert lines == [
+        "properties of finetuned: 0 of 2 within limits; missed: elastic x C11, elastic x C44",
+        "elastic x of finetuned was not measured: no",
+        "properties of student: 1 of 2 within limits; missed: elastic x C11 120 (142.5 to 157.5 GPa)",
+    ]
+    assert limits_in_words([property_result(Elastic(structure="x"), {"student": Measured()}, None).model_dump()]) == []

@@ -67,6 +67,10 @@ class Elastic(OfStructure):
         """See ``Property.labelled``."""
         return self.cell == "given"
 
+    def cell_count(self) -> int:
+        """See ``Property.cell_count``."""
+        return 12
+
     def needs_numbers(self) -> str:
         """See ``Property.needs_numbers``."""
         return "labels are of the same cells for all; write cell: given"

@@ -54,6 +54,10 @@ class EquationOfState(OfStructure):
         """See ``Property.labelled``."""
         return self.relax == "none"
 
+    def cell_count(self) -> int:
+        """See ``Property.cell_count``."""
+        return self.volumes
+
     def needs_numbers(self) -> str:
         """See ``Property.needs_numbers``."""
         return "labels of single cells are not relaxed; write relax: none"

@@ -230,6 +230,10 @@ class Property(Settings):
             PFDError: in words, why it cannot be.
         """
 
+    def cell_count(self) -> int:
+        """How many cells that are; 0 if it cannot be labelled."""
+        return 0
+
     def cells(self, structure: Atoms) -> list[Atoms]:
         """The cells whose labels give the property, if ``labelled`` says so."""
         raise NotImplementedError

@@ -110,6 +110,36 @@ def property_rows(summary: Sequence[Mapping[str, Any]]) -> list[PropertyRow]:
     return [row for result in results for row in _rows(result)]
 
 
+def limits_in_words(summary: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was missed, or could not be measured: a line for each model that has limits, or a failure.
+
+    Args:
+        summary: as in ``property_rows``.
+    """
+    results = [PropertyResult.model_validate(entry) for entry in summary]
+    lines = []
+    for model in MODELS:
+        of_model = [(result.title, result.models[model]) for result in results if model in result.models]
+        held = [each for _, found in of_model for each in found.held]
+        missed = [f"{each.property} {_held_in_words(each)}" for each in held if not each.passed]
+        if held:
+            told = f"; missed: {', '.join(missed)}" if missed else ""
+            lines.append(f"properties of {model}: {len(held) - len(missed)} of {len(held)} within limits{told}")
+        lines += [
+            f"{title} of {model} was not measured: {found.failed.splitlines()[0]}"
+            for title, found in of_model
+            if found.failed
+        ]
+    return lines
+
+
+def _held_in_words(held: Held) -> str:
+    quantity, unit = quantity_and_unit(held.quantity)
+    if held.value is None:
+        return quantity
+    return f"{quantity} {held.value:.4g} ({held.lowest:.4g} to {held.highest:.4g}{' ' * bool(unit)}{unit})"
+
+
 def _rows(result: PropertyResult) -> Iterator[PropertyRow]:
     reference, source = {}, result.source
     if result.reference is not None:
