@@ -3,8 +3,8 @@
     python benchmarks/domain.py [--data ../shared/data] [--model FOLDER] [--out domain.json]
 
 Each kind of frames (``group``) of a training file with at least 20 frames is once all that a student (POD, default
-size) learns; then it meets the frames of all other kinds. ``--model`` takes a model that PFD-kit has fine-tuned instead,
-with its training set beside it in ``--train``, against the files named by ``--frames``.
+size) learns; then it meets the frames of all other kinds. ``--model`` takes a model that PFD-kit has fine-tuned
+instead, with its training set in ``--train``, against the files named by ``--frames``.
 Printed: Spearman's rank correlation of the surprise of a frame (mean over its atoms) with its force RMSE, and the
 force RMSE of frames called inside and outside by the calibrated limit.
 """

@@ -60,6 +60,7 @@ NEEDS = {
     "nep": ("module", "torchnep", "pip install torchnep==1.0.7 calorine==4.1 torch==2.13.0"),
     "ace": ("module", "ace_jax", "pip install ace-jax==0.4.1"),
     "tblite": ("module", "tblite", 'pip install "pfd-kit[tblite]"'),
+    "phonopy": ("module", "phonopy", 'pip install "pfd-kit[phonons]"'),
     "espresso": ("program", "pw.x", "apt install quantum-espresso quantum-espresso-data"),
     "gpaw": ("labeler's environment", "gpaw", "pfd env create gpaw"),
     "argo": ("engine's environment", "argo", "pfd env create argo"),

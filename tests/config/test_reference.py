@@ -32,7 +32,7 @@ def test_keys_tell_type_unit_default_and_meaning():
     lines = input_reference(ours).splitlines()
     (line,) = [line for line in lines if line.startswith("- **`bandwidth_per_A`**")]
     assert line.startswith("- **`bandwidth_per_A`** (number > 0, 1/Å, default `0.015`): Width of the Gaussian kernel")
-    (line,) = [line for line in lines if line.startswith("- **`supercell`**")]
+    line = next(line for line in lines if line.startswith("- **`supercell`**"))
     assert "(list of 3: integer ≥ 1, default `[1, 1, 1]`)" in line
     assert max(map(len, lines)) <= WIDTH
 

@@ -13,6 +13,8 @@ from pfd.cli.convert import say_older
 from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.run_argument import input_and_run
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
+from pfd.config.properties import models_made, properties_of
+from pfd.evaluate.properties.dynamics import OfDynamics
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
 from pfd.wording import counted
@@ -87,6 +89,7 @@ def check_and_show(
         print("\n".join(brought.lines()))
     print(f"{input_file}: no mistake found")
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    print("".join(f"{line}\n" for line in _property_lines(resolved)), end="")
     for licence in checked.licences:
         print(licence)
     if checked.theory is not None:
@@ -221,6 +224,15 @@ def _conditions(plan: GroupPlan) -> str:
     pressures = dict.fromkeys(f"{each[1]:g}" for each in plan.conditions if each[1] is not None)
     heat = f"; {', '.join(temperatures)} K" if temperatures else ""
     return heat + (f"; {', '.join(pressures)} GPa" if pressures else "")
+
+
+def _property_lines(resolved: ResolvedInput) -> Iterator[str]:
+    """What is measured of which models, and the labels that it costs."""
+    made = models_made(resolved)
+    for _, settings in properties_of(resolved):
+        labels = f"; {settings.cell_count()} labels on top for its reference" if settings.reference == "label" else ""
+        steps = f", {settings.steps} steps of MD" if isinstance(settings, OfDynamics) else ""
+        yield f"property {settings.title()}: of {', '.join(settings.measured_of(made))}{steps}{labels}"
 
 
 def _label_lines(resolved: ResolvedInput, plan: LoopPlan) -> Iterator[str]:

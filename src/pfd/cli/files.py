@@ -1,4 +1,4 @@
-"""The commands that do one step on files of frames: perturb, select, label, evaluate."""
+"""The commands that do one step on files of frames: perturb, select, label, evaluate, properties."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pfd.cli.running import interruptible
 
 def add_to(app: typer.Typer) -> None:
     """Make them commands of the program."""
-    for command in (perturb, select, label, evaluate):
+    for command in (perturb, select, label, evaluate, properties):
         app.command(rich_help_panel=FRAMES)(command)
 
 
@@ -125,3 +125,41 @@ def evaluate(
         model, files, labels or [], file_format, head, trust_file, device, shift_on=shift_on, train=domain, out=out
     )
     evaluate_and_show(question, as_json)
+
+
+def properties(
+    model: Annotated[str, typer.Argument(help="Model folder, such as RUN/models/student, or FAMILY:WEIGHTS.")],
+    structure: Annotated[Path, typer.Option(help="Structure file, any that ASE reads.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Keys of evaluate.properties to set, e.g. strain=0.01.", metavar="[KEY=VALUE...]"),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="equation_of_state, elastic, vacancy, phonons, md ... May be repeated.")
+    ] = None,
+    head: Head = None,
+    trust_file: TrustFile = False,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of dynamics and displacements.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Physical properties of a model: lattice constant, elastic constants, vacancy, phonons, dynamics.
+
+    Default kinds: equation_of_state and elastic. All kinds and their keys: evaluate.properties in docs/input.md.
+
+    Example: pfd properties toy/models/student --structure Cu.cif --kind elastic strain=0.01
+    """
+    from pfd.cli.properties import measure_and_show
+
+    kinds = kind or ["equation_of_state", "elastic"]
+    measure_and_show(
+        model,
+        structure,
+        kinds,
+        words or [],
+        head=head,
+        trust_file=trust_file,
+        device=device,
+        seed=seed,
+        as_json=as_json,
+    )

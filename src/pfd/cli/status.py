@@ -182,6 +182,10 @@ def _counts(tasks: Iterable[TaskFolder], failed: set[str], driver: Driver | None
     return counts
 
 
+APART = {"preflight", "properties"}
+"""Parts of the fine-tuning loop whose labels are none of the campaign."""
+
+
 def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int]:
     """Labels by first principles so far; nothing if the run asks for none."""
     counts = run.summary.get("labels", {})
@@ -189,7 +193,7 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
     if status in {"running", "interrupted"}:  # the summary is of the last iteration that ended
         places = [folder.place for folder in tasks if folder.done()]
         made = max(
-            made, sum(loop == "finetune" and part != "preflight" and step == "label" for loop, part, step in places)
+            made, sum(loop == "finetune" and part not in APART and step == "label" for loop, part, step in places)
         )
     return {"made": made} | {key: counts.get(key, 0) for key in ("rejected", "flagged")} if made else {}
 

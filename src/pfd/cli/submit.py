@@ -18,6 +18,7 @@ from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
 from pfd.cli.wide_table import show_table
 from pfd.evaluate.preflight import SettingChange
+from pfd.evaluate.properties.results import limits_in_words
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
@@ -106,7 +107,8 @@ def _say_end(ended: Run, until: str | None) -> None:
     for change in map(SettingChange.model_validate, ended.summary.get("preflight", ())):
         if change.above_target():
             console.print(f"preflight: {change.in_words()}", markup=False)
-    for line in (*ended.summary.get("warnings", ()), *_unmet(ended.path)):
+    missed = limits_in_words(ended.summary.get("properties", ()))
+    for line in (*ended.summary.get("warnings", ()), *missed, *_unmet(ended.path)):
         console.print(line, markup=False)
     for name in ("finetuned", "student"):
         if (ended.path / "models" / name).is_dir():

@@ -16,6 +16,7 @@ from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
 from pfd.config.licence import check_licence
 from pfd.config.machine import check_cores, check_gpus, check_ranks
+from pfd.config.properties import check_properties
 from pfd.config.queue import check_queues, programs_of_labels
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
@@ -102,7 +103,8 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         )
     data, test = look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
     brought = [*data, *explored.pools, *test]
-    by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}}
+    measured = check_properties(resolved, launch)
+    by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
     _check_families(resolved, by_key)
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]
@@ -118,7 +120,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
     if resolved.labeler is not None:
         cards["finetune.label.model"] = check_labeler(resolved, [*frames, *pooled], launch, reads)
         theory = check_levels(resolved, data, card)
-    _check_student(resolved, frames, explored, pooled, test)
+    _check_student(resolved, frames, explored, pooled, {each.key: each.frames for each in test} | measured)
     licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
     return Checked(brought, theory, tuple(licences))
 
@@ -161,12 +163,13 @@ def _check_student(
     frames: Sequence[Atoms],
     explored: _Explored,
     pooled: Sequence[Atoms],
-    test: Sequence[Brought],
+    known: Mapping[str, Sequence[Atoms]],
 ) -> None:
+    """Refuse frames of elements that the student will not have seen; key of the input -> its frames."""
     moved = [frame for some in explored.starts(frames).values() for frame in some]
     labelled = resolved.input.finetune is not None and resolved.input.finetune.initial == "label"
-    for each in test:
-        check_student_elements(resolved, [*moved, *pooled, *(frames if labelled else ())], each.frames, each.key)
+    for key, some in known.items():
+        check_student_elements(resolved, [*moved, *pooled, *(frames if labelled else ())], some, key)
 
 
 def require_labeler(labeler: Labeler) -> None:

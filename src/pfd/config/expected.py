@@ -116,7 +116,7 @@ def _below(annotation: Any, part: str) -> list[Any]:
 
 
 def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """The values of the ``method`` that choose this model out of a union."""
-    field = model.model_fields.get("method")
+    """The values of the ``method`` or ``kind`` that choose this model out of a union."""
+    field = model.model_fields.get("method") or model.model_fields.get("kind")
     kind = None if field is None else field.annotation
     return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()

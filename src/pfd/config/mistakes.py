@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pfd.config.expected import fixed_length, is_model, list_example, section_example, types_at
 from pfd.errors import SettingError
+from pfd.evaluate.properties.kinds import KINDS
 from pfd.explore.groups import METHODS
 from pfd.wording import counted, shortened
 
@@ -230,4 +231,5 @@ def _shown(found: Any) -> str:
 
 def _without_tags(path: list[str]) -> list[str]:
     """The path without the tags that pydantic adds where a union was entered (they follow a list index)."""
-    return [part for index, part in enumerate(path) if not (part in METHODS and index and path[index - 1].isdigit())]
+    tags = {*METHODS, *KINDS}
+    return [part for index, part in enumerate(path) if not (part in tags and index and path[index - 1].isdigit())]

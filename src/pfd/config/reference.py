@@ -108,7 +108,8 @@ class _Pages:
         yield from ["", f"{_level(path)} `{path}`", "", *_wrapped(schema.get("description", "")), ""]
         common = _common(members)
         if common:
-            yield from self._keys(path, common, set())
+            needed = [set(member.get("required", [])) for member in members.values()]
+            yield from self._keys(path, common, set.intersection(*needed))
             yield from self._below(path, common)
         told: list[tuple[str, dict[str, Schema]]] = []
         for named, member in members.items():
@@ -145,7 +146,8 @@ class _Pages:
         kind = str(schema.get("type", ""))
         text = _WORDS.get(kind, kind)
         if "$ref" in schema:
-            text = "section" if "properties" in self._definitions[self._name(schema) or ""] else "section or list"
+            told = self._definitions[self._name(schema) or ""]
+            text = "section" if "properties" in told or "oneOf" in told else "section or list"
         elif "enum" in schema or "const" in schema:
             text = " or ".join(f"`{_yaml(value)}`" for value in schema.get("enum", [schema.get("const")]))
         elif "anyOf" in schema:
@@ -200,7 +202,7 @@ class _Pages:
 
 def _distinction(name: str, definitions: dict[str, Schema]) -> str:
     """Such as ``method: md``; training is told apart by the teacher's family."""
-    for key in ("method", "family"):
+    for key in ("method", "family", "kind"):
         of_key = definitions[name]["properties"].get(key, {})
         values = of_key.get("enum", [of_key["const"]] if "const" in of_key else [])
         if values:

@@ -56,6 +56,7 @@ def input_schema(known: Known = plugin_names) -> Schema:
     for key in (finetune["label"], finetune["train"], student):
         key.pop("additionalProperties", None)
         key.pop("type", None)
+    _measured(definitions)
     definitions.of_name("TeacherSettings")["properties"]["family"]["enum"] = sorted(families)
     definitions.of_name("ConvergeSettings")["anyOf"] = [{"required": [name]} for name in CRITERIA]
     whole = definitions.take("Input")
@@ -139,13 +140,31 @@ def _stages(definitions: _Definitions) -> Schema:
     """What ``explore`` may be: one group, one list of groups, or a list of stages."""
     written = definitions.of_name("DistillSettings")["properties"]["explore"]
     group = written["items"]["items"]
-    for reference in group["oneOf"]:  # the method tells the groups apart, so it must be there
-        each = definitions.all[reference["$ref"].rsplit("/", 1)[-1]]
-        each["required"] = ["method", *each.get("required", [])]
-        each["properties"]["method"].pop("default", None)
+    _require_tag(definitions, group, "method")
     one = definitions.place("Group", {"description": "One group of exploration.", **group})
     stage = {"type": "array", "items": one, "minItems": 1}
     return {"anyOf": [one, stage, {"type": "array", "items": stage, "minItems": 1}]}
+
+
+def _measured(definitions: _Definitions) -> None:
+    """Name the union of properties, and take the short forms of commands."""
+    evaluate = definitions.of_name("EvaluateSettings")["properties"]
+    union = evaluate["properties"]["items"]
+    _require_tag(definitions, union, "kind")
+    union = {"description": "One physical property, told apart by its kind.", **union}
+    evaluate["properties"]["items"] = definitions.place("Property", union)
+    command = evaluate["command"]
+    definitions.all["Observable"]["properties"].pop("kind")
+    forms = [{"type": "array", "items": command["items"]}, command["items"], {"type": "string"}]
+    evaluate["command"] = _described(command) | {"anyOf": forms, "default": []}
+
+
+def _require_tag(definitions: _Definitions, union: Schema, tag: str) -> None:
+    """What tells the members of a union apart must be there."""
+    for reference in union["oneOf"]:
+        each = definitions.all[reference["$ref"].rsplit("/", 1)[-1]]
+        each["required"] = [tag, *each.get("required", [])]
+        each["properties"][tag].pop("default", None)
 
 
 def _union(members: Iterable[Schema]) -> Schema:

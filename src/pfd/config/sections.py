@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from pfd.config.argo import ArgoSettings
 from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
+from pfd.evaluate.properties.kinds import StructureProperty
+from pfd.evaluate.properties.observable import Observable
 from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
 from pfd.schedulers.settings import JOB_KEYS, ClusterSettings, JobRequest
@@ -71,7 +73,8 @@ class CampaignSettings(Settings):
 
     max_total: int | None = Field(default=None, ge=1)
     """Most labels to begin in the run folder, test set included, and those that an edited input asks for no more.
-    Those of the preflight come on top. Default none: a loop has ``max_iterations`` anyway."""
+    Those of the preflight, and of references in ``evaluate.properties``, come on top. Default none: a loop has
+    ``max_iterations`` anyway."""
     max_core_hours: float | None = Field(default=None, gt=0)
     """Core hours for labels in the run folder, failed attempts included. Labels are begun as long as one of mean cost
     still fits; the first ones, before any cost is known, are as many as run at once. Default none."""
@@ -168,6 +171,16 @@ class EvaluateSettings(Settings):
     costs both models two predictions of a cell of 8 or 16 atoms. 0 leaves it out."""
     scratch_student: bool = True
     """Fit the same student on the first-principles labels alone as well: what distillation is compared with."""
+    properties: tuple[StructureProperty, ...] = ()
+    """Physical properties that are measured of the models, each compared with a reference."""
+    command: tuple[Observable, ...] = ()
+    """Observables of your own: a command each, which is given the model and writes numbers. One alone, or the words of
+    one, is short for a list."""
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _one_command(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | dict) else value
 
     @model_validator(mode="after")
     def _labels_of_a_file(self) -> EvaluateSettings:

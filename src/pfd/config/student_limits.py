@@ -35,7 +35,7 @@ def check_student_elements(
         raise DataError(
             f"the student will not know {', '.join(foreign)}: it is fitted to what is explored, which has none",
             where=resolved.place(key),
-            hint="explore a structure with these elements too, or leave such frames out of the test set",
+            hint="explore a structure with these elements too, or leave such frames out",
         )
 
 

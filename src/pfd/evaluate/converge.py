@@ -43,6 +43,10 @@ class ConvergeSettings(Settings):
     """Largest RMSE of the energy per atom after the energy shift, meV."""
     stress_rmse_GPa: float | None = Field(default=None, gt=0)
     """Largest RMSE of a stress component, GPa; judged on bulk frames only, and on groups that hold some."""
+    properties: bool = False
+    """If true, every number of ``evaluate.properties`` and ``evaluate.command`` that has limits, or a reference and
+    ``within``, must meet them as well: they are then measured after each iteration. Default false: they are measured
+    once, at the end, and reported."""
     confident: bool = False
     """If true, the upper end of the 95 % interval must meet the limit, not the estimate. Default false: groups of a few
     trajectories have wide intervals, and a limit is usually meant as the figure that will be quoted. The frames of a

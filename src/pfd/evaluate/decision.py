@@ -39,6 +39,8 @@ class IterationFacts(Settings):
     explored_by_own: bool = True
     """Did a model that this loop has trained explore (or did no model)? That the pre-trained one finds nothing new says
     nothing of where the fine-tuned one goes."""
+    properties_missed: tuple[str, ...] = ()
+    """Numbers of physical properties that are not within their limits, where these are to be met."""
     budget_reached: bool = False
     """Was a cap on labels or core hours reached?"""
 
@@ -55,7 +57,7 @@ def decide(facts: IterationFacts) -> Decision:
 
     An iteration passes if the fixed-test errors pass, the dynamics of the model at hand ran to its end (in distillation
     the student's own MD, else the exploration), and either the prospective errors pass or nothing new was found among
-    candidates that were mostly sane.
+    candidates that were mostly sane; and physical properties, where they are to, meet their limits.
     """
     lacks = _lacks(facts)
     if not lacks:
@@ -81,6 +83,14 @@ def _lacks(facts: IterationFacts) -> list[str]:
         lacks.append("the student's own MD did not pass the stop checks")
     if facts.student_md_finished is None and not facts.exploration_finished:
         lacks.append("trajectories stopped early")
+    if facts.properties_missed:
+        lacks.append(f"beyond their limits: {', '.join(facts.properties_missed)}")
+    return lacks + _lacks_of_exploration(facts)
+
+
+def _lacks_of_exploration(facts: IterationFacts) -> list[str]:
+    """What is missing of new frames, and of what was found of them."""
+    lacks = []
     if facts.prospective_passed is False:
         lacks.append("the prospective error on new frames is above its limit")
     if facts.budget_reached and not facts.candidates_selected:

@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 from pfd.errors import RunError
 from pfd.evaluate import ErrorReport, Parity, Verdict
 from pfd.evaluate.preflight import SettingChange
+from pfd.evaluate.properties.judge import Held
+from pfd.evaluate.properties.results import PropertyResult
 from pfd.frames.radial import RadialStructure
 from pfd.models.family import EpochRecord, ModelCard
 from pfd.settings import Settings
@@ -90,6 +92,8 @@ class IterationResult(Settings):
     """The learning curve."""
     verdicts: tuple[Verdict, ...] = ()
     """Each limit held against the errors."""
+    properties: tuple[Held, ...] = ()
+    """Physical properties held against their limits, where they entered the decision."""
     decision: str = ""
     """What was decided after it."""
     reason: str = ""
@@ -205,6 +209,8 @@ class ReportData(Settings):
     """What each part of each loop's data holds."""
     trajectories: tuple[TrajectoryResult, ...] = ()
     """Trajectories run so far."""
+    properties: tuple[PropertyResult, ...] = ()
+    """Physical properties of the models."""
     user_test: UserTest | None = None
     """What is known of the user's own test set."""
     seconds: dict[str, float] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pfd.evaluate import ElementErrors, ErrorReport, Errors
+from pfd.evaluate import AtomErrors, ErrorReport, Errors
 from pfd.evaluate.residuals import MIN_TRAJECTORIES
 from pfd.report.data import MODEL_NAMES, ModelKey, ModelResult, ReportData
 from pfd.wording import counted
@@ -128,7 +128,7 @@ PARTS = {
 """Condition -> what stands before and after its value."""
 
 
-def _part(key: ModelKey, part: str, size: int, errors: Errors | ElementErrors) -> tuple[str, str, str, str, str]:
+def _part(key: ModelKey, part: str, size: int, errors: Errors | AtomErrors) -> tuple[str, str, str, str, str]:
     force = number(errors.force_rmse_meV_per_A)
     return MODEL_NAMES[key], part, grouped(size), force, percent(errors.force_rmse_relative)
 

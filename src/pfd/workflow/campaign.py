@@ -24,6 +24,7 @@ from pfd.workflow.label_model import adopt_label_model
 from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
 from pfd.workflow.outcome import Compared, Outcome
+from pfd.workflow.properties import Properties
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import LoopState
 
@@ -47,6 +48,7 @@ class Campaign:
         self.budget = Budget(resolved.campaign, Ledger(run.path, resolved.input.resources.machine_cores()))
         self.outcome = Outcome(self.input.name, self.input.seed, self.budget, resolved)
         self.models: dict[str, Artifact] = {}
+        self.properties = Properties(run, resolved)
         self._published: set[str] = set()
 
     def execute(self) -> Outcome:
@@ -80,6 +82,7 @@ class Campaign:
             self._measure_drift(tuned)
         if self.input.evaluate.speed_atoms:
             self._time(structures if self.input.structures else reference.test)
+        self.outcome.properties = self.properties.measure(self.models)
         if self.input.evaluate.test_file is not None:
             self._score_user_set(tuned, distilled)
         self.remove_unpublished()
@@ -130,9 +133,12 @@ class Campaign:
         binding = FineTune(self.resolved, self.input.finetune, pretrained, label_model, files, external)
         if label_model is None:
             self._say_levels(read_model(pretrained.path).card, binding)
-        loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier)
+        held = self.properties if self.input.finetune.converge.properties else None
+        loop = Loop(self.run, binding, structures, self.budget, self.until, self.outcome, self._earlier, held)
         brought = self._brought(binding) if self.input.data else []
-        return loop.execute(brought, self.input.finetune.initial == "label")
+        tuned = loop.execute(brought, self.input.finetune.initial == "label")
+        self.properties.label(binding, self.budget)
+        return tuned
 
     def _say_levels(self, card: ModelCard, binding: FineTune) -> None:
         """Say how the labels' level of theory compares with the model's, before any of them is paid for."""
@@ -172,10 +178,11 @@ class Campaign:
         assert self.input.distill is not None
         binding = Distill(self.resolved, self.input.distill, teacher)
         free = Budget(type(self.resolved.campaign)())
-        loop = Loop(self.run, binding, structures, free, self.until, self.outcome)
+        held = self.properties if self.input.distill.converge.properties else None
+        loop = Loop(self.run, binding, structures, free, self.until, self.outcome, properties=held)
         explored = tuned.explored if tuned is not None else []
-        held = [tuned.test] if tuned is not None and tuned.test is not None else []
-        return loop.execute([], label_start=False, candidates=explored, held=held)
+        tested = [tuned.test] if tuned is not None and tuned.test is not None else []
+        return loop.execute([], label_start=False, candidates=explored, held=tested)
 
     def _scratch_student(self, tuned: LoopState) -> Artifact:
         """The same student on the first-principles labels alone: what distillation is compared with."""

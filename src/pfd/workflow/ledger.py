@@ -16,6 +16,10 @@ from pfd.workflow.run_folder import ASIDE
 
 PREFLIGHT_PLACE = "finetune/preflight/label"
 """Where labels with finer settings stand; they cost core hours, and are no labels of the campaign."""
+PROPERTIES_PLACE = "finetune/properties"
+"""Where labels stand that a physical property is compared with: they cost core hours, and nothing trains on them."""
+APART = (PREFLIGHT_PLACE, f"{PROPERTIES_PLACE}/label")
+"""Places of labels that are none of the campaign."""
 TRIED_WITH = "tried_with"
 """The parameter that tells a further try of a frame from the first one: the settings that it was tried with."""
 
@@ -40,14 +44,14 @@ class Ledger:
                 yield folder
 
     def begun(self, asked: Collection[str] = ()) -> dict[str, TaskFolder]:
-        """Those of the campaign by identity: labels of a preflight are none, unless they are asked for now.
+        """Those of the campaign by identity: others (``APART``) are none, unless they are asked for now.
 
         Args:
             asked: identities of the labels that are wanted: a finer setting may have been adopted.
         """
         found = {folder.task()["identity"]: folder for folder in self.folders()}
-        apart = self._run / PREFLIGHT_PLACE
-        return {name: folder for name, folder in found.items() if folder.path.parent != apart or name in asked}
+        apart = {self._run / place for place in APART}
+        return {name: folder for name, folder in found.items() if folder.path.parent not in apart or name in asked}
 
     def core_seconds(self) -> float:
         """What all of them have cost so far, and those that were set aside to be done anew."""

@@ -18,6 +18,7 @@ from pfd.workflow.exploration import Exploration
 from pfd.workflow.labelling import Labelling
 from pfd.workflow.outcome import Outcome
 from pfd.workflow.preflight import preflight
+from pfd.workflow.properties import Properties
 from pfd.workflow.review import Review
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.sampling import Sampling
@@ -35,6 +36,7 @@ class Loop:
         until: a step after which the run pauses, or None.
         outcome: where iterations, trajectories and rejected labels are noted; written after each iteration.
         earlier: labels of earlier inputs that are to stay in use.
+        properties: physical properties that enter the decision, if they do.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Loop:
         until: str | None,
         outcome: Outcome,
         earlier: Earlier | None = None,
+        properties: Properties | None = None,
     ) -> None:
         self.run, self.binding, self.budget, self.until, self.outcome = run, binding, budget, until, outcome
         self.explorer = Exploration(run, binding, structures)
@@ -55,7 +58,7 @@ class Loop:
         self._labelling = Labelling(run, binding, budget, outcome)
         self._sampling = Sampling(run, binding, self.explorer, budget)
         self._review = Review(run, binding)
-        self._earlier = earlier
+        self._earlier, self._properties = earlier, properties
         self._deviations: list[Artifact] = []
         self._held: list[Artifact] = []
         self._tested: list[Artifact] = []
@@ -107,7 +110,7 @@ class Loop:
             reviewed = self._review.of({f"{place}/label": chosen})
             chosen = reviewed[f"{place}/label"]
             self._preflight(reviewed)
-            labels = self._label(reviewed)[f"{place}/label"]
+            labels = self._labelling.label(reviewed)[f"{place}/label"]
             self._pause_after("label")
             selected = {"selected": chosen.output("selected.extxyz")}
         extra = {f"extra{index}": artifact for index, artifact in enumerate(brought)}
@@ -129,7 +132,7 @@ class Loop:
         to_label = self._review.of(to_label)
         turn.reviewed = to_label[f"{turn.place}/label"]
         self._preflight(to_label)
-        labels = self._label(to_label)
+        labels = self._labelling.label(to_label)
         if test_explored is not None:
             self.state.test = self._sampling.fix(to_label, labels, self.state.dataset)
         self._pause_after("label")
@@ -148,6 +151,8 @@ class Loop:
         turn.test = self._errors(turn, "test", self.state.model, self.state.test)
         if self.binding.student:
             self._student_md(turn, self.state.model)
+        if self._properties is not None:
+            turn.properties = self._properties.hold(turn.place, self.binding, self.budget, self.state.model)
         decision = self._decide(turn)
         self.outcome.iterations.append(turn_record(self.binding.name, turn, decision, self.budget.asked))
         self.outcome.write(self.run)
@@ -241,10 +246,6 @@ class Loop:
             self.run.journal.write("preflight", **change.model_dump(mode="json"), words=change.in_words())
             self.run.say("finetune/preflight", f"preflight: {change.in_words()}")
 
-    def _label(self, chosen: dict[str, TaskFolder]) -> dict[str, list[TaskFolder]]:
-        """Label all chosen frames in one go, as far as the budget goes; for each place the task that judged them."""
-        return self._labelling.label(chosen)
-
     def _collect(self, place: str, labels: list[TaskFolder], inputs: dict[str, Artifact]) -> TaskFolder:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
         inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
@@ -303,7 +304,7 @@ class Loop:
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
         wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
         sample = turn.own_frames = self._sampling.sample(f"{turn.place}/student-select", trajectories, wanted)
-        labels = self._label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
+        labels = self._labelling.label({f"{turn.place}/student-label": sample})[f"{turn.place}/student-label"]
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}
             collected = self._collect(f"{turn.place}/student-collect", labels, selected)
@@ -320,10 +321,12 @@ class Loop:
             **numbered("report", [folder.output("report.json") for folder in turn.explored]),
             **numbered("md", [folder.output("report.json") for folder in turn.own_md]),
         }
-        if turn.prospective is not None:
-            inputs["prospective"] = turn.prospective.output("errors.json")
-        if turn.own_frames is not None:
-            inputs["own"] = turn.own_frames.output("selection.json")
+        for name, folder, file in (
+            ("prospective", turn.prospective, "errors.json"),
+            ("own", turn.own_frames, "selection.json"),
+            ("properties", turn.properties, "held.json"),
+        ):
+            inputs |= {} if folder is None else {name: folder.output(file)}
         parameters = {
             "iteration": turn.at.round,
             "stage": turn.at.stage,
@@ -332,8 +335,8 @@ class Loop:
             "budget_reached": self.budget.reached(),
             "explored_by_own": turn.own or self.binding.student or self._only_pools(turn.at.stage),
         }
-        folder = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
-        content = content_of(folder, "decision.json")
+        decided = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
+        content = content_of(decided, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])
 
     def _only_pools(self, stage: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.evaluate.energy_sanity import absurd_energy
+from pfd.evaluate.properties.results import PropertyResult
 from pfd.frames import count_labels
 from pfd.json_file import write_json
 from pfd.models.family import read_model
@@ -34,6 +35,7 @@ STEP_GROUPS = {
     "predict": "evaluate",
     "evaluate": "evaluate",
     "time": "evaluate",
+    "property": "evaluate",
 }
 """Which figure of ``seconds`` a step counts for; other steps count for ``other``."""
 
@@ -83,6 +85,8 @@ class Outcome:
     """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
     drift: Drift = field(default_factory=Drift)
     """The fine-tuned model against the pre-trained one, outside the domain."""
+    properties: list[PropertyResult] = field(default_factory=list)
+    """Physical properties of the models."""
     user_test: dict[str, Any] | None = None
     """Of the user's own test set: ``frames``, ``in_training`` (how many were trained on), and force RMSE ``apart``."""
 
@@ -136,6 +140,7 @@ class Outcome:
             "versions": versions,
         }
         common["warnings"] = self.warnings()
+        common["properties"] = [result.model_dump(mode="json") for result in self.properties]
         report = {
             "models": {
                 key: {

@@ -63,6 +63,8 @@ class Turn:
     train: TaskFolder | None = None
     test: TaskFolder | None = None
     own_md: list[TaskFolder] = field(default_factory=list)
+    properties: TaskFolder | None = None
+    """The physical properties held against their limits, where they enter the decision."""
     own_frames: TaskFolder | None = None
     """The frames sampled from the student's own MD."""
 
@@ -101,6 +103,7 @@ def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[s
         "test": test["report"],
         "curve": content_of(turn.train, "training.json")["curve"],
         "verdicts": test["verdicts"] + (prospective["verdicts"] if prospective is not None else []),
+        "properties": content_of(turn.properties, "held.json")["held"] if turn.properties is not None else [],
         "decision": decision.action,
         "reason": decision.reason,
     }

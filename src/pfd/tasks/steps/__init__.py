@@ -57,6 +57,10 @@ STEPS: dict[str, Step] = {
     "train": Step(f"{_HERE}.training:train", seeded=True, model="model"),
     "predict": Step(f"{_HERE}.training:predict", model="model"),
     "time": Step(f"{_HERE}.training:time_steps", model="model"),
+    "property": Step(f"{_HERE}.measuring:measure", seeded=True, model="model"),
+    "cells": Step(f"{_HERE}.measuring:cells", light=True),
+    "labelled_property": Step(f"{_HERE}.measuring:measure_labels", light=True),
+    "hold": Step(f"{_HERE}.measuring:hold", light=True),
     "evaluate": Step(f"{_HERE}.judging:evaluate", light=True),
     "decide": Step(f"{_HERE}.judging:decide_next", light=True),
 }

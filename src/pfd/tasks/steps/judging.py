@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pfd.frames import fit_energy_shift, labels_of, read_frames
 from pfd.tasks.context import TaskContext
@@ -59,7 +59,7 @@ def decide_next(task: TaskContext) -> None:
 
     Inputs: test (errors.json), prospective (errors.json, if there were new frames), counts (of collect),
     selection (of select), report0... (of exploration), md0... and own (of the student's own MD, and of the frames
-    sampled from it). Output: decision.json.
+    sampled from it), properties (of hold, if they enter the decision). Output: decision.json.
     """
     from pfd.evaluate.decision import IterationFacts, decide
 
@@ -84,6 +84,13 @@ def decide_next(task: TaskContext) -> None:
             "exploration_finished": all(content(path)["finished"] for path in task.inputs("report")),
             "sane_fraction": (candidates - insane) / candidates if candidates else 0.0,
             "student_md_finished": all(student_md) if student_md else None,
+            "properties_missed": _missed(content(task.input("properties"))) if task.has("properties") else (),
         }
     )
     task.write("decision.json", {**decide(facts).model_dump(), "facts": facts.model_dump()})
+
+
+def _missed(held: dict[str, Any]) -> list[str]:
+    """The numbers of properties that are not within their limits."""
+    names = [f"{each['property']} {each['quantity']}" for each in held["held"] if not each["passed"]]
+    return names or ([] if held["passed"] else ["nothing was judged"])

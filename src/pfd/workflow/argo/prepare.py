@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pfd.config.properties import command_files, properties_of, property_files
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.teacher import tuning_files
 from pfd.errors import SettingError
@@ -67,6 +68,7 @@ def named_files(resolved: ResolvedInput) -> Iterator[Path]:
         yield source_path(resolved, brought.file, f"data.{index}.file")
     if tree.evaluate.test_file is not None:
         yield source_path(resolved, tree.evaluate.test_file, "evaluate.test_file")
+    yield from _measured_files(resolved)
     for name, loop in (("finetune", tree.finetune), ("distill", tree.distill)):
         for stage in loop.explore if loop is not None else ():
             for group in stage:
@@ -75,6 +77,12 @@ def named_files(resolved: ResolvedInput) -> Iterator[Path]:
     yield from _label_files(resolved)
     yield from tuning_files(resolved).values()
     yield from resolved.native_files
+
+
+def _measured_files(resolved: ResolvedInput) -> Iterator[Path]:
+    for key, settings in properties_of(resolved):
+        yield from property_files(resolved, key, settings).values()
+        yield from command_files(resolved, key, settings)
 
 
 def _label_files(resolved: ResolvedInput) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from pfd.json_file import read_json, write_json
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.argo.submitted import FOLDER
 
-_KIND_OF = {"pool": "explore", "committee": "predict"} | {kind: kind for kind in KINDS}
+_KIND_OF = {"pool": "explore", "committee": "predict", "property": "predict"} | {kind: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+"""``pfd properties``: a model's properties on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ase.build import bulk
+from typer.testing import CliRunner
+
+from pfd.cli.main import app
+from pfd.errors import SettingError
+
+
+@pytest.fixture
+def copper(tmp_path):
+    path = tmp_path / "Cu.cif"
+    bulk("Cu", "fcc", a=3.7, cubic=True).write(path)
+    return str(path)
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["properties", "toy:soft-copper", *words], catch_exceptions=False)
+
+
+def test_numbers_as_a_table_and_as_json(copper):
+    keys = ["--kind", "elastic", "--structure", copper, "strain=0.01", "reference={C11_GPa: 50, source: me}"]
+    table = run(*keys, "within=0.5")
+    assert table.exit_code == 0
+    assert "C11 clamped" in table.output
+    assert "met" in table.output
+    content = json.loads(run(*keys, "--json").output)
+    assert content["elastic"]["values"]["C11_GPa"] == pytest.approx(
+        content["elastic"]["values"]["C11_clamped_GPa"], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kind", "elastics"], "one of equation_of_state, elastic"),
+        (["--kind", "elastic", "strian=0.1"], "unknown key; did you mean 'strain'"),
+        (["--kind", "elastic", "strain"], "sets no key"),
+        (["--kind", "elastic", "models=[student]"], "without effect"),
+        (["--kind", "equation_of_state", "relax=none", "reference=label"], "without effect"),
+        (["--kind", "nve_drift"], "needs a temperature"),
+    ],
+)
+def test_mistakes_are_told(copper, words, message):
+    with pytest.raises(SettingError) as failure:
+        run("--structure", copper, *words)
+    assert message in str(failure.value)
