@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
+from pfd.config.student_candidates import candidates_of, is_open
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
 from pfd.wording import counted
@@ -148,7 +149,11 @@ def plan_lines(resolved: ResolvedInput, plans: Sequence[LoopPlan]) -> Iterator[s
         else:
             assert resolved.student is not None
             source = f"the fine-tuned {model}" if resolved.input.finetune is not None else model
-            yield f"distill: a student of {resolved.student.name} is fitted to labels of {source}, which cost no more"
+            student = f"a student of {resolved.student.name}"
+            if is_open(resolved):
+                names = ", ".join(candidate.name for candidate in candidates_of(resolved))
+                student = f"the fastest of {names} that meets converge"
+            yield f"distill: {student} is fitted to labels of {source}, which cost no more"
         for stage in plan.stages:
             for group in stage:
                 yield from _group_lines(resolved, group)

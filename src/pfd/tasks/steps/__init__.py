@@ -55,6 +55,7 @@ STEPS: dict[str, Step] = {
     "predict": Step(f"{_HERE}.training:predict", model="model"),
     "time": Step(f"{_HERE}.training:time_steps", model="model"),
     "evaluate": Step(f"{_HERE}.judging:evaluate", light=True),
+    "choose_student": Step(f"{_HERE}.judging:choose_student", light=True),
     "decide": Step(f"{_HERE}.judging:decide_next", light=True),
 }
 
