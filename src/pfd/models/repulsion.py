@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +26,8 @@ Distances = Float[np.ndarray, "pairs"]
 Ranges = Mapping[str, tuple[float, float]]
 """``Si-Si`` -> where the repulsion of the pair begins to be switched off and where it has vanished, Å."""
 
+FILE = "repulsion.json"
+"""Where families keep it whose own files have no place for it."""
 INNER = 0.6
 """Where the switch begins, as a part of where it ends: the slope of the full repulsion goes over into none without a
 step that MD would feel."""
@@ -68,7 +72,7 @@ class Repulsion:
 
         forces, virial, energy = np.zeros((len(frame), 3)), np.zeros((3, 3)), 0.0
         pairs = pairs_within(frame, max((outer for _, outer in self.ranges_A.values()), default=0.0))
-        kinds = self._kinds(frame)
+        kinds = self._kinds(frame) if self.ranges_A else np.zeros(len(frame), dtype=int)
         for first, second in combinations_with_replacement(range(len(self.elements)), 2) if len(pairs.first) else ():
             one, two = kinds[pairs.first], kinds[pairs.second]
             ours = ((one == first) & (two == second)) | ((one == second) & (two == first))
@@ -93,6 +97,44 @@ class Repulsion:
             have = ", ".join(self.elements)
             raise ModelError(f"the model does not know {', '.join(unknown)}", hint=f"it was fitted for {have}")
         return np.array([self.elements.index(symbol) for symbol in frame.get_chemical_symbols()], dtype=int)
+
+    def added_to(self, labels: Labels, frame: Atoms) -> Labels:
+        """What a model says of a frame, and the repulsion."""
+        own = self.labels(frame)
+        stress = labels.stress if labels.stress is None or own.stress is None else labels.stress + own.stress
+        return replace(
+            labels,
+            energy=float(labels.energy or 0.0) + float(own.energy or 0.0),
+            forces=np.asarray(labels.forces) + np.asarray(own.forces),
+            stress=stress,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Leave it in a model folder, if there is any."""
+        if not self.ranges_A:
+            return
+        content = {"elements": self.elements, "ranges_A": self.ranges_A}
+        (folder / FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What stands in a model folder; a repulsion of no range if nothing does.
+
+        Raises:
+            ModelError: if the file is damaged.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return cls((), {})
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            ranges = {str(key): (float(inner), float(outer)) for key, (inner, outer) in content["ranges_A"].items()}
+            elements = tuple(map(str, content["elements"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError("not a repulsion that this version can read", where=str(path)) from error
+        if set(ranges) != set(all_pairs(elements)):
+            raise ModelError("the repulsion lacks a pair of its elements", where=str(path))
+        return cls(elements, ranges)
 
     def push(self, pair: str, distance_A: float) -> float:
         """How the nuclei of one pair alone repel each other, eV/Å."""

@@ -61,7 +61,8 @@ class StudentTrials:
         Args:
             data: labelled frames so far.
             test: distillation's test set.
-            asked, stage: see ``settle_student``.
+            asked: see ``settle_student``.
+            stage: see ``settle_student``.
 
         Raises:
             TaskFailed: if no candidate could be fitted.
