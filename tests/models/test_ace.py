@@ -15,6 +15,8 @@ from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.frames import Labels, labels_of, with_labels
 from pfd.models.ace import ACE, ACEFitSettings
 from pfd.models.family import model_digest
+from pfd.models.repulsion import FILE as REPULSION
+from pfd.models.repulsion import Repulsion
 from pfd.testing.family_contract import check_family
 
 pytestmark = pytest.mark.ace
@@ -42,6 +44,18 @@ def test_two_elements_are_learnt(fitted):
 def test_the_contract(fitted, tmp_path):
     ACE().adopt(str(fitted[0]), None, tmp_path)
     check_family(ACE(), tmp_path, frames(1, 3)[0])
+
+
+def test_two_atoms_closer_than_any_training_frame_feel_the_nuclei(fitted, tmp_path):
+    repulsion = Repulsion.read(fitted[0])
+    pair = Atoms("CSi", positions=[[0, 0, 0], [0.9 * repulsion.ranges_A["C-Si"][1], 0, 0]])
+    ACE().adopt(str(fitted[0]), None, tmp_path)
+    (tmp_path / REPULSION).unlink()
+    plain, whole = (ACE().predict(folder, [pair])[0] for folder in (tmp_path, fitted[0]))
+    assert repulsion.labels(pair).energy > 1e-3
+    assert whole.energy == pytest.approx(plain.energy + repulsion.labels(pair).energy, abs=1e-9)
+    assert whole.forces == pytest.approx(plain.forces + repulsion.labels(pair).forces, abs=1e-9)
+    assert all(repulsion.labels(frame).energy == 0.0 for frame in frames(20, 0))
 
 
 def test_a_second_fit_writes_the_same_bytes_and_another_answer_is_refused_with_both_numbers(

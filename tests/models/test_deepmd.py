@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, fcc111
 from tests.models.deepmd_pretrained import HEADS, copper, dpa3, pretrain
 
@@ -27,6 +28,8 @@ from pfd.models.deepmd.settings import DeePMDFineTuneSettings, DeePMDFitSettings
 from pfd.models.deepmd.untrained import small_network
 from pfd.models.export import export_lammps
 from pfd.models.family import EpochRecord, read_model
+from pfd.models.repulsion import FILE as REPULSION
+from pfd.models.repulsion import Repulsion, pair_key
 from pfd.models.speed import lammps_speed_us
 from pfd.models.training import adopt_model, fine_tune_model, fit_model
 from pfd.program import Finished
@@ -416,7 +419,7 @@ def test_a_student_runs_in_lammps(student, tmp_path, monkeypatch, capfd):
     known = frames(2, 9)
     target = tmp_path / "for lammps"
     export_lammps(folder, known, target)
-    assert {path.name for path in target.iterdir()} == {"in.lammps", "structure.data", "README.md", GRAPH}
+    assert {path.name for path in target.iterdir()} == {"in.lammps", "structure.data", "README.md", GRAPH, REPULSION}
     assert "deepmd-kit" in (target / "README.md").read_text(encoding="utf-8")
     text = (target / "in.lammps").read_text(encoding="utf-8")
     assert f"pair_style deepmd {GRAPH}\n" in text
@@ -436,6 +439,21 @@ def test_a_student_runs_in_lammps(student, tmp_path, monkeypatch, capfd):
     stored = list(run_lammps_md(potential, known[0].repeat(2), ensemble="nvt", steps=4, every=2))
     assert [frame.step for frame in stored] == [0, 2, 4]
     assert lammps_speed_us(potential, known[0], atoms=32, steps=2, repeats=1) > 0
+
+
+def test_a_student_repels_below_its_training_distances(student, tmp_path):
+    folder = student[0]
+    FAMILY.adopt(str(folder), None, tmp_path)
+    assert (tmp_path / REPULSION).is_file()
+    repulsion = Repulsion.read(tmp_path)
+    (tmp_path / REPULSION).unlink()
+    first, second = next(iter(repulsion.ranges_A)).split("-")
+    outer = repulsion.ranges_A[pair_key(first, second)][1]
+    pair = Atoms([first, second], positions=[[0, 0, 0], [0.8 * outer, 0, 0]], cell=[15.0] * 3, pbc=True)
+    plain, whole = (FAMILY.predict(each, [pair])[0] for each in (tmp_path, folder))
+    assert repulsion.labels(pair).energy > 1e-3
+    assert whole.energy == pytest.approx(plain.energy + repulsion.labels(pair).energy, abs=1e-6)
+    assert whole.forces == pytest.approx(plain.forces + repulsion.labels(pair).forces, abs=1e-6)
 
 
 def test_lammps_says_nothing(student, capfd):

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfd.models.least_squares import ReducedRows
+from pfd.errors import TaskFailed
+from pfd.models.least_squares import Inequalities, ReducedRows
 
 
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 40))
@@ -27,3 +28,30 @@ def test_a_feature_that_never_occurs_gets_no_weight():
     reduced = ReducedRows(2)
     reduced.add(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([1.0, 2.0]))
     assert np.allclose(reduced.solve(1e-12), [1.0, 0.0])
+
+
+@given(st.integers(0, 10**6))
+def test_inequalities_are_obeyed_at_the_least_cost(seed):
+    generator = np.random.default_rng(seed)
+    rows, targets = generator.normal(size=(30, 4)), generator.normal(size=30)
+    limits = Inequalities(generator.normal(size=(3, 4)), generator.normal(size=3))
+    reduced = ReducedRows(4)
+    reduced.add(rows, targets)
+    free, found = reduced.solve(0.0), reduced.solve(0.0, limits)
+    assert np.all(limits.rows @ found >= limits.bounds - 1e-8)
+    # Karush, Kuhn and Tucker: the gradient is a non-negative mixture of the rows that bind, and of those only.
+    binding = limits.rows[limits.rows @ found - limits.bounds < 1e-7]
+    gradient = rows.T @ (rows @ found - targets)
+    if not len(binding):
+        assert found == pytest.approx(free, abs=1e-9)
+    else:
+        weights = np.linalg.lstsq(binding.T, gradient, rcond=None)[0]
+        assert binding.T @ weights == pytest.approx(gradient, abs=1e-6 * np.abs(gradient).max())
+        assert np.all(weights > -1e-6)
+
+
+def test_inequalities_that_exclude_each_other_are_told():
+    reduced = ReducedRows(1)
+    reduced.add(np.array([[1.0]]), np.array([0.0]))
+    with pytest.raises(TaskFailed, match="no coefficients obey"):
+        reduced.solve(1e-8, Inequalities(np.array([[1.0], [-1.0]]), np.array([1.0, 1.0])))

@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
-from pfd.frames.neighbours import shortest_distance
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, model_digest, write_model
@@ -163,26 +162,6 @@ def test_a_large_constant_in_the_labels_does_not_blur_the_fit(tmp_path):
         reports.append(POD().fit(folder, frames(20, 0, offset_eV=offset), [], settings, seed=0)[1])
     errors = [report.curve[0].train_force_rmse_eV_per_A for report in reports]
     assert errors[1] == pytest.approx(errors[0], rel=1e-3)
-
-
-def test_repulsion_is_nothing_where_the_frames_are_and_a_wall_below(tmp_path):
-    train = frames(12, 0)
-    closest = min(shortest_distance(frame, 4.5) for frame in train)
-    models = {}
-    for repulsion in ("zbl", "none"):
-        models[repulsion] = tmp_path / repulsion
-        models[repulsion].mkdir()
-        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, repulsion=repulsion)
-        POD().fit(models[repulsion], train, [], settings, seed=0)
-    with_wall, without = (POD().predict(models[name], train[:2]) for name in ("zbl", "none"))
-    assert np.allclose(with_wall[1].forces, without[1].forces, atol=1e-10)
-    squeezed = train[0].copy()
-    distances = squeezed.get_all_distances(mic=True) + 9.0 * np.eye(8)
-    first, second = np.unravel_index(distances.argmin(), distances.shape)
-    towards = squeezed.get_distance(first, second, mic=True, vector=True)
-    squeezed.positions[second] = squeezed.positions[first] + towards / distances.min() * 0.7 * closest
-    gained, plain = (POD().predict(models[name], [squeezed])[0].energy for name in ("zbl", "none"))
-    assert gained - plain > 0.5
 
 
 def test_sizes_and_default_cutoff():

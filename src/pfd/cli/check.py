@@ -14,6 +14,7 @@ from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.run_argument import input_and_run
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.config.properties import models_made, properties_of
+from pfd.config.student_candidates import candidates_of, is_open
 from pfd.evaluate.properties.dynamics import OfDynamics
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -167,7 +168,11 @@ def plan_lines(resolved: ResolvedInput, plans: Sequence[LoopPlan]) -> Iterator[s
         else:
             assert resolved.student is not None
             source = f"the fine-tuned {model}" if resolved.input.finetune is not None else model
-            yield f"distill: a student of {resolved.student.name} is fitted to labels of {source}, which cost no more"
+            student = f"a student of {resolved.student.name}"
+            if is_open(resolved):
+                names = ", ".join(candidate.name for candidate in candidates_of(resolved))
+                student = f"the fastest of {names} that meets converge"
+            yield f"distill: {student} is fitted to labels of {source}, which cost no more"
         for stage in plan.stages:
             for group in stage:
                 yield from _group_lines(resolved, group)

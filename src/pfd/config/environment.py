@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from pfd.config.reading import ResolvedInput, at, read_input
+from pfd.config.student_candidates import compared_families, is_open
 from pfd.environments.launch import HERE, EnvironmentSettings, Launch, probe
 from pfd.errors import MissingError, SettingError
 from pfd.label.family import FamilyLabelerSettings
@@ -23,7 +24,10 @@ BATCH_MODULES = ("torch_sim",)
 def families_of(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     """The families that an input needs, each with the key that names it."""
     yield "teacher.family", resolved.teacher
-    if resolved.student is not None:
+    if is_open(resolved):
+        for family in compared_families(resolved):
+            yield "distill.student.families", family
+    elif resolved.student is not None:
         yield "distill.student.family", resolved.student
     if isinstance(resolved.labeler, FamilyLabelerSettings) and resolved.labeler.family is not None:
         with at(resolved, "finetune.label.family"):
@@ -130,9 +134,9 @@ def models_of_steps(resolved: ResolvedInput) -> Iterator[tuple[str, Family]]:
     if resolved.input.finetune is not None:
         yield "train", resolved.teacher
     yield "predict", resolved.teacher
-    for step in ("explore", "train", "predict") if resolved.student is not None else ():
-        assert resolved.student is not None
-        yield step, resolved.student
+    students = [family for key, family in families_of(resolved) if key.startswith("distill.")]
+    for step in ("explore", "train", "predict"):
+        yield from ((step, student) for student in students)
     for key, family in families_of(resolved):
         if key == "finetune.label.family":
             yield "label", family

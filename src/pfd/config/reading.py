@@ -18,6 +18,7 @@ from pfd.config.yaml_file import parse
 from pfd.errors import InputError, MissingError, SettingError
 from pfd.kept import here_or_kept
 from pfd.label.labeler import LabelerSettings
+from pfd.models.auto_student import AUTO, AutoStudent
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin
 from pfd.settings import Settings
@@ -106,6 +107,8 @@ def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Seque
         SettingError: with one line per mistake, of the whole file at once.
     """
     lines: list[str] = []
+    if isinstance(distill := content.get("distill"), dict) and distill.get("student") == AUTO:  # the short form
+        content = content | {"distill": distill | {"student": {"family": AUTO}}}
     content, native = _with_native_settings(content, folder, where)
     tree = _validated((Input,), content, "", lines)
     teacher = _family(_section(content, "teacher"), "teacher", lines)
@@ -193,6 +196,8 @@ def _section(content: Any, *path: str) -> dict[str, Any] | None:
 
 def _family(section: dict[str, Any] | None, key: str, lines: list[str]) -> Family | None:
     """The family that a section names."""
+    if key == "distill.student" and section is not None and section.get("family") == AUTO:
+        return AutoStudent()
     plugin = _plugin(FAMILIES, section, f"{key}.family", "family: pod, size: M" if "." in key else "", lines)
     family: Family | None = None if plugin is None else plugin()
     return family

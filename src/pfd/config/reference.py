@@ -154,7 +154,8 @@ class _Pages:
             kinds = [self._kind(each) for each in schema["anyOf"] if each.get("type") != "null"]
             text = " or ".join(dict.fromkeys(kinds))
         elif "oneOf" in schema:
-            text = "section"
+            words = [self._kind(each) for each in schema["oneOf"] if "const" in each and "type" not in each]
+            text = " or ".join(["section", *words])
         elif kind == "array":
             text = self._list(schema)
         elif kind == "object":
@@ -178,7 +179,8 @@ class _Pages:
         if "$ref" in schema:
             return str(schema["$ref"].rsplit("/", 1)[-1])
         if "oneOf" in schema or ("anyOf" in schema and all("$ref" in each for each in schema["anyOf"])):
-            return " or ".join(str(each["$ref"]) for each in schema.get("oneOf") or schema["anyOf"])
+            members = schema.get("oneOf") or schema["anyOf"]
+            return " or ".join(str(each["$ref"]) for each in members if "$ref" in each)
         inner = [schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)]
         inner = inner or schema.get("anyOf", [])
         names = [name for each in inner if (name := self._name(each)) is not None]
@@ -194,6 +196,7 @@ class _Pages:
         return {
             _distinction(each["$ref"].rsplit("/", 1)[-1], self._definitions): self._resolved(each)
             for each in schema.get("oneOf") or schema.get("anyOf") or []
+            if "$ref" in each
         }
 
     def _resolved(self, reference: Schema) -> Schema:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.evaluate.converge import CRITERIA
+from pfd.models.auto_student import AUTO, AutoSettings
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin, plugin_names
 from pfd.settings import Settings
@@ -33,6 +34,7 @@ def input_schema(known: Known = plugin_names) -> Schema:
     families: dict[str, type[Family]] = {name: load_plugin(FAMILIES, name) for name in known(FAMILIES)}
     tuned = {name: family.FineTuneSettings for name, family in families.items() if family.FineTuneSettings}
     fitted = {name: family.FitSettings for name, family in families.items() if family.FitSettings}
+    fitted[AUTO] = AutoSettings
     definitions = _Definitions([Input, CampaignSettings, TrainSettings, *_all(labelers, tuned, fitted)])
     explore = definitions.place("LoopSettings.explore", _stages(definitions))
     for name in ("FineTuneSettings", "DistillSettings"):
@@ -53,6 +55,7 @@ def input_schema(known: Known = plugin_names) -> Schema:
         definitions.joined(f"student.{name}", {"family": _named(name, "The family.")}, settings)
         for name, settings in fitted.items()
     )
+    student["oneOf"].append({"const": AUTO, "description": "Short for `family: auto`."})
     for key in (finetune["label"], finetune["train"], student):
         key.pop("additionalProperties", None)
         key.pop("type", None)

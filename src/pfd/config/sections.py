@@ -140,7 +140,9 @@ class DistillSettings(LoopSettings):
     """The distillation loop; the teacher labels."""
 
     student: dict[str, Any]
-    """Family of the student and its fit settings, e.g. ``{family: pod, size: M}``."""
+    """Family of the student and its fit settings, e.g. ``{family: pod, size: M}``; or ``auto``, short for
+    ``{family: auto}``: students of several kinds and sizes are fitted to the first iteration's frames and timed, and
+    the fastest that meets ``converge`` is taken, for good; the most accurate if none does."""
     valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Part of the teacher's labels kept for validation."""
     hotter: float = Field(default=1.5, ge=1.0)

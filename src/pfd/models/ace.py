@@ -18,6 +18,7 @@ from pfd.frames import Labels, labels_of, require_labels, trainable_stress
 from pfd.models.agreement import require_agreement
 from pfd.models.family import EpochRecord, Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
 from pfd.models.linear_fit import default_cutoff
+from pfd.models.repulsion import Repulsion, ranges_of_frames
 from pfd.plugins import require_modules
 from pfd.settings import Settings
 
@@ -48,6 +49,9 @@ class ACEFitSettings(Settings):
     """Correlation order and total degree of your own instead of a size."""
     cutoff_A: float | None = Field(default=None, gt=2.0, le=12.0)
     """Outer cutoff, Å. Default: that of the other linear students, a radius that holds 21 neighbours."""
+    repulsion: Literal["zbl", "none"] = "zbl"
+    """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
+    frames, where the linear model only extrapolates; it does not touch the fit. ``none`` leaves it out."""
 
     @model_validator(mode="after")
     def _one_basis(self) -> ACEFitSettings:
@@ -62,6 +66,7 @@ class ACE(Family):
     """Linear atomic cluster expansion; the folder holds ace-jax's own file, arrays only."""
 
     name: ClassVar[str] = "ace"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"}, {"size": "L"})
     packages: ClassVar[tuple[str, ...]] = ("ace-jax==0.4.1", "jax==0.10.2", "jaxlib==0.10.2")
     modules: ClassVar[tuple[str, ...]] = ("ace_jax", "jax")
     quick: ClassVar[Mapping[str, Any]] = {"basis": (2, 6)}
@@ -78,6 +83,8 @@ class ACE(Family):
         card = card_of(path, path.name, licence="of the weights: their authors'")
         load_model(path)
         shutil.copyfile(path, folder / MODEL_FILE)
+        if Path(source).is_dir():
+            Repulsion.read(path.parent).write(folder)
         return card
 
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
@@ -85,7 +92,8 @@ class ACE(Family):
         self._require()
         from pfd.models.ace_calculator import ACECalculator
 
-        return ACECalculator(folder / MODEL_FILE, elements_of(read_arrays(folder / MODEL_FILE)))
+        elements = elements_of(read_arrays(folder / MODEL_FILE))
+        return ACECalculator(folder / MODEL_FILE, elements, Repulsion.read(folder))
 
     def add_energy_shift(self, folder: Path, shift_eV: dict[str, float]) -> None:
         """Add to the energies of the free atoms."""
@@ -125,6 +133,11 @@ class ACE(Family):
         result = _fitted(train, checked, settings, seed, progress)
         _save(result, folder)
         fitted = _predictions(result, checked)
+        if settings.repulsion == "zbl":
+            cutoff = float(np.max(read_arrays(folder / MODEL_FILE)["rcuts"]))
+            repulsion = Repulsion(elements, ranges_of_frames(train, elements, cutoff))
+            repulsion.write(folder)
+            fitted = [repulsion.added_to(labels, frame) for labels, frame in zip(fitted, checked, strict=True)]
         require_agreement("ace-jax's calculator", self.predict(folder, checked), fitted, checked, "please report it")
         progress(1.0, "fitted and checked")
         name = "custom" if settings.basis else settings.size

@@ -14,6 +14,7 @@ from pfd.frames import Labels
 from pfd.frames.label_calculator import LabelCalculator
 from pfd.frames.neighbours import pairs_within
 from pfd.models.family import require_elements
+from pfd.models.repulsion import Repulsion
 from pfd.voigt import to_voigt
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class ACECalculator(LabelCalculator):
     Args:
         path: the file.
         elements: chemical symbols that it knows, in its order.
+        repulsion: what is added at short range.
     """
 
-    def __init__(self, path: Path, elements: Sequence[str]) -> None:
+    def __init__(self, path: Path, elements: Sequence[str], repulsion: Repulsion) -> None:
         super().__init__()
+        self._repulsion = repulsion
         import equinox
         import jax.numpy as jnp
         from ace_jax.eval.model import lean
@@ -54,7 +57,7 @@ class ACECalculator(LabelCalculator):
         energy, forces, virial = _compiled()(self._model, *self._neighbourhoods(frame, kinds))
         total = float(energy) + float(self._energies_eV[kinds].sum())
         stress = to_voigt(-np.asarray(virial) / frame.get_volume()) if frame.pbc.all() else None
-        return Labels(total, np.asarray(forces)[: len(kinds)], stress)
+        return self._repulsion.added_to(Labels(total, np.asarray(forces)[: len(kinds)], stress), frame)
 
     def _neighbourhoods(self, frame: Atoms, kinds: np.ndarray) -> tuple[np.ndarray, ...]:
         """Vectors, both kinds, neighbours' indices, which are there, each (atoms, neighbours); kinds, (atoms,)."""

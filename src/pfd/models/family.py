@@ -129,6 +129,9 @@ class Family(ABC):
     """Head to adopt of what ``untrained`` writes, if it has several."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Fit settings that ``student: auto`` compares, from fast to accurate; without any, it compares the family only if
+    it is named."""
     exports: ClassVar[tuple[str, ...]] = ()
     """Programs other than LAMMPS for which ``export`` writes files."""
     FineTuneSettings: ClassVar[type[Settings] | None] = None

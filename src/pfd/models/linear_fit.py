@@ -12,13 +12,17 @@ from pfd.errors import DataError
 from pfd.frames import EnergyShift, is_bulk, labels_of
 from pfd.frames.neighbours import shortest_distance
 from pfd.models.family import EpochRecord, Progress, TrainingReport
-from pfd.models.least_squares import Coefficients, ReducedRows
+from pfd.models.least_squares import Coefficients, Inequalities, ReducedRows
 from pfd.models.linear_potential import Descriptors
+from pfd.models.repulsion import Repulsion, ranges_of_frames
+from pfd.models.squeeze import pushes
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+MARGIN = 0.1
+"""Part of the nuclear repulsion that must be left of it, whatever the linear model adds."""
 NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
 
@@ -41,8 +45,11 @@ class LinearFitSettings(Settings):
     """Ridge regularisation, relative to the features' norms. On 12 to 60 silicon frames 1e-8 beat the best of
     1e-3 ... 1e-12 on a tenth of them, which are too few to choose by; more blurs, much less lets coefficients grow."""
     repulsion: Literal["zbl", "none"] = "zbl"
-    """``zbl`` adds the screened nuclear repulsion at distances below all those in the training frames, where the
-    linear model only extrapolates; it does not touch the fit. ``none`` leaves it out."""
+    """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
+    frames, where the linear model only extrapolates, and has the fit keep two atoms repelling each other from there
+    down to 0.5 Å, in vacuum and among the neighbours that training frames give them. Without, POD pulled two silicon
+    atoms together by 960 eV. The force error on silicon and molybdenum changed by less than 1 %. ``none`` leaves out
+    both."""
 
 
 class Ranges(Settings):
@@ -54,8 +61,9 @@ class Ranges(Settings):
     """Outer cutoff, Å."""
     closest_A: float
     """Shortest distance in the training frames, Å."""
-    repulsion_A: tuple[float, float] | None
-    """Where the nuclear repulsion begins to be switched off and where it has vanished, Å; None without it."""
+    repulsion_A: dict[str, tuple[float, float]] | None
+    """Of each pair of elements: where the nuclear repulsion begins to be switched off and where it has vanished, Å;
+    None without it."""
 
 
 def ranges_of(train: Sequence[Atoms], valid: Sequence[Atoms], settings: LinearFitSettings, name: str) -> Ranges:
@@ -70,7 +78,7 @@ def ranges_of(train: Sequence[Atoms], valid: Sequence[Atoms], settings: LinearFi
         raise DataError(f"no training frame has {', '.join(foreign)}", where=f"validation frames of {name}")
     cutoff = settings.cutoff_A or default_cutoff(train)
     closest = min(shortest_distance(frame, cutoff) or cutoff for frame in train)
-    repulsion = (round(0.6 * closest, 3), round(0.95 * closest, 3)) if settings.repulsion == "zbl" else None
+    repulsion = ranges_of_frames(train, elements, cutoff) if settings.repulsion == "zbl" else None
     return Ranges(elements=elements, cutoff_A=cutoff, closest_A=closest, repulsion_A=repulsion)
 
 
@@ -93,10 +101,13 @@ class _Rows:
         self.energy = ReducedRows(features)
         self._energy_weight = energy_weight
 
-    def add(self, frame: Atoms, rows: tuple[np.ndarray, np.ndarray], shift: EnergyShift, weight: float) -> None:
+    def add(
+        self, frame: Atoms, rows: tuple[np.ndarray, np.ndarray], known: tuple[float, np.ndarray], weight: float
+    ) -> None:
+        """Take a frame in; ``known`` are the energy and the forces that are no work of the coefficients."""
         labels = labels_of(frame)
-        energy = np.array([float(labels.energy or 0.0) - shift.of(frame)]) / len(frame)
-        forces = np.ravel(np.asarray(labels.forces))
+        energy = np.array([float(labels.energy or 0.0) - known[0]]) / len(frame)
+        forces = np.ravel(np.asarray(labels.forces) - known[1])
         energy_row = rows[0][None] / len(frame)
         self.forces.add(rows[1], forces)
         self.energy.add(energy_row, energy)
@@ -110,10 +121,11 @@ def fit_coefficients(
     train: Sequence[Atoms],
     valid: Sequence[Atoms],
     shift: EnergyShift,
+    repulsion: Repulsion,
     settings: LinearFitSettings,
     progress: Progress,
 ) -> tuple[Coefficients, TrainingReport]:
-    """Coefficients that reproduce the labels less the shift, and the errors they leave.
+    """Coefficients that reproduce the labels less the shift and the repulsion, and the errors they leave.
 
     The loss is sum over frames of s^2 (w^2 (E error / atoms)^2 + sum over components of (F error)^2), with the frame's
     scale s and the energy weight w of the settings. Source: Nguyen and Rohskopf (2023), eq. 35, with a ridge.
@@ -127,10 +139,13 @@ def fit_coefficients(
             sets = [_Rows(len(rows[0]), settings.energy_weight) for _ in range(2)]
         relative = settings.frame_weighting == "relative" and _rms_force(frame) > median
         weight = median / _rms_force(frame) if relative else 1.0
-        sets[index >= len(train)].add(frame, rows, shift, weight)
-        progress(0.9 * (index + 1) / total, f"descriptors of {index + 1} of {total} frames")
+        apart = repulsion.labels(frame)
+        known = (shift.of(frame) + float(apart.energy or 0.0), np.asarray(apart.forces))
+        sets[index >= len(train)].add(frame, rows, known, weight)
+        progress(0.8 * (index + 1) / total, f"descriptors of {index + 1} of {total} frames")
+    apart_pushes = repelling(descriptors, train, repulsion) if repulsion.ranges_A else None
     progress(0.95, f"solving for {sets[0].loss.features} coefficients")
-    solution = sets[0].loss.solve(settings.ridge)
+    solution = sets[0].loss.solve(settings.ridge, apart_pushes)
     record = EpochRecord(
         step=1,
         loss=sets[0].loss.rms(solution) ** 2,
@@ -139,6 +154,19 @@ def fit_coefficients(
         valid_energy_rmse_eV_per_atom=sets[1].energy.rms(solution) if valid else None,
     )
     return solution, TrainingReport(curve=(record,), best_step=1)
+
+
+def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:
+    """What keeps two atoms apart: everything together pushes at least with a tenth of their nuclear repulsion, eV/Å.
+
+    Coefficients of zero do, so that there are always some that obey.
+    """
+    rows, bounds = [], []
+    for push in pushes(frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A):
+        rows.append(push.along.ravel() @ descriptors.of(push.frame)[1])
+        whole = float(np.sum(push.along * np.asarray(repulsion.labels(push.frame).forces)))
+        bounds.append(MARGIN * repulsion.push(push.pair, push.distance_A) - whole)
+    return Inequalities(np.array(rows), np.array(bounds))
 
 
 def _rms_force(frame: Atoms) -> float:

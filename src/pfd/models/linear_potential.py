@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import model_validator
 
 from pfd.errors import ModelError
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.least_squares import Coefficients
+from pfd.models.repulsion import Repulsion, all_pairs
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Descriptors(ABC):
     def __init__(self, compute: str, elements: tuple[str, ...], cutoff_A: float, made: tuple[str, ...] = ()) -> None:
         self._compute, self._made = compute, made
         self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
-        self.elements = elements
+        self.elements, self.cutoff_A = elements, cutoff_A
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +77,18 @@ class LinearPotential(Settings):
     """Chemical symbols, in the order of LAMMPS' types."""
     cutoff_A: float
     """Outer cutoff, Å."""
-    repulsion_A: tuple[float, float] | None = None
-    """Where the nuclear repulsion (ZBL) begins to be switched off and where it has vanished, Å; None without it."""
+    repulsion_A: dict[str, tuple[float, float]] | None = None
+    """Of each pair of elements (``C-Si``): where the nuclear repulsion (ZBL) begins to be switched off and where it has
+    vanished, Å; None without it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_range(cls, content: Any) -> Any:
+        """Models of earlier versions had one range for all pairs."""
+        if isinstance(content, dict) and isinstance(content.get("repulsion_A"), list | tuple):
+            span = tuple(content["repulsion_A"])
+            return content | {"repulsion_A": dict.fromkeys(all_pairs(content["elements"]), span)}
+        return content
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -139,17 +150,13 @@ class LinearPotential(Settings):
 
     def lammps_potential(self, folder: Path) -> LammpsPotential:
         """The pair style, or ``hybrid/overlay`` of it and ``zbl``."""
-        style, files = self.family.lower(), self.pair_files(folder)
-        if self.repulsion_A is None:
-            return LammpsPotential(style, (f"* * {files}",), self.elements)
-        from ase.data import atomic_numbers
+        alone = LammpsPotential(self.family.lower(), (f"* * {self.pair_files(folder)}",), self.elements)
+        return self.repulsion.on_top_of(alone)
 
-        inner, outer = self.repulsion_A
-        charges = [atomic_numbers[symbol] for symbol in self.elements]
-        pairs = combinations_with_replacement(range(len(charges)), 2)
-        coefficients = [f"{i + 1} {j + 1} zbl {charges[i]} {charges[j]}" for i, j in pairs]
-        hybrid = f"hybrid/overlay {style} zbl {inner!r} {outer!r}"
-        return LammpsPotential(hybrid, (f"* * {style} {files}", *coefficients), self.elements)
+    @property
+    def repulsion(self) -> Repulsion:
+        """The repulsion at distances below those of the training frames; of no range if there is none."""
+        return Repulsion(self.elements, self.repulsion_A or {})
 
 
 def quoted(path: Path) -> str:

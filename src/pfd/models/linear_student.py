@@ -108,7 +108,13 @@ class LinearStudent(Family):
         shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))
         with potential.descriptors(folder) as descriptors:
             coefficients, report = fit_coefficients(
-                descriptors, train=train, valid=valid, shift=shift, settings=settings, progress=progress
+                descriptors,
+                train=train,
+                valid=valid,
+                shift=shift,
+                repulsion=potential.repulsion,
+                settings=settings,
+                progress=progress,
             )
         for symbol, value in sorted(shift.per_element_eV.items()):
             coefficients[potential.one_body(symbol, len(coefficients))] += value
@@ -140,8 +146,11 @@ class LinearStudent(Family):
         with potential.descriptors(folder) as descriptors:
             for frame, labels in zip(frames, predicted, strict=True):
                 energy_row, force_rows = descriptors.of(frame)
-                off_energy = abs(float(energy_row @ coefficients) - float(labels.energy or 0.0)) / len(frame)
-                off_force = float(np.abs(force_rows @ coefficients - np.ravel(np.asarray(labels.forces))).max())
+                apart = potential.repulsion.labels(frame)
+                energy = float(energy_row @ coefficients) + float(apart.energy or 0.0)
+                forces = force_rows @ coefficients + np.ravel(np.asarray(apart.forces))
+                off_energy = abs(energy - float(labels.energy or 0.0)) / len(frame)
+                off_force = float(np.abs(forces - np.ravel(np.asarray(labels.forces))).max())
                 if not (off_energy < 1e-6 and off_force < 1e-5):
                     raise TaskFailed(
                         f"pair_style {self.name} is off the fitted model by {off_energy:.1e} eV/atom and "

@@ -32,6 +32,7 @@ class NEP(TorchFamily[NEPPotential]):
     """Neuroevolution potentials of the fourth version, here trained by gradients; the folder holds one ``nep.txt``."""
 
     name: ClassVar[str] = "nep"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"})
     packages: ClassVar[tuple[str, ...]] = ("torchnep==1.0.7", "calorine==4.1", "torch==2.13.0")
     modules: ClassVar[tuple[str, ...]] = ("torchnep", "calorine", "torch")
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pfd.models.linear_potential import LinearPotential
 from pfd.models.linear_student import LinearStudent
@@ -19,6 +19,7 @@ class POD(LinearStudent):
     """Proper orthogonal descriptors; the folder holds LAMMPS' two files and one that names elements and cutoffs."""
 
     name: ClassVar[str] = "pod"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"}, {"size": "L"})
     FitSettings: ClassVar[type[Settings] | None] = PODFitSettings
     Potential: ClassVar[type[LinearPotential]] = PODPotential
     citation: ClassVar[str] = (

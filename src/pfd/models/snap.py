@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,7 @@ class SNAP(LinearStudent):
     """Bispectrum components; the folder holds LAMMPS' two files and one that names elements and cutoff."""
 
     name: ClassVar[str] = "snap"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"})
     FitSettings: ClassVar[type[Settings] | None] = SNAPFitSettings
     Potential: ClassVar[type[LinearPotential]] = SNAPPotential
     citation: ClassVar[str] = "Thompson et al., J. Comput. Phys. 285, 316 (2015)"

@@ -13,6 +13,7 @@ from pfd.evaluate import ErrorReport, Parity, Verdict
 from pfd.evaluate.preflight import SettingChange
 from pfd.evaluate.properties.judge import Held
 from pfd.evaluate.properties.results import PropertyResult
+from pfd.evaluate.student_choice import StudentTrial
 from pfd.frames.radial import RadialStructure
 from pfd.models.family import EpochRecord, ModelCard
 from pfd.settings import Settings
@@ -203,6 +204,8 @@ class ReportData(Settings):
     """Labels that were refused."""
     flagged: tuple[JudgedLabel, ...] = ()
     """Labels that were accepted although something is doubtful about them."""
+    students: tuple[StudentTrial, ...] = ()
+    """The students that were compared where the input leaves the choice open (``student: auto``)."""
     kept_labels: int = 0
     """Labels of an earlier input that are in the training set as well."""
     data: tuple[DataPart, ...] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.sections import LoopSettings, StepResources
+from pfd.config.student_candidates import Candidate
 from pfd.errors import PFDError
 from pfd.explore.settings import PoolSettings
 from pfd.label.labeler import AcceptanceRules, Finer, Labeler, LabelerSettings, make_labeler
@@ -215,6 +216,10 @@ class Distill(Binding):
     name = "distill"
     student = True
 
+    def take_student(self, candidate: Candidate) -> None:
+        """Fit this student from now on (``student: auto``)."""
+        self.resolved = replace(self.resolved, student=candidate.family, fitting=candidate.settings)
+
     def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
         """See ``Binding.label``; a teacher has no settings."""
         assert settings is None
@@ -244,7 +249,23 @@ class Distill(Binding):
 def fit_student(resolved: ResolvedInput, train: Artifact, valid: Artifact) -> TaskSpec:
     """The task that fits the input's student to labels, whoever made them."""
     assert resolved.student is not None
-    return _training(resolved.student, "fit", resolved.fitting, train, valid, resources_of(resolved, "train"))
+    return fit_spec(resolved.student, resolved.fitting, train, valid, resources_of(resolved, "train"))
+
+
+def fit_spec(
+    family: Family, settings: Settings | None, train: Artifact, valid: Artifact, resources: Resources
+) -> TaskSpec:
+    """The task that fits a model of the family from scratch."""
+    return _training(family, "fit", settings, train, valid, resources)
+
+
+def timing_resources(resolved: ResolvedInput) -> Resources:
+    """What a task that times a model gets: one core, where models predict, since speeds are those of that machine."""
+    where = resources_of(resolved, "predict")
+    if where.job is None:
+        return Resources(cores=1, memory_GB=4.0)
+    one_node = where.job.model_copy(update={"nodes": 1})
+    return where.model_copy(update={"cores": 1, "memory_GB": 4.0, "job": one_node})
 
 
 def resources_of(resolved: ResolvedInput, step: str) -> Resources:

@@ -15,7 +15,7 @@ from pfd.models.family import ModelCard, read_model
 from pfd.models.training import check_elements
 from pfd.tasks.folder import Artifact, Resources, TaskFolder, TaskSpec
 from pfd.theory import compare_levels
-from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of
+from pfd.workflow.bindings import Distill, FineTune, fit_student, resources_of, timing_resources
 from pfd.workflow.budget import Budget
 from pfd.workflow.drift import measure_drift
 from pfd.workflow.earlier import Earlier
@@ -182,7 +182,9 @@ class Campaign:
         loop = Loop(self.run, binding, structures, free, self.until, self.outcome, properties=held)
         explored = tuned.explored if tuned is not None else []
         tested = [tuned.test] if tuned is not None and tuned.test is not None else []
-        return loop.execute([], label_start=False, candidates=explored, held=tested)
+        state = loop.execute([], label_start=False, candidates=explored, held=tested)
+        self.resolved = binding.resolved  # with the student that was chosen, if it was open
+        return state
 
     def _scratch_student(self, tuned: LoopState) -> Artifact:
         """The same student on the first-principles labels alone: what distillation is compared with."""
@@ -246,11 +248,7 @@ class Campaign:
 
     def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
-        where = resources_of(self.resolved, "predict")  # speeds are those of the machine that predicts
-        resources = Resources(cores=1, memory_GB=4.0)
-        if where.job is not None:
-            one_node = where.job.model_copy(update={"nodes": 1})
-            resources = where.model_copy(update={"cores": 1, "memory_GB": 4.0, "job": one_node})
+        resources = timing_resources(self.resolved)
         for key, model in self.models.items():
             if key not in {"finetuned", "student"} and not (key == "pretrained" and "finetuned" not in self.models):
                 continue

@@ -22,6 +22,7 @@ from pfd.workflow.properties import Properties
 from pfd.workflow.review import Review
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.sampling import Sampling
+from pfd.workflow.student_trials import settle_student
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
 
 
@@ -144,6 +145,8 @@ class Loop:
         if self._deviations:
             inputs = {"labelled": turn.collect.output("new.extxyz")} | numbered("deviation", self._deviations)
             turn.calibration = self.run.one(f"{turn.place}/calibrate", TaskSpec("calibrate", {}, inputs))
+        asked = self.explorer.conditions(range(at.stage + 1))
+        settle_student(self.run, self.binding, self.state, asked, at.stage, self.outcome)
         turn.train = self._train(turn.place)
         self._pause_after("train")
         assert self.state.test is not None

@@ -81,6 +81,8 @@ class Outcome:
     trajectories: list[dict[str, Any]] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
     """Each part of each loop's data: frames, labels and compositions in it."""
+    students: list[dict[str, Any]] = field(default_factory=list)
+    """The students that were compared (``StudentTrial``), if the input leaves the choice open."""
     kept_labels: int = 0
     """Of the labels that count as asked for: those that an earlier input made, and this one did not ask for again."""
     drift: Drift = field(default_factory=Drift)
@@ -158,6 +160,7 @@ class Outcome:
             "preflight": self.preflight,
             "rejected": self.rejected,
             "flagged": self.flagged,
+            "students": self.students,
             "kept_labels": self.kept_labels,
             "data": self.data,
             "trajectories": self.trajectories,
@@ -207,6 +210,7 @@ class Outcome:
             "speedup_student_over_teacher": self._speedup(),
             "labels": self.budget.counts() | {"kept": self.kept_labels, "flagged": len(self.flagged)},
             "preflight": self.preflight,
+            "students": self.students,
             "user_test": self.user_test,
             "iterations": len(self.iterations),
         }

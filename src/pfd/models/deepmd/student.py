@@ -24,6 +24,7 @@ from pfd.models.deepmd.training_data import write_data
 from pfd.models.deepmd.training_input import INPUT, SEEDS, training_input
 from pfd.models.deepmd.training_run import run_dp
 from pfd.models.family import ModelCard, Progress, TrainingReport
+from pfd.models.repulsion import Repulsion, ranges_of_frames
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -77,6 +78,8 @@ def fit(
         write_graph(read_graph(scratch / (COMPRESSED if settings.compress else FROZEN)), folder / GRAPH)
         known = train[:: max(1, len(train) // CHECKED_FRAMES)][:CHECKED_FRAMES]
         trained = _evaluated(scratch / FROZEN, known, room_A)
+        if settings.repulsion == "zbl":
+            Repulsion(types, ranges_of_frames(train, types, _cutoff_A(model))).write(folder)
         require_agreement_in_lammps(lammps_potential(folder), trained, known, WRONG_HINT)
     progress(1.0, "trained, and checked in LAMMPS")
     levels = sorted({labels_of(frame).level_of_theory for frame in train} - {""})
@@ -145,15 +148,16 @@ def _size(settings: DeePMDFitSettings) -> str:
 
 
 def lammps_potential(folder: Path) -> LammpsPotential:
-    """The pair style of a student."""
+    """The pair style of a student, with ``zbl`` on top of it if the model was fitted so."""
     set_variables()
     types = facts_of(read_graph(folder / GRAPH)).type_map
-    return LammpsPotential(
+    alone = LammpsPotential(
         pair_style=f'deepmd "{folder.resolve() / GRAPH}"',
         pair_coeff=(f"* * {' '.join(types)}",),
         elements=types,
         needs=f"the plugin of DeePMD-kit; `pip install {' '.join(PACKAGES[:1])}` brings an `lmp` that has it",
     )
+    return Repulsion.read(folder).on_top_of(alone)
 
 
 def _evaluated(graph: Path, frames: Sequence[Atoms], room_A: float) -> list[Labels]:

@@ -54,6 +54,27 @@ def read_pair(labelled: Path, predicted: Path) -> tuple[list[Atoms], list[Labels
     return read_frames(labelled), [labels_of(frame) for frame in read_frames(predicted)]
 
 
+def choose_student(task: TaskContext) -> None:
+    """Parameters settings (candidates, and tried: a ``StudentTrial`` of each); inputs train, valid, test.
+
+    Output: choice.json with index, reason and students.
+    """
+    from pfd.errors import TaskFailed
+    from pfd.evaluate.student_choice import StudentTrial
+    from pfd.evaluate.student_choice import choose_student as choose
+
+    trials = [StudentTrial.model_validate(each) for each in task.parameters["settings"]["tried"]]
+    choice = choose(trials)
+    if choice is None:
+        what = "none of the students could be fitted: " + "; ".join(f"{each.name}: {each.failed}" for each in trials)
+        raise TaskFailed(what, where="student: auto", hint="name a student: {family: pod, size: M}")
+    students = [
+        trial.model_copy(update={"chosen": index == choice.place}).model_dump(mode="json")
+        for index, trial in enumerate(trials)
+    ]
+    task.write("choice.json", {"index": choice.place, "reason": choice.reason, "students": students})
+
+
 def decide_next(task: TaskContext) -> None:
     """Parameters iteration, stage, stages, max_iterations, budget_reached.
 

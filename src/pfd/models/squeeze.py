@@ -1,0 +1,126 @@
+"""Two atoms pushed together, in vacuum and among the neighbours that training frames give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from pfd.frames.neighbours import pairs_within
+from pfd.models.repulsion import Ranges, pair_key
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+NEAREST_A = 0.5
+"""How far two atoms are pushed together, Å; nearer ones cost hundreds of eV."""
+STEP_A = 0.05
+"""Between two distances of a path, Å: a fifth of the shortest half wave of POD's radial functions."""
+SURROUNDED = 3
+"""Surroundings of each pair of elements besides the vacuum."""
+SURROUNDED_STEP_A = 0.1
+"""``STEP_A`` among neighbours, whose descriptors cost a hundred times those of two atoms."""
+
+
+class Push(NamedTuple):
+    """Two atoms at a distance on the way.
+
+    Attributes:
+        frame: both, and what surrounds them.
+        along: what the forces (atoms, 3) are multiplied with to give what pushes the two apart, eV/Å.
+        pair: the elements.
+        distance_A: of the two, Å.
+    """
+
+    frame: Atoms
+    along: Float[np.ndarray, "atoms 3"]
+    pair: str
+    distance_A: float
+
+
+class _Site(NamedTuple):
+    """Two atoms that are neighbours in a cluster."""
+
+    cluster: Atoms
+    first: int
+    second: int
+
+
+def pushes(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
+    """Every pair of elements on its way from the end of its repulsion (``ranges_A``) to ``NEAREST_A``.
+
+    Args:
+        frames: where surroundings are taken from.
+        elements: chemical symbols.
+        ranges_A: see ``pfd.models.repulsion``.
+        cutoff_A: how far a neighbourhood reaches, Å.
+    """
+    from ase import Atoms as Frame
+
+    for first, second in combinations_with_replacement(elements, 2):
+        pair = pair_key(first, second)
+        outer = ranges_A[pair][1]
+        dimer = Frame([first, second], positions=[[0.0, 0.0, 0.0], [outer, 0.0, 0.0]])
+        yield from _path(_Site(_in_a_box(dimer, cutoff_A), 0, 1), pair, outer, STEP_A)
+        for site in _sites(frames, first, second, cutoff_A):
+            yield from _path(site, pair, outer, SURROUNDED_STEP_A)
+
+
+def _path(site: _Site, pair: str, outer_A: float, step_A: float) -> Iterator[Push]:
+    """Both atoms are moved alike; what surrounds them stays."""
+    between = site.cluster.positions[site.second] - site.cluster.positions[site.first]
+    start = float(np.linalg.norm(between))
+    direction, middle = between / start, site.cluster.positions[site.first] + between / 2.0
+    along = np.zeros((len(site.cluster), 3))
+    along[site.first], along[site.second] = -direction / 2.0, direction / 2.0
+    for distance in np.arange(min(outer_A, start), NEAREST_A, -step_A):
+        frame = site.cluster.copy()
+        frame.positions[site.first] = middle - direction * distance / 2.0
+        frame.positions[site.second] = middle + direction * distance / 2.0
+        yield Push(frame, along, pair, float(distance))
+
+
+def _in_a_box(cluster: Atoms, cutoff_A: float) -> Atoms:
+    """A cluster in a periodic box whose images do not see each other: LAMMPS need not be set up anew for each push."""
+    cluster.center(vacuum=0.5 * cutoff_A + 1.0)
+    cluster.pbc = True
+    return cluster
+
+
+def _sites(frames: Sequence[Atoms], first: str, second: str, cutoff_A: float) -> list[_Site]:
+    """The closest such pair of the frame in which it is closest, of the one in which it is farthest, and between."""
+    found = []
+    for index, frame in enumerate(frames):
+        symbols = np.array(frame.get_chemical_symbols())
+        pairs = pairs_within(frame, cutoff_A)
+        ours = np.flatnonzero((symbols[pairs.first] == first) & (symbols[pairs.second] == second))
+        if len(ours):
+            closest = ours[np.argmin(pairs.distance[ours])]
+            found.append((float(pairs.distance[closest]), index, int(pairs.first[closest]), pairs.vector[closest]))
+    found.sort(key=lambda entry: entry[:3])
+    chosen = (
+        sorted({round(place * (len(found) - 1) / (SURROUNDED - 1)) for place in range(SURROUNDED)}) if found else []
+    )
+    sites = []
+    for _, index, atom, vector in (found[place] for place in chosen):
+        sites.append(_cluster(frames[index], atom, vector, second, cutoff_A))
+    return sites
+
+
+def _cluster(frame: Atoms, atom: int, vector: np.ndarray, other: str, cutoff_A: float) -> _Site:
+    """An atom, its neighbour at a vector, and everything within the cutoff of their middle and a half of the vector."""
+    from ase import Atoms as Frame
+
+    pairs = pairs_within(frame, cutoff_A + float(np.linalg.norm(vector)))
+    near = np.flatnonzero(pairs.first == atom)
+    vectors, symbols = pairs.vector[near], np.array(frame.get_chemical_symbols())[pairs.second[near]]
+    apart = np.linalg.norm(vectors - vector, axis=1)
+    second = int(np.argmin(apart))
+    kept = (np.linalg.norm(vectors, axis=1) < cutoff_A) | (apart < cutoff_A)
+    kept[second] = False
+    own = str(frame.get_chemical_symbols()[atom])
+    positions = np.vstack([np.zeros(3), vectors[second], vectors[kept]])
+    return _Site(_in_a_box(Frame([own, other, *symbols[kept]], positions=positions), cutoff_A), 0, 1)

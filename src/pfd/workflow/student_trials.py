@@ -1,0 +1,126 @@
+"""``student: auto``: fit, judge and time all candidates on the first iteration's frames, and choose for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pfd.config.reading import ResolvedInput
+from pfd.config.student_candidates import Candidate, candidates_of, is_open
+from pfd.errors import TaskFailed
+from pfd.models.family import read_model
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
+from pfd.workflow.bindings import Binding, Distill, fit_spec, resources_of, timing_resources
+from pfd.workflow.outcome import Outcome
+from pfd.workflow.run_folder import RunFolder
+from pfd.workflow.turn import Dataset, LoopState, content_of
+
+DEFAULT_ATOMS = 512
+"""Atoms of the timed system where ``evaluate.speed_atoms`` is 0: without a speed there is nothing to choose by."""
+
+
+def settle_student(
+    run: RunFolder, binding: Binding, state: LoopState, asked: dict[str, Any], stage: int, outcome: Outcome
+) -> None:
+    """If the student is still open, compare the candidates; the loop goes on with the one that is chosen.
+
+    Args:
+        run: where tasks are performed.
+        binding: of the loop.
+        state: its labelled frames and its test set.
+        asked: the conditions that ``converge`` must hold for.
+        stage: the last stage whose conditions count.
+        outcome: where the candidates are noted.
+    """
+    if not isinstance(binding, Distill) or not is_open(binding.resolved):
+        return
+    assert state.test is not None
+    trials = StudentTrials(run, binding.resolved, f"{binding.name}/students")
+    chosen, outcome.students = trials.choose(state.dataset, state.test, asked, stage)
+    binding.take_student(chosen)
+
+
+class StudentTrials:
+    """The candidates of one run.
+
+    Args:
+        run: where tasks are performed.
+        resolved: the input, whose student is open.
+        place: the folder of the run that they stand in.
+    """
+
+    def __init__(self, run: RunFolder, resolved: ResolvedInput, place: str) -> None:
+        self._run, self._resolved, self._place = run, resolved, place
+        self._candidates = candidates_of(resolved)
+
+    def choose(self, data: Dataset, test: Artifact, asked: dict[str, Any], stage: int) -> tuple[Candidate, list[Any]]:
+        """The chosen candidate, and a record of each (``StudentTrial``).
+
+        The choice is a task whose identity is the frames and the candidates, not what a clock said: the same run never
+        chooses anew.
+
+        Args:
+            data: labelled frames so far.
+            test: distillation's test set.
+            asked: see ``settle_student``.
+            stage: see ``settle_student``.
+
+        Raises:
+            TaskFailed: if no candidate could be fitted.
+        """
+        converge = self._settings.converge.model_dump(mode="json")
+        judged = {"converge": converge, "asked": asked, "up_to_stage": stage}
+        tried = [self._trial(candidate, data, test, judged) for candidate in self._candidates]
+        names = [
+            {"family": each.family.name, "settings": each.settings.model_dump(mode="json")} for each in self._candidates
+        ]
+        spec = TaskSpec(
+            "choose_student",
+            {"settings": {"candidates": names, "judged": judged}},
+            {**data.inputs(), "test": test},
+            how={"tried": tried},
+        )
+        folder = self._run.one(f"{self._place}/choose", spec)
+        choice = content_of(folder, "choice.json")
+        self._run.journal.write("student_chosen", **choice)
+        self._run.say(self._place, f"student: {choice['reason']}")
+        return self._candidates[choice["index"]], choice["students"]
+
+    @property
+    def _settings(self) -> Any:
+        assert self._resolved.input.distill is not None
+        return self._resolved.input.distill
+
+    def _trial(self, candidate: Candidate, data: Dataset, test: Artifact, judged: dict[str, Any]) -> dict[str, Any]:
+        """Fit, score and time one candidate; one that cannot be fitted is left out of the choice, and said."""
+        told: dict[str, Any] = {"name": candidate.name, "family": candidate.family.name}
+        place = f"{self._place}/{candidate.name.replace(' ', '-')}"
+        assert data.train is not None
+        assert data.valid is not None
+        resources = resources_of(self._resolved, "train")
+        spec = fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources)
+        try:
+            model = self._run.one(f"{place}-train", spec).output("model")
+            errors = self._errors(place, model, test, judged)
+        except TaskFailed as error:
+            self._run.say(self._place, f"{candidate.name} is left out: {error.what}")
+            return told | {"failed": error.what}
+        report = content_of(errors, "errors.json")
+        keys = ("force_rmse_meV_per_A", "force_rmse_relative", "energy_rmse_meV_per_atom")
+        told |= {"parameters": read_model(model.path).card.parameters, "passed": report["passed"]}
+        told |= {key: report["report"][key] for key in keys}
+        return told | self._speed(place, model, test)
+
+    def _errors(self, place: str, model: Artifact, test: Artifact, judged: dict[str, Any]) -> TaskFolder:
+        spec = TaskSpec("predict", {}, {"model": model, "frames": test}, resources_of(self._resolved, "predict"))
+        predicted = self._run.one(f"{place}-predict", spec).output("predictions.extxyz")
+        inputs = {"labelled": test, "predicted": predicted}
+        return self._run.one(f"{place}-evaluate", TaskSpec("evaluate", judged, inputs))
+
+    def _speed(self, place: str, model: Artifact, frames: Artifact) -> dict[str, Any]:
+        """One candidate after the other, nothing beside it."""
+        atoms = self._resolved.input.evaluate.speed_atoms or DEFAULT_ATOMS
+        spec = TaskSpec("time", {"atoms": atoms}, {"model": model, "frames": frames}, timing_resources(self._resolved))
+        result = self._run.one(f"{place}-time", spec).result()
+        assert result is not None
+        keys = ("us_per_atom_step", "failed")
+        return {key: result.measured[key] for key in keys if key in result.measured}

@@ -1,0 +1,164 @@
+"""The nuclear repulsion: the same function here and in LAMMPS, nothing where training frames are, a wall below."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.models.test_pod import SMALL, frames, rms
+
+from pfd.errors import ModelError
+from pfd.frames.neighbours import shortest_distance
+from pfd.lammps.session import LammpsPotential, LammpsSession
+from pfd.models.family import Model, write_model
+from pfd.models.pod import POD
+from pfd.models.pod_fit import PODFitSettings
+from pfd.models.pod_potential import PODPotential
+from pfd.models.repulsion import Repulsion, all_pairs, pair_key, ranges_of_frames
+from pfd.models.snap import SNAP, SNAPFitSettings
+from pfd.models.squeeze import NEAREST_A, pushes
+
+RANGES = {"C-C": (1.0, 2.9), "C-Si": (1.2, 2.6), "Si-Si": (1.0, 2.9)}
+
+
+def zincblende(a: float = 5.0, rattle: float = 0.3) -> Atoms:
+    frame = bulk("SiC", "zincblende", a=a, cubic=True)
+    frame.rattle(rattle, seed=1)
+    return frame
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize("frame", [zincblende(), Atoms("CSi", positions=[[0, 0, 0], [0.5, 0.3, 0.1]])])
+def test_it_is_the_function_of_lammps(frame):
+    repulsion = Repulsion(("C", "Si"), RANGES)
+    potential = repulsion.on_top_of(LammpsPotential("zero 5.0", ("* *",), ("C", "Si")))
+    assert potential.pair_style.count("zbl") == 2  # one for each range
+    with LammpsSession(potential) as session:
+        session.place(frame)
+        found = session.evaluate()
+    own = repulsion.labels(frame)
+    assert own.energy == pytest.approx(found.energy, abs=1e-9)
+    assert own.forces == pytest.approx(found.forces, abs=1e-9)
+    if frame.pbc.all():
+        assert own.stress == pytest.approx(found.stress, abs=1e-7)
+
+
+@given(st.sampled_from(sorted(RANGES)), st.floats(0.3, 3.5))
+def test_it_only_ever_repels_and_ends_smoothly(pair, distance):
+    repulsion = Repulsion(("C", "Si"), RANGES)
+    outer = RANGES[pair][1]
+    ends = [
+        repulsion.labels(Atoms(pair.split("-"), positions=[[0, 0, 0], [r, 0, 0]])) for r in (distance, distance + 1e-5)
+    ]
+    slope = (ends[1].energy - ends[0].energy) / 1e-5
+    assert slope == pytest.approx(ends[0].forces[0, 0], rel=1e-3, abs=1e-4)
+    assert (slope < 0.0) == (distance < outer - 1e-5) or abs(slope) < 1e-9
+    if distance > outer - 0.05:
+        assert abs(ends[0].forces[0, 0]) < 0.2  # zero with its slope
+
+
+def test_a_screened_nucleus_has_the_published_strength():
+    # Two bare protons far inside the screening: 14.4 eV Å / r, and the sum of the four factors is one.
+    frame = Atoms("H2", positions=[[0, 0, 0], [1e-4, 0, 0]])
+    energy = Repulsion(("H",), {"H-H": (2.0, 3.0)}).labels(frame).energy
+    assert energy == pytest.approx(14.399645 / 1e-4, rel=2e-3)
+
+
+def test_ranges_end_at_the_shortest_distances_of_the_frames():
+    frame = zincblende(rattle=0.1)
+    found = ranges_of_frames([frame, zincblende(5.4, 0.1)], ("C", "H", "Si"), 4.5)
+    assert set(found) == set(all_pairs(("C", "H", "Si")))
+    distances = frame.get_all_distances(mic=True)
+    mixed = distances[np.ix_(frame.symbols == "C", frame.symbols == "Si")].min()
+    assert found[pair_key("Si", "C")][1] == pytest.approx(mixed, abs=1.1e-3)
+    assert found[pair_key("Si", "C")][1] <= mixed
+    assert found["H-H"][1] == pytest.approx(0.62, abs=0.01)  # they never meet: covalent radii
+    assert Repulsion(("C", "H", "Si"), found).labels(frame).energy == 0.0
+
+
+def test_an_unknown_element_is_refused():
+    with pytest.raises(ModelError, match="does not know H"):
+        Repulsion(("C", "Si"), RANGES).labels(Atoms("H"))
+
+
+def test_pushes_end_where_the_repulsion_does_and_keep_what_surrounds_them():
+    frame = zincblende(rattle=0.1)
+    ranges = ranges_of_frames([frame], ("C", "Si"), 4.0)
+    found = list(pushes([frame], ("C", "Si"), ranges, 4.0))
+    assert {push.pair for push in found} == set(ranges)
+    for push in found:
+        one, two = np.flatnonzero(push.along.any(axis=1))
+        assert NEAREST_A < push.distance_A <= ranges[push.pair][1]
+        assert push.frame.get_distance(one, two) == pytest.approx(push.distance_A)
+        assert pair_key(*push.frame.symbols[[one, two]]) == push.pair
+    assert {len(push.frame) for push in found if push.pair == "C-Si"} > {2}
+    surrounded = max(found, key=lambda push: len(push.frame))
+    first = pushes([frame], ("C", "Si"), ranges, 4.0)
+    assert shortest_distance(next(first).frame, 4.0) == pytest.approx(ranges["C-C"][1])
+    assert len(surrounded.frame) > 15
+
+
+@pytest.fixture(scope="module", params=["pod", "snap"])
+def students(request, tmp_path_factory):
+    """A student with its repulsion, the same without, and the frames that both were fitted to."""
+    train = frames(12, 0)
+    folders = []
+    for repulsion in ("zbl", "none"):
+        folder = tmp_path_factory.mktemp(f"{request.param}-{repulsion}")
+        common = {"cutoff_A": 4.5, "repulsion": repulsion}
+        if request.param == "pod":
+            card, _ = POD().fit(folder, train, [], PODFitSettings(basis=SMALL, **common), seed=0)
+        else:
+            card, _ = SNAP().fit(folder, train, [], SNAPFitSettings(twojmax=4, **common), seed=0)
+        write_model(folder, Model(card=card))
+        folders.append(folder)
+    return (POD() if request.param == "pod" else SNAP()), *folders, train
+
+
+@pytest.mark.lammps
+def test_two_atoms_repel_from_the_shortest_training_distance_down_to_half_an_angstrom(students):
+    family, folder, _, train = students
+    outer = {pair: span[1] for pair, span in family.Potential.read(folder).repulsion_A.items()}
+    calculator = family.calculator(folder)
+
+    @given(st.sampled_from(sorted(outer)), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+    def monotone(pair, one, two):
+        near, far = sorted(NEAREST_A + part * (outer[pair] - NEAREST_A) for part in (one, two))
+        energies = []
+        for distance in (near, far):
+            dimer = Atoms(pair.split("-"), positions=[[0, 0, 0], [distance, 0, 0]])
+            dimer.calc = calculator
+            energies.append(dimer.get_potential_energy())
+        assert energies[0] >= energies[1] - 1e-9
+
+    monotone()
+    potential = family.Potential.read(folder)
+    found = [push for push in pushes(train, potential.elements, potential.repulsion_A, 4.5) if len(push.frame) > 2]
+    assert {push.pair for push in found} == set(outer)
+    for push in found[::3]:
+        frame = push.frame.copy()
+        frame.positions -= 0.02 * push.along  # between two of the distances that the fit was held to
+        frame.calc = calculator
+        assert np.sum(frame.get_forces() * push.along) > -1e-3
+
+
+@pytest.mark.lammps
+def test_errors_where_the_frames_are_do_not_change(students):
+    family, folder, plain, train = students
+    assert all(family.Potential.read(folder).repulsion.labels(frame).energy == 0.0 for frame in train)
+    with_wall, without = (family.predict(each, train) for each in (folder, plain))
+    moved = rms([one.forces - two.forces for one, two in zip(with_wall, without, strict=True)])
+    assert moved < 0.02 * rms([labels.forces for labels in with_wall])
+
+
+@pytest.mark.lammps
+def test_a_model_of_an_earlier_version_is_read(tmp_path):
+    potential = PODPotential(elements=("C", "Si"), basis=SMALL, inner_cutoff_A=0.8, cutoff_A=4.5, repulsion_A=RANGES)
+    text = potential.model_dump_json()
+    start = text.index('"repulsion_A":')
+    old = text[:start] + '"repulsion_A":[1.0,2.0]' + text[text.index("}", start) + 1 :]
+    (tmp_path / "pod.json").write_text(old)
+    assert PODPotential.read(tmp_path).repulsion_A == dict.fromkeys(("C-C", "C-Si", "Si-Si"), (1.0, 2.0))

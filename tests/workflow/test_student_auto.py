@@ -1,0 +1,102 @@
+"""``student: auto``: compared, chosen once, kept, said; and what is refused before anything is started."""
+
+from __future__ import annotations
+
+import pytest
+
+import pfd
+from pfd.config.reading import read_input
+from pfd.config.student_candidates import candidates_of
+from pfd.errors import SettingError, TaskFailed
+from pfd.models.family import read_model
+from pfd.report.data import read_report_data
+from pfd.testing.toy_family import ToyFamily
+from pfd.workflow.journal import Journal
+from pfd.workflow.run_folder import task_folders
+
+SIZES = ({"functions": 3}, {"functions": 10}, {"functions": 14})
+
+
+@pytest.fixture
+def auto(small, monkeypatch):
+    """A distillation that compares three sizes of the toy, of which the smallest is far off."""
+    monkeypatch.setattr(ToyFamily, "student_sizes", SIZES)
+    del small["finetune"]
+    small["distill"]["student"] = {"family": "auto", "families": ["toy"]}
+    return small
+
+
+def told(run):
+    return [entry for entry in Journal(run.path / "journal.jsonl").read() if entry["event"] == "student_chosen"]
+
+
+def test_the_choice_is_made_once_kept_and_told(write_input, auto, tmp_path, monkeypatch, in_process):
+    speeds = iter((30.0, 20.0, 10.0))
+    monkeypatch.setattr(
+        "pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": next(speeds)}
+    )
+    source = write_input(auto)
+    run = pfd.submit(source, tmp_path / "run")
+    students = run.summary["students"]
+    assert [each["name"] for each in students] == ["toy 3", "toy 10", "toy 14"]
+    assert [each["passed"] for each in students] == [False, True, True]
+    assert [each["chosen"] for each in students] == [False, False, True]
+    assert read_model(run.student).card.parameters == students[2]["parameters"]
+    assert [each.chosen for each in read_report_data(run.path).students] == [False, False, True]
+    assert "toy 14 (" in told(run)[0]["reason"]
+    # Later the clock says otherwise: what was chosen stays chosen.
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    again = pfd.submit(source, tmp_path / "run")
+    assert again.summary["students"] == students
+    assert sum(folder.task()["step"] == "choose_student" for folder in task_folders(run.path)) == 1
+
+
+def test_a_candidate_that_cannot_be_fitted_is_left_out_and_said(write_input, auto, tmp_path, monkeypatch, in_process):
+    from pfd.workflow.run_folder import RunFolder
+
+    one = RunFolder.one
+
+    def failing(self, place, spec):
+        if place.endswith("toy-14-train"):
+            raise TaskFailed("no such luck")
+        return one(self, place, spec)
+
+    monkeypatch.setattr(RunFolder, "one", failing)
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    auto["distill"]["converge"] = {"force_rmse_relative": 1e-6}
+    auto["distill"]["max_iterations"] = 1
+    run = pfd.submit(write_input(auto), tmp_path / "run")
+    assert [each["chosen"] for each in run.summary["students"]] == [False, True, False]
+    assert run.summary["students"][2]["failed"] == "no such luck"
+    assert "none of 2 meets converge: toy 10" in told(run)[0]["reason"]
+
+
+def test_auto_alone_compares_what_is_there_in_several_sizes(write_input, auto):
+    auto["distill"]["student"] = "auto"
+    names = [candidate.name for candidate in candidates_of(read_input(write_input(auto)))]
+    assert names == [name for name in names if name.split()[0] in {"ace", "deepmd", "nep", "pod", "snap", "toy"}]
+    assert {"toy 3", "toy 10", "toy 14"} <= {*names}
+
+
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        ({"family": "auto", "families": ["pot"]}, "did you mean 'pod'"),
+        ({"family": "auto", "families": ["chgnet"]}, "cannot be fitted from scratch"),
+        ({"family": "auto", "families": ["toy", "toy"]}, "named twice"),
+        ({"family": "auto", "families": []}, "at least 1"),
+        ({"family": "auto", "size": "S"}, "size"),
+        ("automatic", "distill.student"),
+    ],
+)
+def test_mistakes_are_told_before_anything_starts(write_input, auto, student, message):
+    auto["distill"]["student"] = student
+    with pytest.raises(SettingError) as told:
+        read_input(write_input(auto))
+    assert message in str(told.value)
+
+
+def test_a_family_outside_lammps_is_refused_where_the_student_must_run_there(write_input, auto):
+    auto["distill"]["explore"][0].append(auto["distill"]["explore"][0][0] | {"method": "lammps", "with": "student"})
+    with pytest.raises(SettingError, match="needs a student that runs in LAMMPS"):
+        candidates_of(read_input(write_input(auto)))
