@@ -1,4 +1,4 @@
-"""The inner loops of an equivariant convolution, compiled by numba at their first use (some seconds, then kept on disk).
+"""The inner loops of an equivariant convolution, compiled by numba at their first use (seconds, then kept on disk).
 
 All three go over atoms, their directed pairs, the paths of the tensor product and the components of features; channels
 are the innermost, contiguous index. Nothing of the size (pairs, features) is stored, which is what makes them fast.

@@ -1,4 +1,4 @@
-"""The sum over neighbours in an equivariant convolution, differentiable twice: compiled loops on a CPU, torch elsewhere."""
+"""The sum over neighbours in an equivariant convolution, differentiable twice; compiled loops on a CPU."""
 
 from __future__ import annotations
 
@@ -68,15 +68,17 @@ def equivariant_sum(
     Returns:
         (atoms, results).
     """
-    if features.device.type != "cpu" or features.dtype != weights.new_zeros(0).float().dtype:
-        return _sum_in_torch(features, weights, kernels, edges, paths)
-    result: torch.Tensor = _functions().apply(features, weights, kernels, edges, _table(paths))
+    if features.device.type != "cpu":
+        return sum_in_torch(features, weights, kernels, edges, paths)
+    table = np.array([list(vars(path).values()) for path in paths], dtype=np.int64)
+    result: torch.Tensor = _compiled_function().apply(features, weights, kernels, edges, table)
     return result
 
 
-def _sum_in_torch(
+def sum_in_torch(
     features: torch.Tensor, weights: torch.Tensor, kernels: torch.Tensor, edges: Edges, paths: Sequence[Path]
 ) -> torch.Tensor:
+    """The same in torch's own operations: for a GPU, and what the compiled loops are held to."""
     import torch
 
     results = []
@@ -93,12 +95,8 @@ def _sum_in_torch(
     return torch.cat([result for _, result in sorted(results, key=lambda each: each[0])], dim=1)
 
 
-def _table(paths: Sequence[Path]) -> np.ndarray:
-    return np.array([list(vars(path).values()) for path in paths], dtype=np.int64)
-
-
 @cache
-def _functions() -> Any:
+def _compiled_function() -> Any:
     """The compiled loops as a torch function; its gradient is another one, whose gradient ends the chain."""
     import torch
     from torch.autograd.function import once_differentiable
@@ -114,7 +112,7 @@ def _functions() -> Any:
     def zeros_like(*tensors: torch.Tensor) -> list[torch.Tensor]:
         return [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
 
-    class Slopes(torch.autograd.Function):
+    class Slopes(torch.autograd.Function):  # type: ignore[misc]
         """Gradients of a sum by features, weights and kernels."""
 
         @staticmethod
@@ -135,7 +133,7 @@ def _functions() -> Any:
             equivariant_kernel.slopes_of_slopes(*inputs, *graph_of(*ctx.graph), *arrays(*found))
             return (*found, None, None)
 
-    class Sum(torch.autograd.Function):
+    class Sum(torch.autograd.Function):  # type: ignore[misc]
         """See ``equivariant_sum``."""
 
         @staticmethod

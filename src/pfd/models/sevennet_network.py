@@ -124,10 +124,9 @@ def _surroundings(embedding: Any, graph: PairGraph, vectors: torch.Tensor) -> Su
     pairs = order % max(count, 1)
     lengths = vectors.norm(dim=1)
     radial = embedding.basis_function(lengths) * embedding.cutoff_function(lengths)[:, None]
-    degrees = torch.cat([torch.full((2 * l + 1,), l) for l in range(embedding.spherical.lmax + 1)])
-    odd = (degrees % 2 == 1).to(vectors.device)
-    turned = (order < count)[:, None] & odd
     harmonics = embedding.spherical(vectors)[pairs]
+    degree = torch.arange(harmonics.shape[1], device=vectors.device).double().sqrt().long()
+    turned = (order < count)[:, None] & (degree % 2 == 1)
     harmonics = torch.where(turned, -harmonics, harmonics)
     return Surroundings(Edges(starts, middles, torch.cat([second, first])[order], pairs), harmonics, radial)
 
