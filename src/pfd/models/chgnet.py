@@ -14,9 +14,9 @@ from pydantic import Field
 from pfd.errors import ModelError
 from pfd.models.checkpoint import packaged_file, reading_checkpoint
 from pfd.models.family import ModelCard
+from pfd.models.measured_recipe import MeasuredFineTuneSettings
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
-from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
@@ -42,7 +42,7 @@ UNSEEN_ELEMENTS = frozenset(("Po", "At", "Rn", "Fr", "Ra"))
 LARGEST_ATOMIC_NUMBER = 94
 
 
-class CHGNetFineTuneSettings(FineTuneSettings):
+class CHGNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of CHGNet."""
 
     learning_rate: float = Field(default=2e-3, gt=0)

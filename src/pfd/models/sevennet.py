@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pfd.errors import ModelError
 from pfd.models.family import ModelCard
+from pfd.models.measured_recipe import MeasuredFineTuneSettings
 from pfd.models.pair_graph import PairGraph, pair_graph_of, pair_graphs_together, predict_by_slopes
 from pfd.models.sevennet_checkpoint import (
     CHECKPOINT,
@@ -23,7 +24,6 @@ from pfd.models.sevennet_network import SevenNetNetwork
 from pfd.models.sevennet_student import SevenNetFitSettings, new_network
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
-from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
@@ -40,7 +40,7 @@ Ac Th Pa U Np Pu
 LEVELS = {None: "PBE/PBE+U (MPtrj, uncorrected)", "PBE": "PBE/PBE+U (MPtrj, uncorrected)", "R2SCAN": "r2SCAN (MP)"}
 
 
-class SevenNetFineTuneSettings(FineTuneSettings):
+class SevenNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of SevenNet."""
 
     learning_rate: float = Field(default=1e-3, gt=0)

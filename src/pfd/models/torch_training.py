@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class FineTuneSettings(LossSettings):
     """How a pre-trained torch model is trained further; a family's own class moves the defaults that differ for it."""
 
-    epochs: int = Field(default=40, gt=0)
+    epochs: int | None = Field(default=40, gt=0)
     """How often every training frame is seen."""
     steps: int | None = Field(default=None, gt=0)
     """Optimiser steps; given, it takes the place of ``epochs``."""
@@ -55,11 +55,13 @@ class FineTuneSettings(LossSettings):
     def _one_length(self) -> FineTuneSettings:
         if self.steps is not None and self.moved("epochs"):
             raise ValueError("steps take the place of epochs; remove one of the two")
+        if self.steps is None and self.epochs is None and self.moved("epochs"):
+            raise ValueError("without epochs and steps the training has no length; give one of the two")
         return self
 
     def length(self, atoms: Sequence[int]) -> int:
         """Steps of a training on frames of so many atoms."""
-        return self.steps or self.epochs * math.ceil(len(atoms) / self.batch_size)
+        return self.steps or (self.epochs or 1) * math.ceil(len(atoms) / self.batch_size)
 
 
 @dataclass(frozen=True)
