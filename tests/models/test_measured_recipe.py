@@ -15,8 +15,8 @@ def length(frames, **settings):
 def test_the_atoms_are_shared_out_among_the_steps():
     assert length([64] * 100, atoms=64_000) == 1000
     assert length([64] * 100, atoms=64_000, batch_size=2) == 500
-    assert length([192] * 30, atoms=192_000) == 1000
-    assert length([64, 192] * 20, atoms=128_000) == 1000
+    assert length([192] * 100, atoms=192_000) == 1000
+    assert length([64, 192] * 50, atoms=128_000) == 1000
     assert length([5000] * 3, atoms=100) == 1
 
 

@@ -45,8 +45,9 @@ LARGEST_ATOMIC_NUMBER = 94
 class CHGNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of CHGNet."""
 
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Largest learning rate of Adam; for 16 to 24 frames 2e-3 and 4e-3 did equally well, 1e-3 was too slow."""
+    atoms: int = Field(default=120_000, gt=0)
+    """How many atoms the training evaluates at most, all steps together, which bounds its cost: by default every frame
+    is seen 25 times, or less often where that would be more atoms. (A frame of less than 32 counts as 32.)"""
 
 
 class CHGNetPotential:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
 
 from pfd.errors import ModelError
 from pfd.models.family import ModelCard
@@ -42,9 +41,6 @@ LEVELS = {None: "PBE/PBE+U (MPtrj, uncorrected)", "PBE": "PBE/PBE+U (MPtrj, unco
 
 class SevenNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of SevenNet."""
-
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Largest learning rate of Adam; 3e-3 made a short fine-tuning of 16 frames worse than 1e-3."""
 
 
 class SevenNetPotential:
