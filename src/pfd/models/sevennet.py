@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-
 from pfd.errors import ModelError
 from pfd.models.family import ModelCard
 from pfd.models.measured_recipe import MeasuredFineTuneSettings
