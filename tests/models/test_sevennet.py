@@ -149,6 +149,13 @@ def test_forces_are_the_slope_of_the_energy(folder, kind):
     assert (energies[0] - energies[1]) / (2 * step) == pytest.approx(float(np.linalg.norm(forces)), rel=0.02)
 
 
+def test_an_atom_without_neighbours_feels_no_force(folder):
+    alone, pair = Atoms("Ar"), Atoms("ArNe", positions=[[0, 0, 0], [0, 0, 30.0]])
+    for labels in FAMILY.predict(folder, [alone, pair]):
+        assert np.isfinite(labels.energy)
+        assert not labels.forces.any()
+
+
 def test_loading_says_nothing(folder, capfd):
     frame = FRAMES["silicon"].copy()
     frame.calc = FAMILY.calculator(folder)

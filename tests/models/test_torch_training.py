@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from ase import Atoms
+from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, labels_of, with_labels
@@ -155,6 +156,11 @@ def test_frames_without_what_the_loss_needs_are_refused(lacking):
 def test_a_loss_that_explodes_is_an_error():
     with pytest.raises(DataError, match="the loss is"):
         train(SETTINGS.model_copy(update={"learning_rate": 1e30, "loss": "squared"}))
+
+
+def test_a_training_needs_a_length():
+    with pytest.raises(ValidationError, match="no length"):
+        FineTuneSettings(epochs=None)
 
 
 def test_every_frame_is_seen_once_per_epoch():

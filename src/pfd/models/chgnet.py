@@ -14,9 +14,9 @@ from pydantic import Field
 from pfd.errors import ModelError
 from pfd.models.checkpoint import packaged_file, reading_checkpoint
 from pfd.models.family import ModelCard
+from pfd.models.measured_recipe import MeasuredFineTuneSettings
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
-from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
@@ -42,11 +42,12 @@ UNSEEN_ELEMENTS = frozenset(("Po", "At", "Rn", "Fr", "Ra"))
 LARGEST_ATOMIC_NUMBER = 94
 
 
-class CHGNetFineTuneSettings(FineTuneSettings):
+class CHGNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of CHGNet."""
 
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Largest learning rate of Adam; for 16 to 24 frames 2e-3 and 4e-3 did equally well, 1e-3 was too slow."""
+    atoms: int = Field(default=120_000, gt=0)
+    """How many atoms the training evaluates at most, all steps together, which bounds its cost: by default every frame
+    is seen 25 times, or less often where that would be more atoms. (A frame of less than 32 counts as 32.)"""
 
 
 class CHGNetPotential:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from pydantic import Field
-
 from pfd.errors import ModelError
 from pfd.models.family import ModelCard
+from pfd.models.measured_recipe import MeasuredFineTuneSettings
+from pfd.models.pair_graph import PairGraph, pair_graph_of, pair_graphs_together, predict_by_slopes
 from pfd.models.sevennet_checkpoint import (
     CHECKPOINT,
     HEAD_KEY,
@@ -19,10 +18,10 @@ from pfd.models.sevennet_checkpoint import (
     save_checkpoint,
     shipped_path,
 )
+from pfd.models.sevennet_network import SevenNetNetwork
 from pfd.models.sevennet_student import SevenNetFitSettings, new_network
 from pfd.models.torch_family import TorchFamily
 from pfd.models.torch_potential import Prediction
-from pfd.models.torch_training import FineTuneSettings
 from pfd.plugins import install_command, require_modules
 from pfd.settings import Settings
 
@@ -37,83 +36,47 @@ Ac Th Pa U Np Pu
 """
 """The elements of MPtrj, on which all of them were trained."""
 LEVELS = {None: "PBE/PBE+U (MPtrj, uncorrected)", "PBE": "PBE/PBE+U (MPtrj, uncorrected)", "R2SCAN": "r2SCAN (MP)"}
-STRESS_ROWS = ((0, 3, 5), (3, 1, 4), (5, 4, 2))
-"""Where xx yy zz xy yz zx, the package's order, stand in a 3 x 3 matrix."""
 
 
-class SevenNetFineTuneSettings(FineTuneSettings):
+class SevenNetFineTuneSettings(MeasuredFineTuneSettings):
     """Fine-tuning of SevenNet."""
-
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Largest learning rate of Adam; 3e-3 made a short fine-tuning of 16 frames worse than 1e-3."""
 
 
 class SevenNetPotential:
-    """A SevenNet in memory, with one of its heads."""
+    """A SevenNet in memory, with one of its heads, evaluated on graphs of our own (see ``sevennet_network``)."""
 
     def __init__(self, module: Any, config: dict[str, Any], device: str = "cpu") -> None:
         from ase.data import chemical_symbols
 
         self.module = module.to(device).eval()
         self.module.set_is_batch_data(True)
-        self.module.eval_modal_map = False  # the batch says its head as a number
         self.config = config
         self.head: str | None = config.get(HEAD_KEY)
+        self.network = SevenNetNetwork(self.module, None if self.head is None else self.module.modal_map[self.head])
         self.device = device
         self.elements = tuple(chemical_symbols[number] for number in sorted(module.type_map))
 
-    def graph(self, frame: Atoms) -> dict[str, torch.Tensor]:
-        """What the package's layers read of a frame: all directed pairs within the cutoff, under the package's keys."""
-        import torch
-        from vesin import NeighborList
+    def graph(self, frame: Atoms) -> PairGraph:
+        """Pairs of a frame within the model's cutoff."""
+        cutoff = float(self.module.cutoff)
+        return pair_graph_of(frame, cutoff, cutoff, both_ways=False).on(self.device)
 
-        neighbours = NeighborList(cutoff=float(self.module.cutoff), full_list=True)
-        first, second, vectors = neighbours.compute(
-            points=frame.positions, box=frame.cell.array, periodic=frame.pbc, quantities="ijD"
-        )
-        numbers = torch.tensor(frame.numbers, dtype=torch.int64)
-        graph = {
-            "x": numbers,
-            "atomic_numbers": numbers,
-            "pos": torch.tensor(frame.positions, dtype=torch.float32),
-            "edge_index": torch.from_numpy(np.stack([first, second]).astype(np.int64)),
-            "edge_vec": torch.tensor(vectors, dtype=torch.float32),
-            "cell_volume": torch.tensor([abs(frame.cell.volume)], dtype=torch.float32),
-            "num_atoms": torch.tensor([len(frame)]),
-        }
-        return {key: value.to(self.device) for key, value in graph.items()}
-
-    def predict(self, graphs: Sequence[dict[str, torch.Tensor]], *, differentiable: bool) -> Prediction:
-        """Energies, forces and stresses of a batch (the package's stress has the opposite sign of ASE's).
-
-        The package sums energies and shifts in float32; here shifts are added in float64, as they can be large.
-        """
-        import torch
-
-        counts = torch.cat([graph["num_atoms"] for graph in graphs])
-        before = (torch.cumsum(counts, 0) - counts).tolist()
-        batch = {
-            key: torch.cat([graph[key] for graph in graphs], dim=-1 if key == "edge_index" else 0) for key in graphs[0]
-        }
-        batch["edge_index"] = torch.cat(
-            [graph["edge_index"] + offset for graph, offset in zip(graphs, before, strict=True)], dim=1
-        )
-        batch["batch"] = torch.repeat_interleave(torch.arange(len(graphs), device=counts.device), counts)
-        if self.head is not None:
-            batch["modal_type"] = torch.full_like(counts, self.module.modal_map[self.head])
-        self.module.train(differentiable)
-        output = self.module(batch)
-        stresses = -output["inferred_stress"][:, np.array(STRESS_ROWS)]
+    def predict(self, graphs: Sequence[PairGraph], *, differentiable: bool) -> Prediction:
+        """Energies, forces and stresses of a batch; shifts, which can be large, are added in float64."""
+        graph = pair_graphs_together(graphs)
         rescale = self.module.rescale_atomic_energy
-        kind = self.module.z_to_onehot_tensor.to(self.device)[batch["atomic_numbers"]]
-        energies = output["scaled_atomic_energy"].view(-1).double() * self._of_kind(rescale.scale, kind)
-        energies = energies + self._of_kind(rescale.shift, kind)
-        totals = energies.new_zeros(len(graphs)).index_add(0, batch["batch"], energies)
-        return Prediction(totals, output["inferred_force"], stresses)
+        kind = self.module.z_to_onehot_tensor.to(self.device)[graph.numbers]
+        scale, shift = self._of_kind(rescale.scale, kind), self._of_kind(rescale.shift, kind).expand(len(kind))
+
+        def energies(vectors: torch.Tensor) -> torch.Tensor:
+            each = self.network.scaled_energies(graph, vectors).double() * scale
+            return each.new_zeros(graph.frames).index_add(0, graph.owner, each)
+
+        return predict_by_slopes(graph, energies, shift, differentiable=differentiable)
 
     def _of_kind(self, table: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
         """Each atom's entry of a table by head and element, by element only, or of one entry for all."""
-        row = table[self.module.modal_map[self.head]] if table.ndim == 2 else table
+        row = table[self.network.head] if table.ndim == 2 else table
         return row[kind].double() if len(row) > 1 else row.double()
 
 

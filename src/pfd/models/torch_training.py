@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from pfd.errors import DataError
 from pfd.models.deterministic import same_bits
 from pfd.models.family import EpochRecord, Progress, TrainingReport, no_progress
+from pfd.models.optimiser import optimiser_of
 from pfd.models.torch_loss import Batch, Example, LossSettings, Part, Team, loss_of, prepare, torch_team
 from pfd.models.torch_potential import TorchPotential
 
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
 class FineTuneSettings(LossSettings):
     """How a pre-trained torch model is trained further; a family's own class moves the defaults that differ for it."""
 
-    epochs: int = Field(default=40, gt=0)
+    epochs: int | None = Field(default=40, gt=0)
     """How often every training frame is seen."""
     steps: int | None = Field(default=None, gt=0)
     """Optimiser steps; given, it takes the place of ``epochs``."""
     batch_size: int = Field(default=1, gt=0)
     """Frames per step: a frame of 64 atoms already holds 192 force components, and more steps beat larger ones. On a
     CPU the frames of a step are shared out among the cores of the task, which one small frame alone cannot use."""
+    optimiser: Literal["muon", "adam"] = "adam"
+    """``muon`` makes the singular values of each matrix's step equal, so that directions of small slope move as far as
+    those that own it, and leaves other parameters to ``adam``."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Largest learning rate of Adam."""
+    """Largest learning rate: how far an entry of a parameter moves in a step, about."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Fraction of the steps in which the rate rises to its largest: Adam's first steps know no scale yet."""
+    """Fraction of the steps in which the rate rises to its largest: the first steps know no scale yet."""
     final_learning_rate: float = Field(default=0.01, gt=0, le=1)
     """Last learning rate as a fraction of the largest; in between it follows a cosine."""
     average: float = Field(default=0.0, ge=0, lt=1)
@@ -51,7 +55,13 @@ class FineTuneSettings(LossSettings):
     def _one_length(self) -> FineTuneSettings:
         if self.steps is not None and self.moved("epochs"):
             raise ValueError("steps take the place of epochs; remove one of the two")
+        if self.steps is None and self.epochs is None and self.moved("epochs"):
+            raise ValueError("without epochs and steps the training has no length; give one of the two")
         return self
+
+    def length(self, atoms: Sequence[int]) -> int:
+        """Steps of a training on frames of so many atoms."""
+        return self.steps or (self.epochs or 1) * math.ceil(len(atoms) / self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -130,14 +140,12 @@ def train_torch(
     Raises:
         DataError: if a frame lacks a label that the loss needs, or the loss becomes infinite or NaN.
     """
-    import torch
-
     examples = prepare(potential, train, settings, "the training frames")
     checks = prepare(potential, valid, settings, "the validation frames") if valid else []
     parameters = [parameter for parameter in potential.module.parameters() if parameter.requires_grad]
-    steps = settings.steps or settings.epochs * math.ceil(len(examples) / settings.batch_size)
+    steps = settings.length([example.atoms for example in examples])
     every = max(1, math.ceil(steps / settings.validations))
-    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    optimiser = optimiser_of(potential.module, parameters, settings.optimiser)
     batches = _endless_batches(examples, settings.batch_size, seed)
     old_batches = _endless_batches(replay.examples, settings.batch_size, seed) if replay else None
     keeper = _BestWeights(parameters, settings)
@@ -145,15 +153,13 @@ def train_torch(
     seen: list[StepErrors] = []
     with same_bits(potential.module), torch_team(_workers(parameters, settings.batch_size)) as team:
         for step in range(1, steps + 1):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * learning_rate_factor(step, steps, settings)
             seen.append(_set_gradients(potential, next(batches), settings, parameters, team))
             if replay is not None and old_batches is not None:
                 _set_gradients(potential, next(old_batches), settings, parameters, team, added_with=replay.weight)
             if not math.isfinite(seen[-1].loss):
                 hint = "lower learning_rate, or check the labels"
                 raise DataError(f"the loss is {seen[-1].loss} at step {step}", where="training", hint=hint)
-            optimiser.step()
+            optimiser.step(settings.learning_rate * learning_rate_factor(step, steps, settings))
             keeper.follow()
             if step % every == 0 or step == steps:
                 with keeper.averaged():
