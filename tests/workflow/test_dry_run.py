@@ -108,3 +108,11 @@ def test_a_task_that_was_given_up_stays_so(tuned, write_input, tmp_path):
     found = asked(path, run)
     assert found.place != "finetune/iter-000/label"
     assert found.tasks > 0
+
+
+def test_a_file_that_is_new_is_not_kept(tuned, write_input, tmp_path):
+    path = write_input(tuned)
+    run = pfd.submit(path, tmp_path / "run", until="select").path
+    structure = tmp_path / "Cu.cif"
+    structure.write_text(structure.read_text().replace("data_image0", "data_another"))
+    assert asked(path, run).place == "finetune/iter-000/explore"  # perturbed by another seed: the task is another

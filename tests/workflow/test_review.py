@@ -35,6 +35,12 @@ def go_on(path, run, strike=0):
     return pfd.submit(path, run)
 
 
+def selections(run):
+    """Task folder -> ids of the frames that it chose for training."""
+    folders = run.glob("finetune/iter-*/select/*")
+    return {folder.name: {file.stem for file in folder.glob("outputs/frames/*")} for folder in folders}
+
+
 def labelled(run):
     return {file.stem for file in run.glob("finetune/*/*/*/outputs/frames/*.extxyz")} & {
         json.loads(file.read_text())["id"] for file in run.glob("finetune/*/label/*/outputs/label/label.json")
@@ -69,6 +75,7 @@ def test_the_run_goes_on_without_what_was_struck_out_and_pays_nothing_for_it(rev
     assert json.loads((run / "summary.json").read_text())["labels"]["asked"] == 7
     records = json.loads((run / "report-data.json").read_text())["iterations"]
     assert [(each["selected"], each["struck"], len(each["gains"])) for each in records] == [(3, 1, 3), (2, 2, 2)]
+    assert [(each["labels"]["asked"], each["labels"]["rejected"]) for each in records] == [(3, 0), (2, 0)]
 
 
 def test_approving_everything_is_the_run_that_nobody_looked_at(reviewed, write_input, tmp_path):
@@ -99,8 +106,10 @@ def test_an_edit_does_not_choose_what_was_struck_out(reviewed, write_input, tmp_
     struck = waiting(run)[:2]
     go_on(path, run, strike=2)
     edited = write_input(reviewed | {"finetune": reviewed["finetune"] | {"select": {"max_frames": 8}}})
+    before = selections(run)
     pfd.submit(edited, run)
-    chosen = set(waiting(run))
+    (new,) = set(selections(run)) - set(before)
+    chosen = selections(run)[new]
     assert chosen
     assert not chosen & set(struck)
     ids = waiting(run)
