@@ -63,3 +63,21 @@ def test_frames_without_a_finite_prediction_are_counted():
 def test_nothing_labelled_is_no_plot():
     assert parity_points([], []).force_eV_per_A is None
     assert parity_points([Atoms("H", cell=[5, 5, 5], pbc=True)], [Labels(1.0)]).energy_meV_per_atom is None
+
+
+def test_each_point_knows_its_frame_and_its_place_in_it():
+    frames, predicted = cubes(40, atoms=4)
+    predicted[3].forces[0, 0] = np.nan  # no point of this frame, and the others keep their numbers
+    for number, frame in enumerate(frames):
+        frame.info["id"] = f"f{number}"
+    parity = parity_points(frames, predicted, max_points=100)
+    assert parity.frames[17] == "f17"
+    points = parity.force_eV_per_A
+    assert 3 not in points.frame
+    for label, frame, place in zip(points.label, points.frame, points.place, strict=True):
+        assert np.isclose(label, frames[frame].get_forces().ravel()[place], rtol=1e-5)
+    stress = parity_points(frames, predicted).stress_GPa
+    assert [stress.place[:7], stress.frame[5:7]] == [(0, 1, 2, 3, 4, 5, 0), (0, 1)]
+    assert parity.energy_meV_per_atom.frame == tuple(range(40))
+    del frames[5].info["id"]
+    assert parity_points(frames, predicted).frames == ()

@@ -17,7 +17,7 @@ def test_elements_are_foreign_spread_and_never_too_many():
     assert numbers == sorted(numbers)
     assert numbers[0] < 10 < 60 < numbers[-1]
     assert found == elements_apart(reversed(known), ["Cu", "Si"], 12)
-    assert elements_apart(["Si", "Cu", "O", "He", "X"], ["Si"], 12) == ["Cu"]
+    assert elements_apart(["Si", "Cu", "O", "Ne", "Ar", "X"], ["Si"], 12) == ["Cu"]
     assert elements_apart(["Cu"], ["Cu"], 12) == []
     assert elements_apart(known, [], 0) == []
 

@@ -208,7 +208,7 @@ def test_texts_from_the_run_cannot_become_markup(tmp_path):
     _, reader = read(tmp_path)
     assert "script" not in reader.tags
     assert reader.text.count("alert") >= 6
-    assert "<script>alert" not in data_element("x", {evil: evil})
+    assert data_element("x", {evil: evil}).count("<") == 2  # its own
 
 
 def test_same_files_same_bytes_and_no_path_of_this_machine(full_run):

@@ -10,6 +10,7 @@ from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
 from pfd.report.limits import unseen_set
 from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
 from pfd.report.table import number
+from pfd.report.words import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -193,13 +194,17 @@ def seconds_plot(data: ReportData) -> str | None:
         return None
     wall = data.seconds.get("wall")
     with plot_style():
-        title = f"wall time {wall:.0f} s" if wall else ""
+        title = f"wall time {duration(wall)}" if wall else ""
         figure, axes = new_axes(title, "seconds", "", height_in=0.9 + 0.24 * len(steps))
         bars = axes.barh([name for name, _ in steps], [seconds for _, seconds in steps], color=SEQUENCE[0], height=0.6)
-        axes.bar_label(bars, labels=[f"{seconds:.3g}" for _, seconds in steps], padding=3, fontsize=8)
+        axes.bar_label(bars, labels=[_span(seconds) for _, seconds in steps], padding=3, fontsize=8)
         axes.margins(x=0.15)
         axes.tick_params(axis="y", length=0)
         return svg_of(figure, "Seconds by step")
+
+
+def _span(seconds: float) -> str:
+    return duration(seconds) if seconds >= 60 else number(seconds)
 
 
 def _categories(found: dict[ModelKey, dict[str, Errors]], values: Sequence[str], label: str) -> str | None:

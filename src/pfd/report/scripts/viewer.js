@@ -61,7 +61,7 @@
     viewer.setStyle({}, { sphere: { scale: 0.3 }, stick: { radius: 0.1 } });
     if (frame.cell) drawCell(frame.cell);
     viewer.zoomTo();
-    viewer.zoom(1.3);
+    if (box.clientWidth > 1.3 * box.clientHeight) viewer.zoom(1.3); // a narrow box is filled by its width already
     viewer.render();
     caption.textContent = [frame.id, frame.facts, frame.remark].filter(Boolean).join(": ");
   }
