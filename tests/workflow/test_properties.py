@@ -101,6 +101,17 @@ def test_a_failing_command_tells_its_words_and_loses_nothing(write_input, measur
     assert "the box is empty" in run.summary["properties"][0]["models"]["finetuned"]["failed"]
 
 
+@pytest.mark.usefixtures("in_process")
+def test_a_task_that_is_lost_again_and_again_says_why(write_input, measured, tmp_path):
+    (tmp_path / "own.py").write_text("import os; os.kill(os.getpid(), 9)", encoding="utf-8")
+    measured["evaluate"]["command"] = {"command": "{python} own.py {model}", "models": ["finetuned"]}
+    run = pfd.submit(write_input(measured), tmp_path / "run")
+    assert run.status == "converged"
+    failed = run.summary["properties"][0]["models"]["finetuned"]["failed"]
+    assert "did not finish" in failed
+    assert "a signal ended the command" in failed
+
+
 @pytest.mark.parametrize(
     ("evaluate", "converge", "error", "words"),
     [
