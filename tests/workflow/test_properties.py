@@ -74,18 +74,19 @@ def test_each_model_is_compared_with_labels_of_the_same_cells(write_input, measu
 
 @pytest.mark.usefixtures("in_process")
 def test_properties_that_enter_converge_keep_a_loop_from_converging(write_input, measured, tmp_path):
-    measured["finetune"] |= {"max_iterations": 1}
+    measured["finetune"]["label"]["max_total"] = 8
     measured["finetune"]["converge"]["properties"] = True
-    measured["evaluate"]["properties"] = [EOS | {"limits": {"bulk_modulus_GPa": [1.0, 2.0]}}]
+    measured["evaluate"]["properties"] = [EOS | {"reference": "label", "limits": {"bulk_modulus_GPa": [1.0, 2.0]}}]
     run = pfd.submit(write_input(measured), tmp_path / "run")
     assert run.status == "not_converged"
-    (turn,) = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
+    *_, turn = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
+    assert run.summary["labels"]["asked"] == 8  # the five of the reference, made meanwhile, take none away
     assert "beyond their limits: equation_of_state Cu4 bulk_modulus_GPa" in turn["reason"]
     assert turn["properties"][0]["value"] > 10.0
     measured["evaluate"]["properties"][0]["limits"] = {"bulk_modulus_GPa": [10.0, 500.0]}
     before = len(folders_of(run, "property"))
     wider = pfd.submit(write_input(measured), tmp_path / "run")
-    (turn,) = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
+    *_, turn = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
     assert "beyond" not in turn["reason"]
     assert turn["properties"][0]["passed"]
     assert len(folders_of(wider, "property")) == before
@@ -98,6 +99,17 @@ def test_a_failing_command_tells_its_words_and_loses_nothing(write_input, measur
     run = pfd.submit(write_input(measured), tmp_path / "run")
     assert run.status == "converged"
     assert "the box is empty" in run.summary["properties"][0]["models"]["finetuned"]["failed"]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_task_that_is_lost_again_and_again_says_why(write_input, measured, tmp_path):
+    (tmp_path / "own.py").write_text("import os; os.kill(os.getpid(), 9)", encoding="utf-8")
+    measured["evaluate"]["command"] = {"command": "{python} own.py {model}", "models": ["finetuned"]}
+    run = pfd.submit(write_input(measured), tmp_path / "run")
+    assert run.status == "converged"
+    failed = run.summary["properties"][0]["models"]["finetuned"]["failed"]
+    assert "did not finish" in failed
+    assert "a signal ended the command" in failed
 
 
 @pytest.mark.parametrize(

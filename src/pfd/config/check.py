@@ -103,7 +103,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         )
     data, test = look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
     brought = [*data, *explored.pools, *test]
-    measured = check_properties(resolved, launch)
+    measured = check_properties(resolved, launch, runs_here=runs_here)
     by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
     _check_families(resolved, by_key)
     pooled = [frame for pool in explored.pools for frame in pool.frames]

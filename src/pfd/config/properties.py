@@ -74,12 +74,15 @@ def command_files(resolved: ResolvedInput, key: str, settings: Property) -> list
         return settings.named_files(resolved.folder)
 
 
-def check_properties(resolved: ResolvedInput, launch: Mapping[str, Launch]) -> dict[str, list[Atoms]]:
+def check_properties(
+    resolved: ResolvedInput, launch: Mapping[str, Launch], *, runs_here: bool
+) -> dict[str, list[Atoms]]:
     """Refuse what would fail after everything else has been paid for.
 
     Args:
         resolved: the input.
         launch: family -> how its tasks are started.
+        runs_here: whether tasks run on this machine: then programs and packages are looked for.
 
     Returns:
         Key of the input -> the structures of that property, for the checks of models.
@@ -90,6 +93,7 @@ def check_properties(resolved: ResolvedInput, launch: Mapping[str, Launch]) -> d
     found: dict[str, list[Atoms]] = {}
     made = models_made(resolved)
     entries = properties_of(resolved)
+    runs_here = runs_here and resolved.input.resources.predict.engine == "local"
     for key, settings in entries:
         if absent := [name for name in settings.models if name not in made]:
             what = f"the run makes no {absent[0]} model"
@@ -102,9 +106,9 @@ def check_properties(resolved: ResolvedInput, launch: Mapping[str, Launch]) -> d
         files = property_files(resolved, key, settings)
         with at(resolved, key):
             if isinstance(settings, Observable):
-                settings.check(resolved.folder)
+                settings.check(resolved.folder, runs_here=runs_here)
             found[key] = list(read_structures(settings, files).values())
-            for family in _families(resolved, settings.measured_of(made)):
+            for family in _families(resolved, settings.measured_of(made)) if runs_here else ():
                 _require_modules(settings, family, launch[family.name])
     _refuse_twins(resolved, entries)
     _check_converge(resolved, [settings for _, settings in entries], made)

@@ -9,8 +9,8 @@ from pfd.tasks.folder import Resources
 MEMORY_MARGIN = 1.5
 """A task is ended above this multiple of its ``memory_GB``: less would end runs for a guess that was a little low, and
 an allocator that keeps what it once had."""
-_NAMED = {"explore", "label", "train", "predict", "select"}
-"""Steps with a section of their own in ``resources``."""
+_NAMED = {step: step for step in ("explore", "label", "train", "predict", "select")} | {"property": "predict"}
+"""Step -> its section in ``resources``."""
 
 
 def group_memory_GB(leader: int) -> float:
@@ -27,7 +27,7 @@ def memory_problem(leader: int, resources: Resources, step: str) -> str | None:
     quick = sum(_bytes(process, shared_once=False) for process in _family(leader)) / 1e9
     if quick <= limit or (used := group_memory_GB(leader)) <= limit:  # the quick sum is an upper bound
         return None
-    raised = f"raise resources.{step}.memory_GB" if step in _NAMED else "give it fewer frames or atoms"
+    raised = f"raise resources.{_NAMED[step]}.memory_GB" if step in _NAMED else "give it fewer frames or atoms"
     return f"out of memory: used {used:.1f} of {resources.memory_GB:g} GB (ended above {limit:.1f}); {raised}"
 
 

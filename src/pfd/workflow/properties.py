@@ -134,5 +134,7 @@ class Properties:
 def _content(folder: TaskFolder) -> Measured:
     """What a task found; a task that was given up found nothing."""
     if not folder.done():
-        return Measured(failed="its task did not finish; pfd resubmit tries it again")
+        result = folder.result()
+        why = "" if result is None or result.failure is None else f" ({result.failure.message.splitlines()[0]})"
+        return Measured(failed=f"its task did not finish{why}; pfd resubmit tries it again")
     return read_measured(folder.path / "outputs" / NAME)

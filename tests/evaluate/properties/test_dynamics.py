@@ -13,8 +13,9 @@ from pfd.errors import DataError, ModelError, SettingError
 from pfd.evaluate.properties.dynamics import Stretch, filled, kinetic_temperature
 from pfd.evaluate.properties.judge import judge_property
 from pfd.evaluate.properties.md import MDProperties, mean_square_displacement
-from pfd.evaluate.properties.md_stability import MDStability
+from pfd.evaluate.properties.md_stability import MDStability, frame_problem
 from pfd.evaluate.properties.nve_drift import NVEDrift
+from pfd.lammps.md import StoredFrame
 
 SHORT = {"structure": "x", "atoms": 32, "steps": 60}
 
@@ -57,6 +58,14 @@ def test_a_stable_run_ends_and_a_blown_up_one_says_where(emt_copper):
     assert wild.values["part_of_steps"] < 1.0
     assert wild.notes[0].startswith("stopped after step")
     assert [held.passed for held in judge_property(settings, wild)] == [False]
+
+
+def test_what_is_unphysical_is_named():
+    frame = bulk("Cu", "fcc", a=3.6, cubic=True)
+    assert frame_problem(StoredFrame(1, frame, -1.0, 300.0), 600.0, 0.9) == ""
+    assert "0.40 of the sum" in frame_problem(StoredFrame(1, frame, -1.0, 300.0), 600.0, 0.4)
+    assert "rose to 700 K" in frame_problem(StoredFrame(1, frame, -1.0, 700.0), 600.0, 0.9)
+    assert "no number" in frame_problem(StoredFrame(1, frame, float("nan"), 300.0), 600.0, 0.9)
 
 
 def test_a_model_that_breaks_on_the_way_is_a_blown_up_run_and_one_that_never_answers_is_not(emt_copper):

@@ -103,6 +103,7 @@ def test_what_is_not_there_is_refused_before_anything_runs(tmp_path):
         Observable(command="{python} own.py {model}").check(tmp_path)
     with pytest.raises(MissingError, match="no program 'nosuchprogram'"):
         Observable(command="nosuchprogram {model}").check(tmp_path)
+    Observable(command="nosuchprogram {model}").check(tmp_path, runs_here=False)
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         script(tmp_path / folder, "")

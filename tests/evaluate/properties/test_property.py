@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 from pydantic import ValidationError
 
+from pfd.evaluate.properties import results
 from pfd.evaluate.properties.elastic import Elastic
 from pfd.evaluate.properties.equation_of_state import EquationOfState
 from pfd.evaluate.properties.judge import all_passed, judge_property
@@ -130,3 +133,7 @@ def test_what_was_missed_is_told_in_words():
         "properties of student: 1 of 2 within limits; missed: elastic x C11 120 (142.5 to 157.5 GPa)",
     ]
     assert limits_in_words([property_result(Elastic(structure="x"), {"student": Measured()}, None).model_dump()]) == []
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(results).failed == 0

@@ -57,7 +57,7 @@ class MDStability(OfDynamics):
         try:
             for stored in self.run(job, start, Stretch("nvt", self.steps - self.steps % every, every)):
                 contact = closest_contact(stored.frame, 1.0) if np.isfinite(stored.frame.positions).all() else 0.0
-                if problem := _problem(stored, limit_K, contact):
+                if problem := frame_problem(stored, limit_K, contact):
                     break
                 steps.append(stored.step)
                 temperatures.append(stored.temperature_K)
@@ -78,7 +78,7 @@ class MDStability(OfDynamics):
         )
 
 
-def _problem(stored: StoredFrame, limit_K: float, contact: float) -> str:
+def frame_problem(stored: StoredFrame, limit_K: float, contact: float) -> str:
     """What is unphysical about a frame, in words."""
     if not (np.isfinite(stored.energy) and np.isfinite(stored.frame.positions).all()):
         return "an energy or position is no number"

@@ -102,15 +102,19 @@ class Observable(Property):
                     raise SettingError(f"no such file: {word}", where="command", hint=hint)
         return list(found.values())
 
-    def check(self, folder: Path) -> None:
+    def check(self, folder: Path, *, runs_here: bool = True) -> None:
         """Refuse what is not there.
+
+        Args:
+            folder: where relative paths start.
+            runs_here: whether the command is run on this machine; then its program is looked for.
 
         Raises:
             SettingError, MissingError
         """
         self.named_files(folder)
         program = shlex.split(self.command)[0]
-        if program != PYTHON and not _is_relative(0, program) and shutil.which(program) is None:
+        if runs_here and program != PYTHON and not _is_relative(0, program) and shutil.which(program) is None:
             what = f"there is no program {program!r} on this machine"
             raise MissingError(what, where="command", hint=f"correct it, install it, or write {PYTHON} for python")
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 STEPS = 500
 """More steps are not taken: a structure that is not down by then is no minimum nearby."""
+SMALL = 64
+"""Of more atoms, the matrix that BFGS keeps takes longer than most forces; LBFGS needs none, and some more steps."""
 Moves = Literal["ions", "shape", "cell"]
 
 
@@ -28,14 +30,15 @@ def relaxed(atoms: Atoms, moves: Moves, fmax_eV_per_A: float) -> Atoms:
         TaskFailed: if it is not relaxed after ``STEPS`` steps, or ends nowhere.
         ModelError: if the cell is to move and the model gives no stress.
     """
-    from ase.optimize import BFGS
+    from ase.optimize import BFGS, LBFGS
 
     copy = atoms.copy()
     copy.calc = atoms.calc
     if moves != "ions":
         require_stress(copy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        optimiser = BFGS(_movable(copy, moves), logfile=None)
+        method = BFGS if len(copy) <= SMALL else LBFGS
+        optimiser = method(_movable(copy, moves), logfile=None)
         done = optimiser.run(fmax=fmax_eV_per_A, steps=STEPS)
     if not np.isfinite(copy.get_potential_energy()) or not np.isfinite(copy.positions).all():
         raise TaskFailed("the relaxation ended at no finite energy", where=str(copy.symbols))
