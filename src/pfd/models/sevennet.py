@@ -1,4 +1,4 @@
-"""SevenNet: an equivariant graph network; smoother and more accurate than CHGNet, and several times its cost."""
+"""SevenNet: an equivariant graph network; smoother and more accurate than CHGNet, at about its cost."""
 
 from __future__ import annotations
 
