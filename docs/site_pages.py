@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, FILES = "docs", "files"
-LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
+LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#\s]+)((?:#[^)\s]*)?)\)")
+"""Text, target, anchor."""
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".toml": "toml", ".json": "json"}
 API_PAGE = "python.md"
 
@@ -48,22 +50,37 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Have links that leave docs/ lead to those pages, and put the docstrings below the page of the API."""
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """Have links that leave docs/ lead to those pages, and put the docstrings below the page of the API.
+
+    A link whose text is the name of a page's file reads as the page's title.
+    """
     source = _source(page.file.src_uri)
     if not source.endswith(".md"):
         return markdown
     here = posixpath.dirname(source)
     base = posixpath.dirname(page.file.src_uri) or "."
+    titles = dict(_titles(config.nav))
 
     def relinked(match: re.Match[str]) -> str:
         if "://" in match[2]:
             return match[0]
         target = posixpath.normpath(posixpath.join(here, match[2]))
-        return f"{match[1]}{posixpath.relpath(_uri(target), base)}{match[3]}"
+        text = titles.get(match[1], match[1]) if match[1] == match[2] else match[1]
+        return f"[{text}]({posixpath.relpath(_uri(target), base)}{match[3]})"
 
     text = LINK.sub(relinked, markdown)
     return f"{text}\n{_docstrings()}" if page.file.src_uri == API_PAGE else text
+
+
+def _titles(nav: list[Any]) -> Iterator[tuple[str, str]]:
+    """File and title of each page of the navigation."""
+    for entry in nav:
+        for title, below in entry.items():
+            if isinstance(below, str):
+                yield below, title
+            else:
+                yield from _titles(below)
 
 
 def _source(uri: str) -> str:
