@@ -20,6 +20,7 @@ LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#\s]+)((?:#[^)\s]*)?)\)")
 """Text, target, anchor."""
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".toml": "toml", ".json": "json"}
 API_PAGE = "python.md"
+ITEM, ROW = re.compile(r" *([-*]|\d+\.) "), re.compile(r" *\|")
 
 
 def on_config(config: Any) -> Any:
@@ -69,8 +70,25 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         text = titles.get(match[1], match[1]) if match[1] == match[2] else match[1]
         return f"[{text}]({posixpath.relpath(_uri(target), base)}{match[3]})"
 
-    text = LINK.sub(relinked, markdown)
+    text = _set_apart(LINK.sub(relinked, markdown))
     return f"{text}\n{_docstrings()}" if page.file.src_uri == API_PAGE else text
+
+
+def _set_apart(text: str) -> str:
+    """Empty lines about lists, tables and code that touch a paragraph: GitHub needs none, this Markdown does."""
+    lines: list[str] = []
+    fenced = begun = False
+    for line in text.split("\n"):
+        fence = line.lstrip().startswith("```")
+        begins = not fenced and bool(ITEM.match(line) or ROW.match(line))
+        if (begins and not begun) or (fence and not fenced):
+            lines.append("")
+        lines.append(line)
+        if fence and fenced:
+            lines.append("")
+        begun = not fence and (begins or (begun and bool(line.strip())))
+        fenced ^= fence
+    return "\n".join(lines)
 
 
 def _titles(nav: list[Any]) -> Iterator[tuple[str, str]]:

@@ -101,6 +101,13 @@ def test_the_site_is_built_without_a_warning_and_asks_nobody(tmp_path):
         loaded += re.findall(r"<link[^>]*\shref=\"?([^\s\">]+)", text)
         outside = [each for each in loaded if re.match(r"(https?:)?//", each)]
         assert not outside, f"{page.name} loads {outside}"
+        paragraphs = re.findall(r"<(?:p|li)>(.*?)</(?:p|li)>", text, re.DOTALL)
+        lost = [
+            each
+            for each in paragraphs
+            if re.search(r"\n *(- |\||\d+\. )", re.sub(r"<pre.*?</pre>", "", each, flags=re.DOTALL))
+        ]
+        assert not lost, f"{page.name}: a list or table that is none: {lost[0]}"
     api = (site / "python.html").read_text(encoding="utf-8")
     assert all(f'id="{module}.{name}"' in api for name, module in pfd._PUBLIC.items())
     assert "<math" in (site / "idea.html").read_text(encoding="utf-8")
