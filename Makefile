@@ -56,7 +56,7 @@ check: $(VENV)/.test
 
 # In an environment of its own, which needs none of what PFD-kit needs; warnings are errors. Nothing is fetched while it builds.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
 	$(VENV)/docs/bin/cffconvert --validate
 
 docs-serve: $(VENV)/.docs

@@ -92,7 +92,7 @@ def test_the_site_is_built_without_a_warning_and_asks_nobody(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / "repo" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "repo")
-    command = ["mkdocs", "build", "--quiet", "--strict", "--site-dir", str(site)]
+    command = ["mkdocs", "build", "--strict", "--site-dir", str(site)]
     done = subprocess.run(command, cwd=tmp_path / "repo", capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for page in site.rglob("*.html"):
