@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -63,7 +64,7 @@ def test_dotted_keys_are_there(path):
         parts = match[1].split(".")
         if parts[0] not in SECTIONS or parts[-1] == "py":
             continue
-        for parent, child in zip(parts, parts[1:], strict=False):
+        for parent, child in itertools.pairwise(parts):
             free = "<" in parent + child or parent.isupper() or child.isupper()  # resources.<step>, argo.STEP
             assert free or (parent, child) in PAIRS, f"{match[1]}: {parent} has no key {child}"
 

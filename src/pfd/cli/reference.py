@@ -8,8 +8,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from pfd.cli.options import LOOK, RUN
-
 _BEGIN = """# Commands
 
 What `pfd COMMAND --help` says, of each. This page is what `pfd schema --commands` prints: do not edit it. How runs are
@@ -25,7 +23,7 @@ def command_reference() -> str:
 
     program: Any = typer.main.get_command(app)
     lines = [_BEGIN]
-    for panel in dict.fromkeys((RUN, LOOK, *(each.rich_help_panel for each in program.commands.values()))):
+    for panel in dict.fromkeys(command.rich_help_panel for command in program.commands.values()):
         lines.append(f"## {panel}\n")
         for name, command in program.commands.items():
             if command.rich_help_panel == panel:
