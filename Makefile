@@ -2,6 +2,7 @@
 # make test   build the environments and run all tests: test-core, and each family's in an environment of its own
 # make test-core, make test-mace ...   those alone
 # make check  ruff, types, import rules
+# make docs   the site, in site/ (start at site/index.html); make docs-serve shows it at 127.0.0.1:8000 while pages are edited
 # VENV may point elsewhere, e.g. to a cached environment: make test VENV=~/.cache/pfd/venv
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +20,7 @@ LABELERS ?= gpaw
 ENGINES ?= argo
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof clean
+.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof docs docs-serve clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
@@ -32,8 +33,8 @@ test-core: test-runs test-rooms
 test-runs: environments
 	$(BIN)/python -m pytest tests/workflow tests/label
 
-test-rooms: environments
-	$(BIN)/python -m pytest --ignore=tests/workflow --ignore=tests/label
+test-rooms: environments $(VENV)/.docs
+	PATH="$$PATH:$(abspath $(VENV))/docs/bin" $(BIN)/python -m pytest --ignore=tests/workflow --ignore=tests/label
 
 test-families: $(FAMILIES:%=test-%)
 
@@ -48,10 +49,18 @@ test-%: environments $(VENV)/.tools
 	  $$($(BIN)/pfd env path $*)/bin/python -m pytest tests/models/test_$*.py
 
 check: $(VENV)/.test
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# In an environment of its own, which needs none of what PFD-kit needs; warnings are errors. Nothing is fetched while it builds.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+	$(VENV)/docs/bin/cffconvert --validate
+
+docs-serve: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs serve --dev-addr 127.0.0.1:8000
 
 # Long (an hour): kill drivers, tasks and all at once, PFD_KILLS times at random, with the seeds printed; PFD_KILL_SEED for others.
 PFD_KILLS ?= 100
@@ -89,6 +98,13 @@ bench-engines: $(VENV)/.test
 # Long: a second test set for the demo's models, made with another seed, and what it says of them.
 demo-check: $(VENV)/.demo
 	$(BIN)/python benchmarks/second_test_set.py $(RUN)
+
+$(VENV)/.docs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
+	  > $(VENV)/docs/requirements.txt
+	$(VENV)/docs/bin/python -m pip install --quiet --requirement $(VENV)/docs/requirements.txt
+	@touch $@
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)

@@ -70,6 +70,7 @@ NEEDS = {
     "argo": ("engine's environment", "argo", "pfd env create argo"),
     "cp2k": ("program", "cp2k.psmp", "apt install cp2k cp2k-data"),
     "chromium": ("program", "chromium", "apt install chromium"),
+    "docs": ("program", "mkdocs", "make docs, and its folder on the PATH"),
     "slurm": ("root's program", "slurmctld", "apt install --no-install-recommends slurm-wlm munge"),
     "ssh": ("root's program", "sshd", "apt install --no-install-recommends openssh-server"),
 }

@@ -24,7 +24,7 @@ _PUBLIC = {
     "fine_tune_model": "pfd.models.training",
     "fit_model": "pfd.models.training",
     "predict_frames": "pfd.models.training",
-    "error_report": "pfd.evaluate",
+    "error_report": "pfd.evaluate.errors_of",
 }
 """Public name -> module; imported when first used, so that ``import pfd`` costs nothing."""
 

@@ -242,6 +242,9 @@ def doctor(
 @app.command(rich_help_panel=INPUT)
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/input.md.")] = False,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Print what the commands take, for people: docs/commands.md.")
+    ] = False,
 ) -> None:
     """Print the JSON schema of the input file, for editors that complete and check.
 
@@ -249,7 +252,7 @@ def schema(
     """
     from pfd.cli.schema import show_schema
 
-    show_schema(markdown)
+    show_schema(markdown, commands)
 
 
 @app.command(rich_help_panel=LOOK)
