@@ -17,7 +17,7 @@ from pfd.cli.words import only_overrides
 from pfd.config.environment import told_by_run
 from pfd.config.mistakes import mistakes_of, setting_error
 from pfd.config.overrides import COMMAND_LINE, with_overrides
-from pfd.errors import SettingError
+from pfd.errors import SettingError, TaskFailed
 from pfd.evaluate.properties.kinds import KINDS, StructureProperty
 from pfd.evaluate.properties.property import Measured, Property
 from pfd.evaluate.properties.results import property_result, property_rows
@@ -42,7 +42,7 @@ def measure_and_show(
     device: str,
     seed: int,
     as_json: bool,
-) -> None:
+) -> int:
     """Measure each kind of one model, and print the numbers.
 
     Args:
@@ -58,7 +58,10 @@ def measure_and_show(
 
     Raises:
         SettingError: if a key or value is wrong.
-        PFDError: why a property cannot be measured.
+        InputError, MissingError: if the structure, the model or what is installed does not do.
+
+    Returns:
+        Exit code: 1 if a property could not be measured.
     """
     chosen = [_property(kind, structure, words) for kind in kinds]
     console = Console(stderr=True)
@@ -78,11 +81,15 @@ def measure_and_show(
                     device=device,
                     launch=launch,
                 )
-                found.append((settings, settings.measure(job)))
+                try:
+                    found.append((settings, settings.measure(job)))
+                except TaskFailed as error:
+                    found.append((settings, Measured(failed=str(error))))
     if as_json:
         print(json.dumps({each.kind: measured.model_dump(mode="json") for each, measured in found}, indent=1))
-        return
-    _show(found)
+    else:
+        _show(found)
+    return 1 if any(measured.failed for _, measured in found) else 0
 
 
 def _property(kind: str, structure: Path, words: Sequence[str]) -> Property:
@@ -132,5 +139,5 @@ def _show(found: Sequence[tuple[Property, Measured]]) -> None:
         table.add_row(*cells)
     console.print(table)
     for settings, measured in found:
-        for note in measured.notes:
+        for note in (*measured.notes, *([f"not measured: {measured.failed}"] if measured.failed else [])):
             console.print(f"{settings.title()}: {note}", markup=False)
