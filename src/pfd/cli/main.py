@@ -361,14 +361,13 @@ def properties(
     """Physical properties of a model: lattice constant, elastic constants, vacancy, phonons, dynamics.
 
     Default kinds: equation_of_state and elastic. All kinds and their keys: evaluate.properties in docs/input.md.
-    Exit code 1 if one could not be measured.
 
     Example: pfd properties toy/models/student --structure Cu.cif --kind elastic strain=0.01
     """
     from pfd.cli.properties import measure_and_show
 
     kinds = kind or ["equation_of_state", "elastic"]
-    code = measure_and_show(
+    measure_and_show(
         model,
         structure,
         kinds,
@@ -379,7 +378,6 @@ def properties(
         seed=seed,
         as_json=as_json,
     )
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -42,7 +43,7 @@ def measure_and_show(
     device: str,
     seed: int,
     as_json: bool,
-) -> int:
+) -> None:
     """Measure each kind of one model, and print the numbers.
 
     Args:
@@ -59,9 +60,7 @@ def measure_and_show(
     Raises:
         SettingError: if a key or value is wrong.
         InputError, MissingError: if the structure, the model or what is installed does not do.
-
-    Returns:
-        Exit code: 1 if a property could not be measured.
+        typer.Exit: with code 1 if a property could not be measured; the others are printed.
     """
     chosen = [_property(kind, structure, words) for kind in kinds]
     console = Console(stderr=True)
@@ -89,7 +88,8 @@ def measure_and_show(
         print(json.dumps({each.kind: measured.model_dump(mode="json") for each, measured in found}, indent=1))
     else:
         _show(found)
-    return 1 if any(measured.failed for _, measured in found) else 0
+    if any(measured.failed for _, measured in found):
+        raise typer.Exit(1)
 
 
 def _property(kind: str, structure: Path, words: Sequence[str]) -> Property:
