@@ -50,3 +50,12 @@ def test_mistakes_are_told(copper, words, message):
     with pytest.raises(SettingError) as failure:
         run("--structure", copper, *words)
     assert message in str(failure.value)
+
+
+def test_what_cannot_be_measured_is_told_beside_the_rest(copper):
+    path = copper.replace("Cu.cif", "wide.cif")
+    bulk("Cu", "fcc", a=4.4, cubic=True).write(path)
+    found = run("--structure", path, "--kind", "equation_of_state", "--kind", "elastic")
+    assert found.exit_code == 1
+    assert "not measured: Cu4: the energy has no minimum" in found.output
+    assert "C11" in found.output

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -17,7 +18,7 @@ from pfd.cli.words import only_overrides
 from pfd.config.environment import told_by_run
 from pfd.config.mistakes import mistakes_of, setting_error
 from pfd.config.overrides import COMMAND_LINE, with_overrides
-from pfd.errors import SettingError
+from pfd.errors import SettingError, TaskFailed
 from pfd.evaluate.properties.kinds import KINDS, StructureProperty
 from pfd.evaluate.properties.property import Measured, Property
 from pfd.evaluate.properties.results import property_result, property_rows
@@ -58,7 +59,8 @@ def measure_and_show(
 
     Raises:
         SettingError: if a key or value is wrong.
-        PFDError: why a property cannot be measured.
+        InputError, MissingError: if the structure, the model or what is installed does not do.
+        typer.Exit: with code 1 if a property could not be measured; the others are printed.
     """
     chosen = [_property(kind, structure, words) for kind in kinds]
     console = Console(stderr=True)
@@ -78,11 +80,16 @@ def measure_and_show(
                     device=device,
                     launch=launch,
                 )
-                found.append((settings, settings.measure(job)))
+                try:
+                    found.append((settings, settings.measure(job)))
+                except TaskFailed as error:
+                    found.append((settings, Measured(failed=str(error))))
     if as_json:
         print(json.dumps({each.kind: measured.model_dump(mode="json") for each, measured in found}, indent=1))
-        return
-    _show(found)
+    else:
+        _show(found)
+    if any(measured.failed for _, measured in found):
+        raise typer.Exit(1)
 
 
 def _property(kind: str, structure: Path, words: Sequence[str]) -> Property:
@@ -132,5 +139,5 @@ def _show(found: Sequence[tuple[Property, Measured]]) -> None:
         table.add_row(*cells)
     console.print(table)
     for settings, measured in found:
-        for note in measured.notes:
+        for note in (*measured.notes, *([f"not measured: {measured.failed}"] if measured.failed else [])):
             console.print(f"{settings.title()}: {note}", markup=False)
