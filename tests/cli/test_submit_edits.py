@@ -50,3 +50,10 @@ def test_keys_of_the_command_line_that_are_left_out_are_told_with_their_values(
     assert "pfd submit toy, which kept it" in told
     submit_and_show(path, None, "select")  # said once: now this is the input
     assert "command line" not in capfd.readouterr().err
+
+
+def test_what_tasks_have_cost_is_kept_for_later_plans(tmp_path, monkeypatch, capfd, in_process):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PFD_CACHE", str(tmp_path / "cache"))
+    submit_and_show(EXAMPLE / "input.yaml", None, "select")
+    assert "in the run toy, " in (tmp_path / "cache" / "rates.json").read_text()

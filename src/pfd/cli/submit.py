@@ -23,7 +23,6 @@ from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import last_word, used_tasks
-from pfd.workflow.run_folder import NAME_FILE
 
 if TYPE_CHECKING:
     from pfd.config.reading import ResolvedInput
@@ -68,7 +67,7 @@ def submit_and_show(
             ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
         finally:
             follower.tick(now=True)
-            _remember(resolved, folder)
+    _remember(resolved, ended.path)
     _say_end(ended, until)
     return ended.exit_code
 
@@ -77,9 +76,8 @@ def _remember(resolved: ResolvedInput, run: Path) -> None:
     """Keep what tasks have cost here, for later plans."""
     from pfd.workflow.rates import rates_of_run, remember
 
-    if (run / NAME_FILE).is_file():
-        tasks = used_tasks(run, Journal(run / "journal.jsonl").read())
-        remember(rates_of_run(resolved, tasks, here_only=True), f"in the run {resolved.input.name}")
+    tasks = used_tasks(run, Journal(run / "journal.jsonl").read())
+    remember(rates_of_run(resolved, tasks, here_only=True), f"in the run {resolved.input.name}")
 
 
 def _say_end(ended: Run, until: str | None) -> None:
