@@ -9,7 +9,7 @@ from pfd.frames import Labels, labels_of, with_labels
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, model_digest, write_model
-from pfd.models.linear_fit import default_cutoff
+from pfd.models.linear_fit import NEIGHBOURS, default_cutoff
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
 from pfd.models.pod_fit import PRESETS, PODFitSettings
@@ -169,7 +169,11 @@ def test_sizes_and_default_cutoff():
     assert default_cutoff([silicon]) == pytest.approx(4.64, abs=0.03)
     assert default_cutoff([bulk("Cu", cubic=True)]) == 4.2  # beyond the second shell at 3.6 Å, whose tail would be cut
     assert default_cutoff([Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2]])]) == 5.0
-    assert set(PRESETS) == {"S", "M", "L"}
+    assert set(PRESETS) == {"XS", "S", "M", "L"}
+    few = PODFitSettings(size="XS").neighbours
+    assert default_cutoff([silicon], few) == pytest.approx(4.24, abs=0.03)  # two shells, at 2.35 and 3.84 Å
+    assert default_cutoff([bulk("Cu", cubic=True)], few) == pytest.approx(3.84, abs=0.02)
+    assert PODFitSettings(size="S").neighbours == NEIGHBOURS
     with pytest.raises(ValidationError, match="may not grow"):
         PODBasis(radial=(6, 3, 4, 2, 2, 2))
 

@@ -134,7 +134,7 @@ def _comments(content: dict[str, Any], supercell: Sequence[int]) -> dict[str, st
         "finetune.select.max_frames": "at most so many labels an iteration; they are what costs",
         "finetune.label": "who labels; docs/labels.md, and max_total: 100 caps the number",
         "finetune.converge.force_rmse_relative": "the force error over the RMS force: 10 %",
-        "distill.student": "size S is fastest; M and L are more accurate",
+        "distill.student": "size XS is fastest; S, M and L are more accurate; auto compares them",
         "distill.explore": "labelled by the teacher, so there is no label section",
         "distill.explore.0.0.with": "from the second iteration on the student itself explores",
         "evaluate.test_frames": "of each temperature, shared out among the structures; never trained on",

@@ -51,6 +51,11 @@ class LinearFitSettings(Settings):
     atoms together by 960 eV. The force error on silicon and molybdenum changed by less than 1 %. ``none`` leaves out
     both."""
 
+    @property
+    def neighbours(self) -> float:
+        """How many neighbours the default cutoff holds."""
+        return NEIGHBOURS
+
 
 class Ranges(Settings):
     """What the frames say of a student's distances where the settings leave them open."""
@@ -76,20 +81,24 @@ def ranges_of(train: Sequence[Atoms], valid: Sequence[Atoms], settings: LinearFi
     foreign = sorted({symbol for frame in valid for symbol in frame.get_chemical_symbols()} - {*elements})
     if foreign:
         raise DataError(f"no training frame has {', '.join(foreign)}", where=f"validation frames of {name}")
-    cutoff = settings.cutoff_A or default_cutoff(train)
+    cutoff = settings.cutoff_A or default_cutoff(train, settings.neighbours)
     closest = min(shortest_distance(frame, cutoff) or cutoff for frame in train)
     repulsion = ranges_of_frames(train, elements, cutoff) if settings.repulsion == "zbl" else None
     return Ranges(elements=elements, cutoff_A=cutoff, closest_A=closest, repulsion_A=repulsion)
 
 
-def default_cutoff(frames: Sequence[Atoms]) -> float:
-    """Radius, Å, of the sphere that holds ``NEIGHBOURS`` atoms at the bulk frames' mean density, within 4.2 to 6 Å."""
+def default_cutoff(frames: Sequence[Atoms], neighbours: float = NEIGHBOURS) -> float:
+    """Radius, Å, of the sphere that holds so many atoms at the bulk frames' mean density, within 4.2 to 6 Å.
+
+    The limits are those of ``NEIGHBOURS``; of fewer neighbours, they are as much smaller as the radius is.
+    """
+    smaller = float((neighbours / NEIGHBOURS) ** (1.0 / 3.0))
     bulk = [frame for frame in frames if is_bulk(frame)]
     if not bulk:
-        return 5.0
+        return round(5.0 * smaller, 2)
     density = sum(len(frame) for frame in bulk) / sum(abs(float(frame.cell.volume)) for frame in bulk)
     radius = (3.0 * NEIGHBOURS / (4.0 * np.pi * density)) ** (1.0 / 3.0)
-    return round(float(np.clip(radius, 4.2, 6.0)), 2)
+    return round(smaller * float(np.clip(radius, 4.2, 6.0)), 2)
 
 
 class _Rows:

@@ -19,7 +19,7 @@ class POD(LinearStudent):
     """Proper orthogonal descriptors; the folder holds LAMMPS' two files and one that names elements and cutoffs."""
 
     name: ClassVar[str] = "pod"
-    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"}, {"size": "M"}, {"size": "L"})
+    student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = tuple({"size": size} for size in ("XS", "S", "M", "L"))
     FitSettings: ClassVar[type[Settings] | None] = PODFitSettings
     Potential: ClassVar[type[LinearPotential]] = PODPotential
     citation: ClassVar[str] = (
