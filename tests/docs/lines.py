@@ -145,7 +145,7 @@ LINES: dict[str, How] = {
     "pfd select pool.extxyz --reference train.extxyz --max 20 --out chosen.extxyz": RUN,
     "pfd select pool.extxyz --reference train.extxyz --max 24 --out chosen.extxyz": RUN,
     "pfd env list": RUN,
-    "pfd env path mace": RUN,
+    "pfd env path mace": How("run", code=2),  # none is built there
     "pfd env create mace": BUILDS,
     "pfd env create deepmd": BUILDS,
     "pfd env create argo": BUILDS,
