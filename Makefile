@@ -2,7 +2,7 @@
 # make test   build the environments and run all tests: test-core, and each family's in an environment of its own
 # make test-core, make test-mace ...   those alone
 # make check  ruff, types, import rules
-# make docs   the site, in site/ (start at site/index.html); make docs-serve shows it at 127.0.0.1:8000 while pages are edited
+# make docs   the site, in site/ (start at site/index.html); make docs-serve shows it at 127.0.0.1:8000, where its search works too
 # VENV may point elsewhere, e.g. to a cached environment: make test VENV=~/.cache/pfd/venv
 PYTHON ?= python3
 VENV ?= .venv

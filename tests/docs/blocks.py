@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-PROGRAMS = ("$(pfd", "apt", "cd", "cp", "export", "lmp", "make", "pfd", "pip", "python", "python3", "source")
+PROGRAMS = ("$(pfd", "apt", "ase", "cd", "cp", "export", "lmp", "make", "pfd", "pip", "python", "python3", "source")
 """First words by which a line of an indented block is known as one of shell."""
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`(pfd [^`\n]+)`")
@@ -65,12 +66,19 @@ def shell_lines() -> list[Line]:
 def _lines_of(page: str, text: str) -> Iterator[Line]:
     prose = _FENCE.sub(lambda match: match[0] if not match[2] else "\n" * match[0].count("\n"), text)
     prose = re.sub(r"^ *```$", "", prose, flags=re.MULTILINE)
-    for number, written in enumerate(prose.splitlines(), start=1):
-        if not written.startswith("    "):
-            continue
-        for each in re.sub(r"\s+#.*", "", written.strip().removeprefix("$ ")).split("; "):
-            if each.split(" ")[0] in PROGRAMS:
-                yield Line(page, number, each.strip())
+    numbered = enumerate(prose.splitlines(), start=1)
+    for indented, block in itertools.groupby(numbered, lambda line: line[1].startswith("    ")):
+        lines = [(number, line.strip()) for number, line in block] if indented else []
+        prompted = any(line.startswith("$ ") for _, line in lines)  # then the others are what it prints
+        for number, line in lines:
+            if line.startswith("$ ") or not prompted:
+                yield from _commands_of(page, number, line.removeprefix("$ "))
+
+
+def _commands_of(page: str, number: int, line: str) -> Iterator[Line]:
+    for each in re.sub(r"\s+#.*", "", line).split("; "):
+        if each.split(" ")[0] in PROGRAMS:
+            yield Line(page, number, each.strip())
 
 
 def named_commands() -> list[Line]:

@@ -47,9 +47,10 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def here(world, tmp_path, monkeypatch):
-    """A copy of it to work in; tasks run in this process."""
+    """A copy of it to work in, where no environment has been built; tasks run in this process."""
     folder = tmp_path / "here"
     shutil.copytree(world, folder, symlinks=True)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("PFD_ENVIRONMENTS", str(tmp_path / "environments"))
     monkeypatch.setattr("pfd.engines.local.LocalEngine", EngineInProcess)
     return folder

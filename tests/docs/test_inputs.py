@@ -15,6 +15,7 @@ from pfd.config.check import check_input
 from pfd.config.reading import read_input
 from pfd.config.sections import Input
 from pfd.errors import SettingError
+from pfd.workflow.argo.prepare import check_for_argo
 
 BLOCKS = fenced_blocks("yaml")
 WHOLE = [block for block in BLOCKS if {"name", "teacher"} <= set(yaml.safe_load(block.text))]
@@ -61,6 +62,23 @@ def test_a_whole_one_has_no_mistake(block, tmp_path):
     path = tmp_path / "input.yaml"
     path.write_text(block.text, encoding="utf-8")
     check_input(read_input(path))
+
+
+EXAMPLES = sorted(
+    path.parent for path in (ROOT / "examples").glob("*/*") if path.name in {"input.yaml", "pyproject.toml"}
+)
+
+
+def test_every_example_stands_on_the_page_of_examples():
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    assert [each.name for each in EXAMPLES if f"| [{each.name}](../examples/{each.name}" not in page] == []
+
+
+@pytest.mark.parametrize("folder", [each for each in EXAMPLES if (each / "input.yaml").is_file()], ids=lambda f: f.name)
+def test_todays_settings_take_every_example(folder):
+    resolved = read_input(folder / "input.yaml")
+    if folder.name == "kubernetes":
+        check_for_argo(resolved)
 
 
 def test_a_block_with_a_misspelt_key_is_found_out(tmp_path):

@@ -61,6 +61,16 @@ def test_links_to_a_heading_lead_to_one():
             assert anchor in anchors, f"{name_of(path)}: {target}#{anchor}"
 
 
+def test_targets_and_files_of_the_repository_that_are_named_are_there():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for path in PAGES:
+        for span in re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8")):
+            target = re.match(r"make ([a-z-]+)", span)
+            assert target is None or target[1] in targets or target[1].startswith("test-"), f"{name_of(path)}: {span}"
+            for file in re.findall(r"(?:benchmarks|tests|examples|src)/[\w/.-]+\.\w+", span):
+                assert (ROOT / file).exists(), f"{name_of(path)}: no {file}"
+
+
 def test_sources_that_the_code_names_stand_on_the_page_of_sources():
     page = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
     cited = set(re.findall(r"arXiv:(\d{4}\.\d{5})", SOURCE))
