@@ -108,7 +108,7 @@ def test_the_best_validated_weights_are_kept_and_training_stops_early():
     wrong = [with_labels(frame, Labels(0.0, -labels_of(frame).forces)) for frame in frames[2:]]
     potential = Springs(2.0, 1.5)
     settings = SETTINGS.model_copy(update={"steps": 100, "validations": 100, "patience": 3})
-    report = train_torch(potential, wrong, frames[:2], settings, seed=0)
+    report = train_torch(potential, wrong, frames[:2] * 5, settings, seed=0)
     assert report.stopped_early
     assert report.best_step == 1
     assert report.curve[-1].step == 4
@@ -245,9 +245,9 @@ def test_a_batch_is_divided_without_changing_its_loss():
 @pytest.mark.parametrize(
     ("last", "best", "worse"),
     [
-        ((2.0, 1.0), (1.0, 1.9), False),  # one frame up, one down: nothing is clear
-        ((2.0, 2.0, 2.1), (1.0, 1.0, 1.0), True),
-        ((1.0,), (0.9,), False),
+        ((2.0, 1.0) * 5, (1.0, 1.9) * 5, False),  # one frame up, one down: nothing is clear
+        ((2.0, 2.1) * 5, (1.0, 1.0) * 5, True),
+        ((2.0,) * 9, (1.0,) * 9, False),  # too few to say
         ((math.nan,), (0.9,), True),
         ((1.0, 1.0), (1.0, 1.0), False),
     ],

@@ -63,9 +63,10 @@ class TrainSettings(Settings):
     continue_: bool = Field(default=False, alias="continue")
     """Start from the last iteration's model instead of the pre-trained one. Default no: starting anew costs the same
     steps, and errors of early iterations do not stay in the weights."""
-    valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
+    valid_fraction: float | None = Field(default=None, ge=0.0, lt=1.0)
     """Part of the labelled frames kept for validation, whole trajectories at a time; 0 trains on all frames and keeps
-    the last weights."""
+    the last weights. Default 0 for SevenNet and CHGNet, whose trainings have a measured length (docs/fine-tuning.md): a
+    few frames are worth more in training than they can say of it. 0.1 for other families."""
 
 
 class CampaignSettings(Settings):

@@ -87,6 +87,7 @@ class CHGNet(TorchFamily[CHGNetPotential]):
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = CHGNetFineTuneSettings
+    valid_fraction: ClassVar[float] = 0.0
 
     def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:
         """Copy shipped or own weights into the folder as one self-contained checkpoint."""

@@ -127,6 +127,8 @@ class Family(ABC):
     files of digests that it knows, and others only with ``trust_file``. What it leaves in the model folder is safe."""
     untrained_head: ClassVar[str | None] = None
     """Head to adopt of what ``untrained`` writes, if it has several."""
+    valid_fraction: ClassVar[float] = 0.1
+    """Part of the labels that fine-tuning keeps for validation where the input does not say."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Settings that make one training (one fit, if it cannot be fine-tuned) as short as it can be, for self-tests."""
     student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ()

@@ -90,6 +90,7 @@ class SevenNet(TorchFamily[SevenNetPotential]):
     shipped: ClassVar[tuple[str, ...]] = tuple(SHIPPED_FILES)
     quick: ClassVar[Mapping[str, Any]] = {"steps": 1}
     FineTuneSettings: ClassVar[type[Settings] | None] = SevenNetFineTuneSettings
+    valid_fraction: ClassVar[float] = 0.0
     FitSettings: ClassVar[type[Settings] | None] = SevenNetFitSettings
 
     def adopt(self, source: str, head: str | None, folder: Path, trust_file: bool = False) -> ModelCard:

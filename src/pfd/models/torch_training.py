@@ -64,6 +64,11 @@ class FineTuneSettings(LossSettings):
         return self.steps or (self.epochs or 1) * math.ceil(len(atoms) / self.batch_size)
 
 
+JUDGES = 10
+"""Fewer validation frames neither stop a training nor choose among its weights: of twenty looks at two frames one is
+the best by chance, long before the weights have come to rest."""
+
+
 @dataclass(frozen=True)
 class Score:
     """Errors over a set of frames: loss of each, force RMSE (eV/Å, by component) and energy RMSE (eV per atom)."""
@@ -80,7 +85,7 @@ class Score:
     def clearly_worse_than(self, other: Score) -> bool:
         """True if the mean loss is above the other's by more than the standard error of the frames' differences.
 
-        With one frame no difference is clear, unless this loss is no number.
+        With fewer than ``JUDGES`` frames no difference is clear, unless this loss is no number.
 
         Source: the one-standard-error rule, Hastie, Tibshirani and Friedman, The Elements of Statistical Learning,
         2nd ed., section 7.10, with the differences paired by frame.
@@ -88,7 +93,7 @@ class Score:
         differences = np.subtract(self.losses, other.losses)
         if not np.isfinite(differences).all():
             return True
-        if len(differences) < 2:
+        if len(differences) < JUDGES:
             return False
         return bool(differences.mean() > differences.std(ddof=1) / math.sqrt(len(differences)))
 

@@ -202,7 +202,8 @@ class FineTune(Binding):
     @property
     def valid_fraction(self) -> float:
         """See ``Binding.valid_fraction``."""
-        return self.resolved.train.valid_fraction
+        asked = self.resolved.train.valid_fraction
+        return self.resolved.teacher.valid_fraction if asked is None else asked
 
     @property
     def min_success(self) -> float:
