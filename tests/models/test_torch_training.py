@@ -104,11 +104,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 
 def test_the_best_validated_weights_are_kept_and_training_stops_early():
-    frames = labelled(trimers(6))
-    wrong = [with_labels(frame, Labels(0.0, -labels_of(frame).forces)) for frame in frames[2:]]
+    frames = labelled(trimers(9))
+    wrong = [with_labels(frame, Labels(0.0, -labels_of(frame).forces)) for frame in frames[5:]]
     potential = Springs(2.0, 1.5)
     settings = SETTINGS.model_copy(update={"steps": 100, "validations": 100, "patience": 3})
-    report = train_torch(potential, wrong, frames[:2] * 5, settings, seed=0)
+    report = train_torch(potential, wrong, frames[:5], settings, seed=0)
     assert report.stopped_early
     assert report.best_step == 1
     assert report.curve[-1].step == 4
@@ -245,11 +245,13 @@ def test_a_batch_is_divided_without_changing_its_loss():
 @pytest.mark.parametrize(
     ("last", "best", "worse"),
     [
-        ((2.0, 1.0) * 5, (1.0, 1.9) * 5, False),  # one frame up, one down: nothing is clear
-        ((2.0, 2.1) * 5, (1.0, 1.0) * 5, True),
-        ((2.0,) * 9, (1.0,) * 9, False),  # too few to say
+        ((2.0, 1.0, 2.0, 1.0, 2.0), (1.0, 1.9, 1.0, 1.9, 1.0), False),  # some frames up, some down: nothing is clear
+        ((2.0, 2.0, 2.1, 2.0, 2.0), (1.0, 1.0, 1.0, 1.0, 1.0), True),
+        ((2.0, 2.0, 2.1, 2.0), (1.0, 1.0, 1.0, 1.0), False),  # four say nothing
+        ((1.6, 1.0, 1.0, 1.0, 1.3), (1.0, 1.0, 1.0, 1.0, 1.0), False),  # more than one standard error, less than two
+        ((1.0,), (0.9,), False),
         ((math.nan,), (0.9,), True),
-        ((1.0, 1.0), (1.0, 1.0), False),
+        ((1.0,) * 5, (1.0,) * 5, False),
     ],
 )
 def test_the_last_weights_give_way_only_to_clearly_better_ones(last, best, worse):
