@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from pfd.cli.report import report_run
 from pfd.errors import RunError, SettingError
 from pfd.report.live import LivePage
 from pfd.report.server import ReportServer
@@ -141,7 +142,11 @@ def test_another_state_has_another_token(running):
     first = live.state()
     assert live.state().token == first.token
     Journal(running / "journal.jsonl").write("said", place=PLACE, words="something")
+    Journal(running / "journal.jsonl").write("finished", place=PLACE, step="explore", total=2, done=2)
     assert live.state().token == first.token  # the page says nothing of it
+    Journal(running / "journal.jsonl").write("finished", place="x", step="select", total=1, done=1)
+    assert live.state().token != first.token  # there are frames to show
+    first = live.state()
     (running / "summary.json").write_text('{"status": "converged", "name": "hot"}')
     assert live.state().token != first.token
     Journal(running / "journal.jsonl").write("end", status="converged")
@@ -164,6 +169,12 @@ def test_what_cannot_be_served_is_refused(server, tmp_path):
         ReportServer(tmp_path / "run", server.server_address[1])
     with pytest.raises(RunError, match="no run in this folder"):
         ReportServer(tmp_path, 0)
+
+
+def test_a_port_without_a_server_is_refused(running):
+    with pytest.raises(SettingError, match="no page is served"):
+        report_run(running, serve=False, port=8000)
+    assert not (running / "report.html").exists()
 
 
 def test_ctrl_c_ends_it_well(running):

@@ -11,10 +11,13 @@ from pfd.report.data import DATA_FILE, SUMMARY_FILE
 from pfd.report.page import report_page
 from pfd.report.words import duration, left_in_words, place_in_words
 from pfd.wording import counted
+from pfd.workflow.journal import Event
 from pfd.workflow.look import Look, Onlooker
 
 TOLD = {"lost", "gone_on", "submit", "end", "paused"}
 """Events after which the page says something else although the results are the same."""
+CHOSEN = "select"
+"""The step after which it has more frames to show."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class LivePage:
     def state(self) -> State:
         """Where the run stands."""
         look, news = self._onlooker.look()
-        self._told += sum(event["event"] in TOLD for event in news)
+        self._told += sum(_is_told(event) for event in news)
         stamps = [_stamp(self._run / name) for name in (DATA_FILE, SUMMARY_FILE)]
         token = "-".join([*stamps, str(self._told), look.status])
         return State(token, _lines(look), look.fraction if look.place and look.status == "running" else None)
@@ -75,6 +78,10 @@ class LivePage:
             self._page = report_page(self._run, live=token)
             self._token = token
         return self._page
+
+
+def _is_told(event: Event) -> bool:
+    return event["event"] in TOLD or (event["event"] == "finished" and event.get("step") == CHOSEN)
 
 
 def _stamp(path: Path) -> str:
