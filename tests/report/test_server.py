@@ -191,13 +191,13 @@ def test_ctrl_c_ends_it_well(running):
 @pytest.mark.chromium
 def test_a_browser_follows_the_run(server, running, browser):
     page = browser.open(server.address)
-    words = 'document.querySelector("#live p").textContent'
+    words = 'document.querySelector("#live p")?.textContent ?? ""'
     page.wait(lambda: "1 of 2 tasks done" in page.js(words))
     assert page.js('document.querySelector("#live progress").value') == pytest.approx(0.5)
     (running / "report-data.json").write_text('{"name": "hot", "seed": 4711}')
-    page.wait(lambda: "4711" in page.js("document.body.textContent"))
+    page.wait(lambda: "4711" in page.js('document.body?.textContent ?? ""'))
     assert page.problems == []
     server.shutdown()
     server.server_close()
-    page.wait(lambda: "has ended" in (page.js(words) or ""))
+    page.wait(lambda: "has ended" in page.js(words))
     page.close()
