@@ -78,6 +78,7 @@ def test_the_page_and_the_state_are_served_and_nothing_is_written(server, runnin
     _, state = ask(server, "/status.json")
     state = json.loads(state)
     assert f'data-token="{state["token"]}"' in page
+    assert "explore: 1 of 2 tasks done" in page  # before any script has asked
     assert state["fraction"] == pytest.approx(0.5)
     assert state["lines"][0].startswith("running")
     assert "finetune iteration 0, explore: 1 of 2 tasks done" in state["lines"]
