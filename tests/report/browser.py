@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import shutil
@@ -27,6 +28,10 @@ FLAGS = (
     "--remote-allow-origins=*",
 )
 PATIENCE_S = 60.0
+
+
+class BrowserError(Exception):
+    """The browser refused a command, as it does while it loads a page."""
 
 
 class Browser:
@@ -82,7 +87,8 @@ class Page:
         while True:
             message = json.loads(self._socket.recv())
             if message.get("id") == number:
-                assert "error" not in message, message["error"]
+                if "error" in message:
+                    raise BrowserError(message["error"])
                 return message["result"]
             self._note(message)
 
@@ -110,9 +116,13 @@ class Page:
     def wait(self, condition) -> None:
         """Until a condition holds."""
         end = time.monotonic() + PATIENCE_S
-        while not condition():
+        while True:
+            with contextlib.suppress(BrowserError):  # a page that is being loaded again answers nothing
+                if condition():
+                    return
+                self.call("Browser.getVersion")  # events come with answers
             assert time.monotonic() < end, f"waited for nothing; {self.problems}"
-            self.js("new Promise(done => setTimeout(done, 20))")
+            time.sleep(0.02)
 
     def mouse(self, kind: str, x: float, y: float, pressed: bool = False) -> None:
         """``mouseMoved``, ``mousePressed`` or ``mouseReleased`` at a place of the window."""

@@ -40,6 +40,9 @@ def test_chosen_frames_come_in_the_order_of_the_run_with_what_is_known_of_them(t
         chosen_in(tmp_path, "finetune/initial/select", [frame("s0")]),
         chosen_in(tmp_path, "finetune/iter-000/student-select", [frame("no")]),
     ]
+    cleared = chosen_in(tmp_path, "finetune/iter-002/select", [frame("gone")])
+    (cleared.path / "outputs" / "selected.extxyz").unlink()
+    folders.append(cleared)
     data = ReportData.model_validate(
         {
             "rejected": [{"id": id_of("a1"), "reason": "not converged"}],

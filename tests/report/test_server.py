@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from pfd.cli.report import report_run
 from pfd.errors import RunError, SettingError
 from pfd.report.live import LivePage
 from pfd.report.server import ReportServer
@@ -77,6 +78,7 @@ def test_the_page_and_the_state_are_served_and_nothing_is_written(server, runnin
     _, state = ask(server, "/status.json")
     state = json.loads(state)
     assert f'data-token="{state["token"]}"' in page
+    assert "explore: 1 of 2 tasks done" in page  # before any script has asked
     assert state["fraction"] == pytest.approx(0.5)
     assert state["lines"][0].startswith("running")
     assert "finetune iteration 0, explore: 1 of 2 tasks done" in state["lines"]
@@ -141,7 +143,11 @@ def test_another_state_has_another_token(running):
     first = live.state()
     assert live.state().token == first.token
     Journal(running / "journal.jsonl").write("said", place=PLACE, words="something")
+    Journal(running / "journal.jsonl").write("finished", place=PLACE, step="explore", total=2, done=2)
     assert live.state().token == first.token  # the page says nothing of it
+    Journal(running / "journal.jsonl").write("finished", place="x", step="select", total=1, done=1)
+    assert live.state().token != first.token  # there are frames to show
+    first = live.state()
     (running / "summary.json").write_text('{"status": "converged", "name": "hot"}')
     assert live.state().token != first.token
     Journal(running / "journal.jsonl").write("end", status="converged")
@@ -166,6 +172,12 @@ def test_what_cannot_be_served_is_refused(server, tmp_path):
         ReportServer(tmp_path, 0)
 
 
+def test_a_port_without_a_server_is_refused(running):
+    with pytest.raises(SettingError, match="no page is served"):
+        report_run(running, serve=False, port=8000)
+    assert not (running / "report.html").exists()
+
+
 def test_ctrl_c_ends_it_well(running):
     command = [sys.executable, "-m", "pfd.cli.main", "report", str(running), "--serve", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
@@ -180,13 +192,13 @@ def test_ctrl_c_ends_it_well(running):
 @pytest.mark.chromium
 def test_a_browser_follows_the_run(server, running, browser):
     page = browser.open(server.address)
-    words = 'document.querySelector("#live p").textContent'
+    words = 'document.querySelector("#live p")?.textContent ?? ""'
     page.wait(lambda: "1 of 2 tasks done" in page.js(words))
     assert page.js('document.querySelector("#live progress").value') == pytest.approx(0.5)
     (running / "report-data.json").write_text('{"name": "hot", "seed": 4711}')
-    page.wait(lambda: "4711" in page.js("document.body.textContent"))
+    page.wait(lambda: "4711" in page.js('document.body?.textContent ?? ""'))
     assert page.problems == []
     server.shutdown()
     server.server_close()
-    page.wait(lambda: "has ended" in (page.js(words) or ""))
+    page.wait(lambda: "has ended" in page.js(words))
     page.close()

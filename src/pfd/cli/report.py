@@ -40,9 +40,9 @@ def _write_and_show(run: Path) -> None:
 
 def _serve(run: Path, port: int) -> None:
     """Serve the page until Ctrl-C; nothing is written."""
-    with ReportServer(run, port) as server:
-        print(f"{server.address}  (to this machine only; Ctrl-C ends it)", flush=True)
-        try:
+    try:
+        with ReportServer(run, port) as server:
+            print(f"{server.address}  (to this machine only; Ctrl-C ends it)", flush=True)
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            print()
+    except KeyboardInterrupt:
+        print()

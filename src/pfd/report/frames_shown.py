@@ -116,7 +116,12 @@ TEST = "test set"
 
 def _chooses(folder: TaskFolder) -> bool:
     loop, part, step = folder.place
-    return loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+|initial", part) is not None and folder.done()
+    chose = loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+|initial", part) is not None
+    return chose and folder.done() and _file(folder).is_file()  # it may have been cleared away
+
+
+def _file(folder: TaskFolder) -> Path:
+    return folder.path / "outputs" / "selected.extxyz"
 
 
 def _when(folder: TaskFolder) -> tuple[int, bool, str]:
@@ -127,7 +132,7 @@ def _when(folder: TaskFolder) -> tuple[int, bool, str]:
 def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
     loop, part, _ = folder.place
     when = "start" if part == "initial" else str(int(part.removeprefix("iter-")))
-    frames = read_frames(folder.path / "outputs" / "selected.extxyz")
+    frames = read_frames(_file(folder))
     gains = (read_json(folder.path / "outputs" / "selection.json") or {}).get("gains", [])
     remarks = {label.id: f"flagged: {label.reason}" for label in data.flagged}
     remarks |= {label.id: f"rejected: {label.reason}" for label in data.rejected}

@@ -16,6 +16,7 @@ from pfd.report.links import linked
 from pfd.report.parity_plot import parity_rows, worst_frames
 from pfd.report.rejections import kinds_of
 from pfd.report.scripts import code_of, data_element, policy, script_element, viewer_library
+from pfd.report.state import State
 from pfd.report.table import (
     HEADINGS,
     grouped,
@@ -67,12 +68,12 @@ def write_report(run_folder: Path) -> Path:
     return draft.replace(path)
 
 
-def report_page(run_folder: Path, live: str = "") -> str:
+def report_page(run_folder: Path, live: State | None = None) -> str:
     """The page of a run as it is now.
 
     Args:
         run_folder: the run.
-        live: if the page is served: what names the state that it shows (see ``report.live``).
+        live: where the run stands, if the page is served and is to follow it.
 
     Raises:
         RunError: as ``write_report``.
@@ -109,7 +110,7 @@ class Sources:
 NOTHING_ELSE = Sources()
 
 
-def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: str = "") -> str:
+def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None = None) -> str:
     """The page's HTML; every text from the run is escaped, only the plots and our scripts are markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -141,12 +142,12 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: str = "") ->
     columns = shown_columns(data)
     rows = parity_rows(data)
     pointed = [plot.points for row in rows.rows for plot in row if plot.points]
-    codes, elements = _scripts(pointed, rows.frames, sources.frames, live=bool(live))
+    codes, elements = _scripts(pointed, rows.frames, sources.frames, live=live is not None)
     numbers = iter(range(len(pointed)))
     return environment.get_template(TEMPLATE_FILE).render(
         data=data,
         live=live,
-        policy=policy(codes, live=bool(live)),
+        policy=policy(codes, live=live is not None),
         scripts=[script(element) for element in elements],
         asked=sources.asked,
         frames=sources.frames,

@@ -15,7 +15,7 @@ VIEWER_LICENCE = "3Dmol-LICENSE.txt"
 
 def code_of(name: str) -> str:
     """One of our own scripts."""
-    return resources.files("pfd.report").joinpath("scripts", name).read_text("utf-8")
+    return resources.files("pfd.report").joinpath("javascript", name).read_text("utf-8")
 
 
 def viewer_library() -> str:
