@@ -10,7 +10,7 @@ from tests.workflow.conftest import EXAMPLE
 
 from pfd.cli.argo import submit_to_argo
 from pfd.cli.engine import refuse_for_argo, require_engine
-from pfd.cli.plan import plan_and_show
+from pfd.cli.plan import PlanOptions, plan_and_show
 from pfd.config.reading import read_input
 from pfd.errors import MissingError, RunError, SettingError, TransientError
 from pfd.json_file import write_json
@@ -32,7 +32,7 @@ def unsubmitted(monkeypatch):
 
 @pytest.mark.usefixtures("unsubmitted")
 @pytest.mark.parametrize(
-    "act", [lambda path: submit_to_argo(path, None), lambda path: plan_and_show(path, "argo", None)]
+    "act", [lambda path: submit_to_argo(path, None), lambda path: plan_and_show(path, (), PlanOptions("argo"))]
 )
 def test_a_missing_image_is_refused_by_its_key_before_anything(act, mini, write_input, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -75,7 +75,7 @@ def test_what_a_workflow_cannot_do_is_refused(mini, write_input):
     with pytest.raises(SettingError, match="no engine 'k8s'"):
         require_engine("k8s")
     with pytest.raises(SettingError, match="--engine argo"):
-        plan_and_show(write_input(mini), "local", EXAMPLE / "x.yaml")
+        plan_and_show(write_input(mini), (), PlanOptions("local", EXAMPLE / "x.yaml"))
 
 
 def test_without_dflow_the_command_that_brings_it_is_named(mini, write_input, monkeypatch, tmp_path):
