@@ -71,7 +71,8 @@ def equivariant_sum(
     if features.device.type != "cpu":
         return sum_in_torch(features, weights, kernels, edges, paths)
     table = np.array([list(vars(path).values()) for path in paths], dtype=np.int64)
-    result: torch.Tensor = _compiled_function().apply(features, weights, kernels, edges, table)
+    size = max(path.result + path.outer * path.channels for path in paths)
+    result: torch.Tensor = _compiled_function().apply(features, weights, kernels, edges, table, size)
     return result
 
 
@@ -138,16 +139,15 @@ def _compiled_function() -> Any:
 
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
-            *tensors, edges, paths = inputs
+            *tensors, edges, paths, size = inputs
             ctx.save_for_backward(*tensors)
             ctx.graph = edges, paths
-            size = max(int(last[-1] + last[2] * last[0]) for last in paths)
             found = tensors[0].new_zeros(len(tensors[0]), size)
             equivariant_kernel.summed(*arrays(*tensors), *graph_of(edges, paths), *arrays(found))
             return found
 
         @staticmethod
         def backward(ctx: Any, given: Any) -> Any:
-            return (*Slopes.apply(*ctx.saved_tensors, given, *ctx.graph), None, None)
+            return (*Slopes.apply(*ctx.saved_tensors, given, *ctx.graph), None, None, None)
 
     return Sum
