@@ -137,9 +137,19 @@ class FineTuneSettings(LoopSettings):
     ``explore``: frames of MD are closer to what the model will meet."""
 
 
+class DistillSelectSettings(SelectSettings):
+    """Which frames of the candidates the teacher labels; as in fine-tuning, but for the number."""
+
+    max_frames: int = Field(default=120, ge=1)
+    """Never more frames than this per iteration. Default 120: a label by the teacher costs as much as one step of its
+    dynamics, and a student knows nothing beforehand (docs/distillation.md)."""
+
+
 class DistillSettings(LoopSettings):
     """The distillation loop; the teacher labels."""
 
+    select: DistillSelectSettings = DistillSelectSettings()
+    """How frames are chosen from what exploration found."""
     student: dict[str, Any]
     """Family of the student and its fit settings, e.g. ``{family: pod, size: M}``; or ``auto``, short for
     ``{family: auto}``: students of several kinds and sizes are fitted to the first iteration's frames and timed, and
