@@ -193,3 +193,19 @@ def test_frames_that_cannot_be_fitted_are_refused(tmp_path):
 def test_calculator_reads_the_pair_style(fitted):
     assert isinstance(POD().calculator(fitted[0]), LammpsCalculator)
     assert POD().lammps_potential(fitted[0]).elements == ("C", "Si")
+
+
+def test_crystals_without_forces_do_not_take_the_weight_of_all_others(tmp_path):
+    still = []
+    for strain in np.linspace(-0.04, 0.04, 25):
+        crystal = bulk("Si", "diamond", a=5.0, cubic=True)
+        crystal.set_cell(crystal.cell.array * (1 + strain), scale_atoms=True)
+        still.append(labelled(crystal))
+    settings = PODFitSettings(basis=SMALL, cutoff_A=4.5)
+    card, _ = POD().fit(tmp_path, [*still, *frames(20, 0, two=False)], [], settings, seed=0)
+    write_model(tmp_path, Model(card=card))
+    others = frames(5, 1, two=False)
+    errors = [
+        own.forces - labels_of(each).forces for own, each in zip(POD().predict(tmp_path, others), others, strict=True)
+    ]
+    assert rms(errors) < 0.1 * rms([labels_of(each).forces for each in others])

@@ -39,8 +39,9 @@ class LinearFitSettings(Settings):
     """Weight of an energy error per atom against that of one force component: at 100, 1 meV/atom counts like
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
     frame_weighting: Literal["relative", "equal"] = "relative"
-    """``relative`` divides a frame's errors by its RMS force where that is above the median: a few strongly distorted
-    frames would otherwise own the loss. ``equal`` weights all frames alike."""
+    """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
+    crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
+    loss. ``equal`` weights all frames alike."""
     ridge: float = Field(default=1e-8, ge=0.0)
     """Ridge regularisation, relative to the features' norms. On 12 to 60 silicon frames 1e-8 beat the best of
     1e-3 ... 1e-12 on a tenth of them, which are too few to choose by; more blurs, much less lets coefficients grow."""
@@ -139,15 +140,15 @@ def fit_coefficients(
     The loss is sum over frames of s^2 (w^2 (E error / atoms)^2 + sum over components of (F error)^2), with the frame's
     scale s and the energy weight w of the settings. Source: Nguyen and Rohskopf (2023), eq. 35, with a ridge.
     """
-    median = float(np.median([_rms_force(frame) for frame in train]))
+    usual = _usual_force(train)
     total = len(train) + len(valid)
     sets: list[_Rows] = []
     for index, frame in enumerate([*train, *valid]):
         rows = descriptors.of(frame)
         if not sets:
             sets = [_Rows(len(rows[0]), settings.energy_weight) for _ in range(2)]
-        relative = settings.frame_weighting == "relative" and _rms_force(frame) > median
-        weight = median / _rms_force(frame) if relative else 1.0
+        relative = settings.frame_weighting == "relative" and _rms_force(frame) > usual
+        weight = usual / _rms_force(frame) if relative else 1.0
         apart = repulsion.labels(frame)
         known = (shift.of(frame) + float(apart.energy or 0.0), np.asarray(apart.forces))
         sets[index >= len(train)].add(frame, rows, known, weight)
@@ -176,6 +177,15 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
         whole = float(np.sum(push.along * np.asarray(repulsion.labels(push.frame).forces)))
         bounds.append(MARGIN * repulsion.push(push.pair, push.distance_A) - whole)
     return Inequalities(np.array(rows), np.array(bounds))
+
+
+def _usual_force(frames: Sequence[Atoms]) -> float:
+    """The RMS force above which a frame is divided by its own: the median, or a tenth of the mean square's root.
+
+    More than half of a set may be crystals without forces; the median alone would leave nothing of the others.
+    """
+    forces = [_rms_force(frame) for frame in frames]
+    return max(float(np.median(forces)), 0.1 * float(np.sqrt(np.mean(np.square(forces)))))
 
 
 def _rms_force(frame: Atoms) -> float:
