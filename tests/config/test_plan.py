@@ -92,7 +92,7 @@ def test_no_more_is_chosen_than_is_explored(planned):
     finetune = {"explore": MD, "select": {"max_frames": 100}, "max_iterations": 1}
     plans, _ = planned(finetune=finetune)
     assert plans[0].per_iteration(0) == 2 * 2 * 5
-    assert plans[1].per_iteration(0) == 24  # fine-tuning's trajectories too
+    assert plans[1].per_iteration(0) == 120  # the default of distillation: fine-tuning's trajectories too
 
 
 def test_pools_are_counted_as_they_are_divided(planned):

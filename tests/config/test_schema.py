@@ -16,6 +16,7 @@ from tests.config.test_bad_input import DROP, GOOD, GROUP, MD, edited
 from tests.config.test_reference import ours
 
 from pfd.config.schema import input_schema
+from pfd.config.sections import DistillSettings
 
 ROOT = Path(__file__).parents[2]
 BESIDE_EXAMPLES = ROOT / "examples" / "pfd.schema.json"
@@ -146,3 +147,12 @@ def test_the_good_input_was_not_changed(found):
     tree = copy.deepcopy(GOOD)
     found(tree)
     assert tree == GOOD
+
+
+def test_the_teacher_labels_more_frames_by_default():
+    # Whether the section is left out, or names other keys only; what is named counts.
+    base = {"student": {"family": "toy"}, "explore": {"method": "pool", "file": "x"}}
+    base["converge"] = {"force_rmse_relative": 0.1}
+    for select, expected in ((None, 120), ({"method": "random"}, 120), ({"max_frames": 24}, 24)):
+        section = base if select is None else base | {"select": select}
+        assert DistillSettings.model_validate(section).select.max_frames == expected

@@ -24,6 +24,11 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What names a run: it is also the name of a folder."""
 
 
+TAUGHT_FRAMES = 120
+"""Default of ``distill.select.max_frames``: a label by the teacher costs what a step of its dynamics does, and a
+student knows nothing beforehand (docs/distillation.md)."""
+
+
 class TeacherSettings(Settings):
     """The pre-trained model."""
 
@@ -137,19 +142,11 @@ class FineTuneSettings(LoopSettings):
     ``explore``: frames of MD are closer to what the model will meet."""
 
 
-class DistillSelectSettings(SelectSettings):
-    """Which frames of the candidates the teacher labels; as in fine-tuning, but for the number."""
-
-    max_frames: int = Field(default=120, ge=1)
-    """Never more frames than this per iteration. Default 120: a label by the teacher costs as much as one step of its
-    dynamics, and a student knows nothing beforehand (docs/distillation.md)."""
-
-
 class DistillSettings(LoopSettings):
     """The distillation loop; the teacher labels."""
 
-    select: DistillSelectSettings = DistillSelectSettings()
-    """How frames are chosen from what exploration found."""
+    select: SelectSettings = SelectSettings(max_frames=TAUGHT_FRAMES)
+    """How frames are chosen from what exploration found; ``max_frames`` is 120 by default."""
     student: dict[str, Any]
     """Family of the student and its fit settings, e.g. ``{family: pod, size: M}``; or ``auto``, short for
     ``{family: auto}``: students of several kinds and sizes are fitted to the first iteration's frames and timed, and
@@ -162,6 +159,12 @@ class DistillSettings(LoopSettings):
     own_md_factor: int = Field(default=10, ge=1)
     """The student's own MD, by which it is judged, is this many times as long as the stage's trajectories: its steps
     cost a hundredth of the teacher's, and what goes wrong in MD goes wrong late."""
+
+    @field_validator("select", mode="before")
+    @classmethod
+    def _many_frames(cls, value: Any) -> Any:
+        """The default of ``max_frames`` where other keys of the section are given."""
+        return {"max_frames": TAUGHT_FRAMES} | value if isinstance(value, dict) else value
 
 
 class EvaluateSettings(Settings):

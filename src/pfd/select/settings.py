@@ -61,7 +61,8 @@ class SelectSettings(Settings):
     picks, the mean 2; take it where such frames matter. per_cost: sum of the surprise by the square of the number of
     atoms, for pools of many sizes."""
     max_frames: int = Field(default=24, ge=1)
-    """Never more frames than this per iteration: labels are what costs."""
+    """Never more frames than this per iteration: labels are what costs. In ``distill`` 120 if not given: the teacher's
+    cost as much as a step of its dynamics, and a student knows nothing beforehand."""
     min_per_condition: int = Field(default=2, ge=0)
     """Frames of each temperature and pressure that are taken before the rest is chosen freely: the criteria are judged
     at every condition on frames chosen here, and entropy alone takes hot ones only. 0 leaves all to the method."""
