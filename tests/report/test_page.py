@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -326,3 +327,35 @@ def test_thousands_of_everything_stay_a_page(tmp_path, full_data):
     assert "1500 of 3000 finished" in reader.text
     assert "starting structure (30 of 1000, the largest errors)" in reader.text
     assert ">999<" in page  # the worst one is among them
+
+
+def test_physical_properties_and_compared_students_have_tables_and_plots(tmp_path, full_data):
+    curve = {"x": "volume per atom, Å³", "y": "energy per atom, eV", "points": [[19.0, 0.1], [20.0, 0.0], [21.0, 0.12]]}
+    elastic = {
+        "title": "elastic of Si8",
+        "kind": "elastic",
+        "source": "a paper",
+        "reference": {"values": {"C11_GPa": 153.0}, "curves": {"energy": curve | {"line": False}}},
+        "headline": ["C11_GPa"],
+        "models": {
+            "finetuned": {"values": {"C11_GPa": 150.0}, "curves": {"energy": curve}},
+            "student": {"failed": "the atoms flew apart at step 12"},
+        },
+    }
+    trial = {"name": "pod S", "family": "pod", "force_rmse_meV_per_A": 80.0, "us_per_atom_step": 20.0, "passed": True}
+    trials = [trial | {"chosen": True}, trial | {"name": "snap M", "family": "snap", "us_per_atom_step": 60.0}]
+    deep = {
+        "0 to 2": {"atoms": 8, "force_rmse_meV_per_A": 120.0},
+        "10 to 12": {"atoms": 8, "force_rmse_meV_per_A": 60.0},
+    }
+    full_data["models"]["student"]["errors"]["by_depth"] = deep | {"2 to 4": {"atoms": 8, "force_rmse_meV_per_A": 70.0}}
+    (tmp_path / "report-data.json").write_text(json.dumps(full_data | {"properties": [elastic], "students": trials}))
+    page = html.unescape(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "elastic of Si8" in page
+    assert "150 (-2.0 %)" in page
+    assert "the atoms flew apart at step 12" in page
+    assert "elastic of Si8: energy" in page  # the curve's plot
+    assert "<strong>pod S</strong>" in page
+    assert "Error of students against their time" in page
+    assert page.index("0 to 2 Å below a surface") < page.index("2 to 4 Å below") < page.index("10 to 12 Å below")
+    assert "Force error by depth below a surface" in page

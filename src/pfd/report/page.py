@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pfd.report import coverage, plots
+from pfd.evaluate.properties.results import limits_in_words as limits_of_properties
+from pfd.evaluate.properties.results import property_rows
+from pfd.report import coverage, plots, property_plots
 from pfd.report.asked import asked
 from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, read_report_data
 from pfd.report.frames_shown import NO_FRAMES, WORST, ShownFrames, shown_frames
@@ -167,6 +169,9 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         parity=[[(next(numbers) if plot.points else None, svg(plot.svg)) for plot in row] for row in rows.rows],
         pointed=bool(pointed),
         parts=part_rows(data),
+        properties=property_rows(data.properties),
+        property_notes=limits_of_properties(data.properties),
+        measured=[key for key in MODEL_NAMES if any(key in result.models for result in data.properties)],
         fits=plots.fits_in_words(data),
         covered=any(turn.coverage for turn in data.iterations),
         costs=sorted(data.costs.items(), key=lambda cost: -cost[1].seconds),
@@ -182,12 +187,13 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
 
 
 def _plots(data: ReportData) -> dict[str, list[str]]:
-    element = plots.element_plot(data)
+    atoms = [plots.element_plot(data), plots.depth_plot(data)]
     return {
         "curves": plots.learning_curves(data),
         "by_labels": plots.errors_by_labels(data),
         "gains": plots.gain_plots(data),
-        "conditions": [*plots.condition_plots(data), *([element] if element else [])],
+        "conditions": [*plots.condition_plots(data), *(plot for plot in atoms if plot)],
+        "property_curves": property_plots.curve_plots(data),
         "compositions": coverage.composition_plots(data),
     }
 
@@ -197,6 +203,7 @@ def _single_plots(data: ReportData) -> dict[str, str | None]:
         "seconds": plots.seconds_plot(data),
         "radial": coverage.radial_plot(data),
         "drift": plots.drift_plot(data),
+        "trials": property_plots.trials_plot(data),
     }
 
 

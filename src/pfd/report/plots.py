@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pfd.evaluate import Errors
+from pfd.evaluate import AtomErrors, Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
 from pfd.report.limits import unseen_set
 from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
@@ -158,16 +158,25 @@ def _worst_groups(found: Mapping[ModelKey, Mapping[str, Errors]], values: Sequen
 
 def element_plot(data: ReportData) -> str | None:
     """Force RMSE of each model on the atoms of each element."""
-    found = {
-        key: {
-            element: Errors(frames=0, force_rmse_meV_per_A=errors.force_rmse_meV_per_A)
-            for element, errors in model.errors.by_element.items()
-        }
-        for key, model in data.models.items()
-        if model.errors
-    }
+    found = {key: model.errors.by_element for key, model in data.models.items() if model.errors}
     elements = sorted({element for groups in found.values() for element in groups})
-    return _categories(found, elements, "element")
+    return _categories(_of_atoms(found), elements, "element")
+
+
+def depth_plot(data: ReportData) -> str | None:
+    """Force RMSE of each model on atoms by their depth below the surfaces of slabs."""
+    found = {key: model.errors.by_depth for key, model in data.models.items() if model.errors}
+    depths = sorted({depth for groups in found.values() for depth in groups}, key=lambda depth: float(depth.split()[0]))
+    return _categories(_of_atoms(found), depths, "depth below a surface, Å") if depths else None
+
+
+def _of_atoms(found: dict[ModelKey, dict[str, AtomErrors]]) -> dict[ModelKey, dict[str, Errors]]:
+    return {
+        key: {
+            name: Errors(frames=0, force_rmse_meV_per_A=errors.force_rmse_meV_per_A) for name, errors in groups.items()
+        }
+        for key, groups in found.items()
+    }
 
 
 def drift_plot(data: ReportData) -> str | None:

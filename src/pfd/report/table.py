@@ -111,11 +111,15 @@ def part_rows(data: ReportData) -> list[PartRow]:
                     shown = (number(part.energy_rmse_meV_per_atom), number(part.stress_rmse_GPa))
                     rows.append(PartRow(*_part(key, f"{unit[0]}{value}{unit[1]}", part.frames, part), *shown))
     elements = sorted({element for _, errors in tested for element in errors.by_element})
-    for element in elements:
+    depths = sorted(
+        {depth for _, errors in tested for depth in errors.by_depth}, key=lambda each: _by_number(each.split()[0])
+    )
+    names = [(element, element) for element in elements] + [(depth, f"{depth} Å below a surface") for depth in depths]
+    for name, shown_name in names:
         for key, errors in tested:
-            if element in errors.by_element:
-                atoms = errors.by_element[element]
-                rows.append(PartRow(*_part(key, element, atoms.atoms, atoms), ABSENT, ABSENT))
+            atoms = (errors.by_element | errors.by_depth).get(name)
+            if atoms is not None:
+                rows.append(PartRow(*_part(key, shown_name, atoms.atoms, atoms), ABSENT, ABSENT))
     return rows
 
 

@@ -100,7 +100,7 @@ def property_result(settings: Property, models: Mapping[str, Measured], labelled
     )
 
 
-def property_rows(summary: Sequence[Mapping[str, Any]]) -> list[PropertyRow]:
+def property_rows(summary: Sequence[Mapping[str, Any] | PropertyResult]) -> list[PropertyRow]:
     """The rows of a table: one for each number of each property, in the order of the input.
 
     Args:
@@ -110,7 +110,7 @@ def property_rows(summary: Sequence[Mapping[str, Any]]) -> list[PropertyRow]:
     return [row for result in results for row in _rows(result)]
 
 
-def limits_in_words(summary: Sequence[Mapping[str, Any]]) -> list[str]:
+def limits_in_words(summary: Sequence[Mapping[str, Any] | PropertyResult]) -> list[str]:
     """What was missed, or could not be measured: a line for each model that has limits, or a failure.
 
     Args:
