@@ -260,6 +260,22 @@ class ManyTasksResources(StepResources):
     tries them again. Default 0.8: a few lost to a broken node cost nothing; more of them have a reason."""
 
 
+class TrainResources(StepResources):
+    """What one training may use."""
+
+    cores: int = Field(default=2, ge=1)
+    """Cores of one task."""
+    memory_GB: float = Field(default=8.0, gt=0)
+    """Memory of one task, GB: a fit of a linear student holds a matrix of all its coefficients."""
+
+
+class OtherResources(StepResources):
+    """What one task that is none of the other steps may use."""
+
+    memory_GB: float = Field(default=4.0, gt=0)
+    """Memory of one task, GB: it holds a pre-trained model, or a file of frames."""
+
+
 class ResourceSettings(Settings):
     """Resources by step, and the caps of this machine."""
 
@@ -279,14 +295,14 @@ class ResourceSettings(Settings):
     run."""
     label: StepResources = StepResources()
     """One label of ``finetune.label``."""
-    train: StepResources = StepResources(cores=2, memory_GB=8.0)
-    """One fine-tuning, or fit of the student; default 2 cores and 8 GB."""
+    train: TrainResources = TrainResources()
+    """One fine-tuning, or fit of the student."""
     predict: ManyTasksResources = ManyTasksResources()
     """Prediction of one set of frames, and a label by the teacher; ``min_success`` is about the teacher's labels (those
     of first principles have ``finetune.label.min_success``; a prediction must succeed)."""
     select: StepResources = StepResources()
     """One selection."""
-    other: StepResources = StepResources(memory_GB=4.0)
+    other: OtherResources = OtherResources()
     """What is none of these: to adopt a pre-trained model, and to read a file of labels or a pool."""
 
     def machine_cores(self) -> int:
