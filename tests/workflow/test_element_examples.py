@@ -20,13 +20,13 @@ def small(name, **structures):
     """An example with short runs, few frames and a training of three steps."""
     content = yaml.safe_load((EXAMPLES / name / "input.yaml").read_text(encoding="utf-8"))
     for entry in content["structures"]:
-        entry |= structures
+        entry.update(structures)
         for place in (entry, entry.get("interface", {})):
             if "file" in place:
                 place["file"] = str(EXAMPLES / name / place["file"])
     for loop, frames in (("finetune", 6), ("distill", 8)):
         for group in content[loop]["explore"][0]:
-            group |= SHORT | {"temperatures_K": group["temperatures_K"][:1]}
+            group.update(SHORT, temperatures_K=group["temperatures_K"][:1])
         content[loop] |= {"select": {"max_frames": frames}, **LOOSE}
     content["finetune"]["train"] = {"steps": 3}
     content["distill"] |= {"own_md_factor": 1, "hotter": 1}
