@@ -61,6 +61,8 @@ def outcome(run: Path) -> dict[str, object]:
     told = {name: json.loads((run / name).read_text(encoding="utf-8")) for name in ("summary.json", "report-data.json")}
     for content in told.values():
         del content["seconds"]
+        for cost in content.get("costs", {}).values():
+            del cost["seconds"], cost["core_seconds"]
     return {"digests": digests, **told}
 
 
