@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from pfd.units import seconds
 
 
 class Settings(BaseModel):
@@ -18,3 +22,17 @@ class Settings(BaseModel):
         fields = type(self).model_fields
         chosen = names or tuple(fields)
         return [name for name in chosen if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+
+
+def _positive(value: str | float) -> str | float:
+    try:
+        positive = seconds(value) > 0.0
+    except ValueError:
+        positive = False
+    if not positive:
+        raise ValueError(f"{value!r} is no duration, which must be positive; write 90s, 30min or 2h")
+    return value
+
+
+Duration = Annotated[str | float, AfterValidator(_positive)]
+"""A positive time, as ``pfd.units.seconds`` reads it: seconds, or a text such as ``90s``, ``30min``, ``2h``."""

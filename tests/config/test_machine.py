@@ -14,6 +14,7 @@ from tests.config.test_bad_input import DROP, edited
 from pfd.config import environment
 from pfd.config.check import check_input
 from pfd.config.reading import read_input
+from pfd.config.resources import ResourceSettings
 from pfd.errors import MissingError, SettingError
 from pfd.frames import write_frames
 from pfd.testing.toy_family import ToyFamily
@@ -142,3 +143,10 @@ def test_gpus_for_a_step_on_the_cpu_contradict_each_other(check, two_gpus):
 def test_nobody_asks_for_gpus_where_none_are_named(check, monkeypatch):
     monkeypatch.setattr("pfd.config.machine.visible_gpus", lambda: pytest.fail("asked the machine"))
     assert check({"train": {"cores": 1}}) == []
+
+
+def test_naming_one_key_of_a_step_leaves_its_other_defaults():
+    told = ResourceSettings.model_validate({"train": {"cores": 1}, "other": {"cores": 2}})
+    assert (told.train.cores, told.train.memory_GB) == (1, ResourceSettings().train.memory_GB)
+    assert (told.other.cores, told.other.memory_GB) == (2, ResourceSettings().other.memory_GB)
+    assert ResourceSettings().train.memory_GB > ResourceSettings().label.memory_GB

@@ -43,9 +43,11 @@ def test_a_run_ends_with_models_data_summary_and_report(write_input, small, tmp_
 
 def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small, tmp_path):
     del small["distill"]
-    path = write_input(small)
+    path = write_input(small | {"resources": {"other": {"memory_GB": 3.0}}})
     run = pfd.submit(path, tmp_path / "run", until="select")
     assert run.status == "paused"
+    (adoption,) = run.path.glob("start/teacher/adopt/*/task.json")
+    assert json.loads(adoption.read_text(encoding="utf-8"))["resources"]["memory_GB"] == 3.0
     assert "label" not in steps_of(run.path)
     assert pfd.submit(path, tmp_path / "run").status == "converged"
     again = pfd.submit(path, tmp_path / "run", until="select")

@@ -14,7 +14,7 @@ from pfd.config.machine import check_cores, check_gpus
 from pfd.config.overrides import with_overrides
 from pfd.config.queue import check_queues
 from pfd.config.reading import ResolvedInput, at, read_input, resolve
-from pfd.config.sections import ResourceSettings
+from pfd.config.resources import ResourceSettings
 from pfd.errors import SettingError
 from pfd.models.environment import launch_for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pfd.config.environment import models_of_steps
 from pfd.config.reading import ResolvedInput
-from pfd.config.sections import STEPS, ResourceSettings
+from pfd.config.resources import STEPS, ResourceSettings
 from pfd.errors import SettingError
 from pfd.gpus import visible_gpus
 from pfd.label.labeler import Labeler

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pfd.config.reading import ResolvedInput, at
-from pfd.config.sections import STEPS, StepResources
+from pfd.config.resources import STEPS, StepResources
 from pfd.errors import MissingError, SettingError
 from pfd.schedulers.connection import Connection
 from pfd.schedulers.known import SCHEDULERS, shell_here

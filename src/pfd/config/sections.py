@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pfd.config.argo import ArgoSettings
+from pfd.config.resources import ResourceSettings
 from pfd.environments.launch import EnvironmentSettings
 from pfd.evaluate.converge import ConvergeSettings
 from pfd.evaluate.properties.kinds import StructureProperty
 from pfd.evaluate.properties.observable import Observable
 from pfd.explore.groups import GroupSettings
 from pfd.frames.structures import StructureSettings
-from pfd.schedulers.settings import JOB_KEYS, ClusterSettings, JobRequest
 from pfd.select.settings import SelectSettings
 from pfd.settings import Settings
-from pfd.units import seconds
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What names a run: it is also the name of a folder."""
@@ -70,8 +68,8 @@ class TrainSettings(Settings):
     steps, and errors of early iterations do not stay in the weights."""
     valid_fraction: float | None = Field(default=None, ge=0.0, lt=1.0)
     """Part of the labelled frames kept for validation, whole trajectories at a time; 0 trains on all frames and keeps
-    the last weights. Default 0 for SevenNet and CHGNet, whose trainings have a measured length (docs/fine-tuning.md): a
-    few frames are worth more in training than they can say of it. 0.1 for other families."""
+    the last weights. Default 0 for SevenNet and CHGNet, whose trainings have a length that was measured
+    (docs/fine-tuning.md); 0.1 for other families."""
 
 
 class CampaignSettings(Settings):
@@ -203,120 +201,6 @@ class EvaluateSettings(Settings):
         if self.test_labels and self.test_file is None:
             raise ValueError("test_labels are keys of test_file, and there is none; remove them, or add test_file")
         return self
-
-
-class StepResources(JobRequest):
-    """What one task of a step may use, and where it runs."""
-
-    engine: Literal["local", "hpc"] = "local"
-    """Who runs it: ``local``, processes on this machine; ``hpc``, jobs of the queue of ``resources.cluster``, which the
-    keys from ``queue`` to ``directives`` are for."""
-    cores: int = Field(default=1, ge=1)
-    """Cores of one task."""
-    memory_GB: float = Field(default=2.0, gt=0)
-    """Memory of one task, GB: on this machine as many run at once as fit; a job asks for it."""
-    gpus: int = Field(default=0, ge=0)
-    """GPUs that one task has for itself. Default none: a task that may use one (``device``) shares one with others on
-    this machine; a job has none."""
-    walltime: str | float | None = None
-    """Longest time of one attempt, such as ``2h``; default none on this machine. With ``hpc`` that of one job; default
-    the queue's own limit."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where a model runs in this step. Default auto: cuda if the model's family can use it and torch sees one; cuda by
-    name ends the run where there is none. Outside the task's identity: what is done stays done."""
-
-    @field_validator("walltime")
-    @classmethod
-    def _duration(cls, value: str | float | None) -> str | float | None:
-        if value is not None:
-            try:
-                positive = seconds(value) > 0
-            except ValueError:
-                positive = False
-            if not positive:
-                raise ValueError(f"{value!r} is no duration; write 90s, 30min or 2h")
-        return value
-
-    @model_validator(mode="after")
-    def _gpus_are_used(self) -> StepResources:
-        if self.gpus and self.device == "cpu":
-            raise ValueError(f"{self.gpus} gpus are asked for, and device: cpu uses none; remove one of the two")
-        return self
-
-    def request(self) -> JobRequest | None:
-        """What jobs of the step ask for; None if it runs on this machine."""
-        return JobRequest(**{key: getattr(self, key) for key in JOB_KEYS}) if self.engine == "hpc" else None
-
-
-STEPS = ("explore", "label", "train", "predict", "select", "other")
-"""Steps with a section of their own in ``resources``."""
-
-
-class ManyTasksResources(StepResources):
-    """What one task of a step may use, where going on without some of its tasks is sound."""
-
-    min_success: float = Field(default=0.8, gt=0.0, le=1.0)
-    """Part of a group of tasks that must end with a result; the run goes on without the others, and ``pfd resubmit``
-    tries them again. Default 0.8: a few lost to a broken node cost nothing; more of them have a reason."""
-
-
-class TrainResources(StepResources):
-    """What one training may use."""
-
-    cores: int = Field(default=2, ge=1)
-    """Cores of one task."""
-    memory_GB: float = Field(default=8.0, gt=0)
-    """Memory of one task, GB: a fit of a linear student holds a matrix of all its coefficients."""
-
-
-class OtherResources(StepResources):
-    """What one task that is none of the other steps may use."""
-
-    memory_GB: float = Field(default=4.0, gt=0)
-    """Memory of one task, GB: it holds a pre-trained model, or a file of frames."""
-
-
-class ResourceSettings(Settings):
-    """Resources by step, and the caps of this machine."""
-
-    cores: int | None = Field(default=None, ge=1)
-    """Most cores in use at once; default all."""
-    memory_GB: float | None = Field(default=None, gt=0)
-    """Most memory in use at once; default all."""
-    gpus: int | None = Field(default=None, ge=0)
-    """Most GPUs of this machine in use at once; default all that CUDA_VISIBLE_DEVICES names, else that nvidia-smi
-    lists."""
-    max_attempts: int = Field(default=3, ge=1)
-    """How often a task may end for reasons outside it before it is given up."""
-    cluster: ClusterSettings | None = None
-    """Where steps with ``engine: hpc`` run."""
-    explore: ManyTasksResources = ManyTasksResources()
-    """One run of exploration; ``min_success`` is about those of one iteration, runs that a stop check ended counting as
-    run."""
-    label: StepResources = StepResources()
-    """One label of ``finetune.label``."""
-    train: TrainResources = TrainResources()
-    """One fine-tuning, or fit of the student."""
-    predict: ManyTasksResources = ManyTasksResources()
-    """Prediction of one set of frames, and a label by the teacher; ``min_success`` is about the teacher's labels (those
-    of first principles have ``finetune.label.min_success``; a prediction must succeed)."""
-    select: StepResources = StepResources()
-    """One selection."""
-    other: OtherResources = OtherResources()
-    """What is none of these: to adopt a pre-trained model, and to read a file of labels or a pool."""
-
-    def machine_cores(self) -> int:
-        """Cores that tasks may use at once: those named here, else all that this process may use."""
-        return self.cores or len(os.sched_getaffinity(0))
-
-    def on_cluster(self) -> list[str]:
-        """The steps that run as jobs of a queue."""
-        return [step for step in STEPS if self.of(step).engine == "hpc"]
-
-    def of(self, step: str) -> StepResources:
-        """The resources of a step."""
-        section: StepResources = getattr(self, step)
-        return section
 
 
 class Input(Settings):

@@ -18,6 +18,7 @@ from pfd.frames import frame_id
 from pfd.label.evidence import Keep, prune, working_folder
 from pfd.label.labeler import Labeler, LabelerSettings, Outcome
 from pfd.program import Finished, ranks_of, run_program
+from pfd.settings import Duration
 from pfd.units import seconds
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ProgramSettings(LabelerSettings):
     paths: ClassVar[tuple[str, ...]] = ("scratch_dir",)
     command: str
     """How the program is started, such as ``mpirun -np 4 program``; no shell is involved."""
-    wall_time: str | float = "2h"
+    wall_time: Duration = "2h"
     """Time limit of one run of the program (``90s``, ``30min``, ``2h``, or seconds): 2h, so that a hung run is
     noticed."""
     keep: Keep = "evidence"
@@ -49,13 +50,6 @@ class ProgramSettings(LabelerSettings):
         if not shlex.split(command):
             raise ValueError("the command is empty; leave it out for the program's usual name")
         return command
-
-    @field_validator("wall_time")
-    @classmethod
-    def _positive(cls, wall_time: str | float) -> str | float:
-        if not seconds(wall_time) > 0.0:
-            raise ValueError("the time limit must be positive")
-        return wall_time
 
 
 class ProgramLabeler(Labeler, Generic[S, G]):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
-from pfd.config.sections import LoopSettings, StepResources
+from pfd.config.resources import StepResources
+from pfd.config.sections import LoopSettings
 from pfd.config.student_candidates import Candidate
 from pfd.errors import PFDError
 from pfd.explore.settings import PoolSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pfd.config.plan import GroupPlan, LoopPlan
 from pfd.config.reading import ResolvedInput
-from pfd.config.sections import StepResources
+from pfd.config.resources import StepResources
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.workflow.rates import LABEL_POWER, Rate
 

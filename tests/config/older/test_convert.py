@@ -25,7 +25,8 @@ from pfd.config.given import read_given
 from pfd.config.older.convert import convert, moved
 from pfd.config.older.recognise import is_older
 from pfd.config.reading import read_input
-from pfd.config.sections import Input, ResourceSettings
+from pfd.config.resources import ResourceSettings
+from pfd.config.sections import Input
 from pfd.errors import SettingError
 
 MERGED = {"cluster": "cluster" in ResourceSettings.model_fields, "argo": "argo" in Input.model_fields}

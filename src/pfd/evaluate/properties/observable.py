@@ -16,6 +16,7 @@ from pfd.errors import DataError, MissingError, SettingError, TaskFailed, Transi
 from pfd.evaluate.properties.property import Job, Measured, Property, Reference
 from pfd.kept import here_or_kept, original_name
 from pfd.program import Finished, run_program
+from pfd.settings import Duration
 from pfd.units import seconds
 
 NUMBERS = "numbers.json"
@@ -45,7 +46,7 @@ class Observable(Property):
     """The command, such as ``{python} density.py {model}``."""
     reference: Reference | None = None
     """Numbers to compare with, and their ``source``. Default none: the student is compared with its teacher."""
-    wall_time: str | float = "1h"
+    wall_time: Duration = "1h"
     """Time limit (``90s``, ``30min``, ``2h``, or seconds); default an hour, so that a hung command is noticed."""
 
     @model_validator(mode="before")
@@ -62,17 +63,6 @@ class Observable(Property):
         if not any(MODEL in word or LAMMPS_WORD in word for word in words):
             raise ValueError(f"the command is not given the model; write {MODEL} or {LAMMPS_WORD} where it goes")
         return command
-
-    @field_validator("wall_time")
-    @classmethod
-    def _positive(cls, wall_time: str | float) -> str | float:
-        try:
-            positive = seconds(wall_time) > 0
-        except ValueError:
-            positive = False
-        if not positive:
-            raise ValueError(f"{wall_time!r} is no duration; write 90s, 30min or 2h")
-        return wall_time
 
     def title(self) -> str:
         """See ``Property.title``."""

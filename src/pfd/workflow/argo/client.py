@@ -13,7 +13,7 @@ from typing import Any
 
 from pfd.config.argo import KINDS, SECRETS, ArgoSettings, debugging
 from pfd.config.reading import ResolvedInput
-from pfd.config.sections import ResourceSettings
+from pfd.config.resources import ResourceSettings
 from pfd.digests import file_digest
 from pfd.environments.environment import Environment
 from pfd.environments.launch import launch_of
