@@ -49,7 +49,7 @@ ENDINGS = {
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
     "paused": "Paused where --until asked; the same command without it goes on.",
-    "waiting": "Waiting for labels that are made by hand: pfd status tells which; the same command goes on.",
+    "waiting": "Waiting for you: for labels made by hand, or a look at chosen frames; pfd status tells which.",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 

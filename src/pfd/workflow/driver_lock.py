@@ -85,11 +85,13 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
             raise RunError(what, where=str(run), hint="leave --take-over out")
         _write(stream, Driver.this(os.fstat(stream.fileno()).st_ino).model_dump_json())
         ended = threading.Event()
-        threading.Thread(target=_beat, args=(stream.fileno(), ended), daemon=True).start()
+        heart = threading.Thread(target=_beat, args=(stream.fileno(), ended), daemon=True)
+        heart.start()
         try:
             yield
         finally:
             ended.set()
+            heart.join()  # before the number of the file may mean another one
             stream.truncate(0)
 
 
