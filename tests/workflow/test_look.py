@@ -213,6 +213,8 @@ def test_a_run_that_was_to_be_on_kubernetes_says_where_it_is(run):
     look, _ = Onlooker(run).look()
     assert look.status == "interrupted"
     assert look.error.startswith("it never got to Kubernetes")
+    write_events(run, (0, "submit", {}), (1, "tasks", begun(run, [make(run, 0)])))
+    assert Onlooker(run).look()[0].error == "pfd submit RUN goes on"  # it was driven from here since
     write_json(run / "argo" / "workflow.json", {"workflow": "mini-abc", "settings": {}})
     look, _ = Onlooker(run).look()
     assert "Kubernetes as mini-abc" in look.error

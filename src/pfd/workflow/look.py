@@ -81,7 +81,8 @@ class Onlooker:
         self._events += news
         status, error = state_of(self._events, driver)
         if status == "interrupted":
-            error = told_of_kubernetes(self._run) or error
+            driven = any(event["event"] == "tasks" for event in self._events)
+            error = told_of_kubernetes(self._run, driven) or error
         here = last_submission(self._events)
         begin = here[0]["time"] if here else time.time()
         now = time.time() if driver is not None else max((event["time"] for event in here), default=begin)

@@ -18,12 +18,17 @@ def workflow_of(run: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def told_of_kubernetes(run: Path) -> str:
-    """What to say of a run without a driver that is, or was to be, on Kubernetes; empty of any other."""
+def told_of_kubernetes(run: Path, driven: bool) -> str:
+    """What to say of a run without a driver that is, or was to be, on Kubernetes; empty of any other.
+
+    Args:
+        run: the run folder.
+        driven: whether tasks of it have been begun, here or there.
+    """
     content = workflow_of(run)
     if content is not None:
         return f"it was submitted to Kubernetes as {content['workflow']}: pfd download brings what it has done"
-    if (run / FOLDER).is_dir():
+    if (run / FOLDER).is_dir() and not driven:
         return "it never got to Kubernetes: pfd submit RUN --engine argo tries again, without the option it runs here"
     return ""
 
