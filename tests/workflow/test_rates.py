@@ -8,7 +8,10 @@ import pytest
 
 import pfd
 from pfd.config.reading import read_input
-from pfd.workflow.rates import keys_of, known_rates, rates_of_run, remember, store_file
+from pfd.models.measured_recipe import MOST_EPOCHS, MeasuredFineTuneSettings
+from pfd.models.torch_training import FineTuneSettings
+from pfd.testing.toy_family import ToyFitSettings
+from pfd.workflow.rates import atoms_evaluated, keys_of, known_rates, rates_of_run, remember, store_file
 from pfd.workflow.run_folder import task_folders
 
 
@@ -75,3 +78,32 @@ def test_a_store_that_cannot_be_written_is_no_failure(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("PFD_CACHE", str(tmp_path / "file"))
     remember({"x": (1.0, 1.0, 1)}, "by hand")
+
+
+@pytest.mark.parametrize(
+    ("settings", "frames"),
+    [
+        (FineTuneSettings(epochs=3), 3 * 10),
+        (FineTuneSettings(steps=7, batch_size=2), 14),
+        (MeasuredFineTuneSettings(), MOST_EPOCHS * 10),
+        (MeasuredFineTuneSettings(atoms=640), 10),
+        (ToyFitSettings(), 10),
+        (None, 10),
+    ],
+)
+def test_a_training_costs_what_its_length_says(settings, frames):
+    assert atoms_evaluated(settings, [64] * 10) == 64 * frames
+
+
+def test_trainings_of_another_family_have_no_rate_here(small, write_input, in_process, tmp_path, cache):
+    del small["distill"]
+    path = write_input(small)
+    run = pfd.submit(path, tmp_path / "run").path
+    resolved = read_input(path)
+    key = keys_of(resolved)["finetune"]
+    assert key in rates_of_run(resolved, task_folders(run))
+    for file in run.glob("finetune/*/train/*/task.json"):
+        task = json.loads(file.read_text())
+        task["parameters"]["settings"] = {"neurons": 3}
+        file.write_text(json.dumps(task))
+    assert key not in rates_of_run(resolved, task_folders(run))

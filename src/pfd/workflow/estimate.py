@@ -10,7 +10,7 @@ from pfd.config.plan import GroupPlan, LoopPlan
 from pfd.config.reading import ResolvedInput
 from pfd.config.resources import StepResources
 from pfd.explore.settings import DynamicsSettings, PoolSettings
-from pfd.workflow.rates import LABEL_POWER, Rate
+from pfd.workflow.rates import LABEL_POWER, Rate, atoms_evaluated
 
 NOT_MEASURED = "not measured yet on this machine"
 """Why there is no estimate of what could have one."""
@@ -143,10 +143,10 @@ class _Loop:
 
     def _train(self) -> StepEstimate:
         settings = self._resolved.tuning if self._plan.name == "finetune" else self._resolved.fitting
-        epochs = float(getattr(settings, "epochs", None) or 1)
         count = _iterations(self._plan)
         each = max(1.0, (self._plan.labels - self._plan.test_frames) / count)
-        units = sum(number * each for number in range(1, count + 1)) * self._atoms * epochs
+        sets = [[round(self._atoms)] * max(1, round(number * each)) for number in range(1, count + 1)]
+        units = sum(atoms_evaluated(settings, atoms) for atoms in sets)
         return self._step("train", count, 1, units, "finetune" if self._plan.name == "finetune" else "fit")
 
     def _own_md(self) -> StepEstimate | None:

@@ -6,16 +6,20 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from pfd.config.reading import ResolvedInput
 from pfd.digests import json_digest
 from pfd.errors import PFDError
 from pfd.json_file import read_json, write_json
 from pfd.label.labeler import make_labeler
+from pfd.models.torch_training import FineTuneSettings
+from pfd.settings import Settings
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
 from pfd.workflow.turn import content_of
@@ -30,8 +34,8 @@ Totals = dict[str, tuple[float, float, int]]
 class Rate:
     """Seconds for a unit of work.
 
-    Units are an atom and MD step, an atom of a teacher's label, an atom and epoch of training, and the square of the
-    atoms of a label of first principles.
+    Units are an atom and MD step, an atom of a teacher's label, an atom that a training evaluates, and the square of
+    the atoms of a label of first principles.
 
     Attributes:
         seconds: for one unit.
@@ -81,14 +85,26 @@ def rates_of_run(resolved: ResolvedInput, tasks: Iterable[TaskFolder], here_only
             continue
         if here_only and (result.host != socket.gethostname() or folder.task()["resources"].get("job") is not None):
             continue
-        kind, units = _work(folder)
+        kind, units = _work(resolved, folder)
         if kind in keys and units > 0:
             each = totals[keys[kind]]
             each[0], each[1], each[2] = each[0] + units, each[1] + result.seconds, each[2] + 1
     return {key: (units, seconds, int(count)) for key, (units, seconds, count) in totals.items()}
 
 
-def _work(folder: TaskFolder) -> tuple[str, float]:
+def atoms_evaluated(settings: Settings | None, atoms: Sequence[int]) -> float:
+    """Atoms that a training evaluates in all: of each frame once, or as often as the settings say.
+
+    Args:
+        settings: of the training.
+        atoms: of each training frame.
+    """
+    if isinstance(settings, FineTuneSettings):
+        return settings.length(atoms) * settings.batch_size * sum(atoms) / max(1, len(atoms))
+    return sum(atoms) * float(getattr(settings, "epochs", None) or 1)
+
+
+def _work(resolved: ResolvedInput, folder: TaskFolder) -> tuple[str, float]:
     """The kind of a task's work, and how many units of it were done."""
     task = folder.task()
     loop, _, place = folder.place
@@ -100,10 +116,20 @@ def _work(folder: TaskFolder) -> tuple[str, float]:
         return "label", _atoms(folder.input("frame").path) ** LABEL_POWER
     if task["step"] == "label" and loop == "distill":
         return "teach", _atoms(folder.input("frame").path)
-    if task["step"] == "train" and loop in {"finetune", "distill"}:
-        epochs = task["parameters"]["settings"].get("epochs") or 1
-        return ("finetune" if loop == "finetune" else "fit"), _all_atoms(folder.input("train").path) * float(epochs)
+    kind = {"finetune": "finetune", "distill": "fit"}.get(loop)
+    if task["step"] == "train" and kind is not None:
+        usual = resolved.tuning if kind == "finetune" else resolved.fitting
+        settings = _settings_of(usual, task["parameters"]["settings"])
+        return (kind, atoms_evaluated(settings, _all_atoms(folder.input("train").path))) if settings else ("", 0.0)
     return "", 0.0
+
+
+def _settings_of(usual: Settings | None, content: Mapping[str, Any]) -> Settings | None:
+    """The settings of a training, if they are of the input's kind; an earlier input may have named another family."""
+    try:
+        return None if usual is None else type(usual).model_validate({k: v for k, v in content.items() if v != ""})
+    except ValidationError:
+        return None
 
 
 def _atoms(path: Path) -> float:
@@ -115,18 +141,18 @@ def _atoms(path: Path) -> float:
         return 0.0
 
 
-def _all_atoms(path: Path) -> float:
-    """Atoms of all its frames."""
-    total = 0.0
+def _all_atoms(path: Path) -> list[int]:
+    """Atoms of each of its frames."""
+    found = []
     try:
         with path.open(encoding="utf-8") as stream:
             while line := stream.readline():
-                total += int(line)
+                found.append(int(line))
                 for _ in range(int(line) + 1):
                     stream.readline()
     except OSError:
-        return 0.0
-    return total
+        return []
+    return found
 
 
 def store_file() -> Path:
