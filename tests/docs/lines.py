@@ -165,5 +165,8 @@ LINES: dict[str, How] = {
     'pip install ".[demo]"': INSTALLS,
     'pip install "pfd-kit[chgnet,hpc,structures]"': INSTALLS,
     'pip install "deepmd-kit[cpu,lmp]==3.2.0"': INSTALLS,
+    "python benchmarks/recipe.py --family sevennet --materials silicon --labels 20 --set learning_rate=0.003": How(
+        "not ours", why="minutes of training on published sets; run by hand"
+    ),
     "pip install --no-deps examples/own_family": How("not ours", why="tests/models/test_own_family.py installs it"),
 }

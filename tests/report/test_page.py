@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import html
 import json
@@ -348,6 +349,7 @@ def test_physical_properties_and_compared_students_have_tables_and_plots(tmp_pat
         "0 to 2": {"atoms": 8, "force_rmse_meV_per_A": 120.0},
         "10 to 12": {"atoms": 8, "force_rmse_meV_per_A": 60.0},
     }
+    full_data = copy.deepcopy(full_data)  # other tests read it too
     full_data["models"]["student"]["errors"]["by_depth"] = deep | {"2 to 4": {"atoms": 8, "force_rmse_meV_per_A": 70.0}}
     (tmp_path / "report-data.json").write_text(json.dumps(full_data | {"properties": [elastic], "students": trials}))
     page = html.unescape(write_report(tmp_path).read_text(encoding="utf-8"))

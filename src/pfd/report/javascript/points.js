@@ -58,17 +58,17 @@
 
   for (const figure of document.querySelectorAll("figure.pointed")) {
     const plot = plots[Number(figure.dataset.plot)], svg = figure.querySelector("svg");
+    let pointed = -1; // a click has whole pixels: it is of the point that was under the pointer
     const point = (event) => {
-      const index = nearest(plot, svg, event);
-      if (index < 0) hide();
-      else show(figure, plot, svg, index);
-      return index;
+      pointed = nearest(plot, svg, event);
+      if (pointed < 0) hide();
+      else show(figure, plot, svg, pointed);
     };
     svg.addEventListener("pointermove", point);
+    svg.addEventListener("pointerdown", point);
     svg.addEventListener("pointerleave", hide);
-    svg.addEventListener("click", (event) => {
-      const index = point(event);
-      if (index >= 0) document.dispatchEvent(new CustomEvent("frame", { detail: frames[plot.frame[index]] }));
+    svg.addEventListener("click", () => {
+      if (pointed >= 0) document.dispatchEvent(new CustomEvent("frame", { detail: frames[plot.frame[pointed]] }));
     });
   }
 })();
