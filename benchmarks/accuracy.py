@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -26,9 +27,11 @@ from typing import Any
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
+import numpy as np
 from accuracy_rows import Row, measure
 from rich.console import Console
 from rich.table import Table
+from scipy.special import stdtrit
 
 MATERIALS = {"silicon": (10, 20, 50, 100), "molybdenum": (10, 20, 50, 100), "water": (10, 20, 30)}
 DEAR = {"sevennet": {20, 30, 100}}
@@ -129,8 +132,8 @@ def _cells(kind: tuple[str, str, str, int], found: list[dict[str, Any]], seeds: 
     return [
         *front,
         " ".join(f"{each['force']:.0f}" for each in found) + f"  mean {_mean(found, 'force'):.0f}",
-        "{:.0f} to {:.0f}".format(*found[0]["interval"]),
-        _verdict(_mean(found, "force"), found[0]["interval"], aim) if aim else "",
+        "{:.0f} to {:.0f}".format(*_interval(found)),
+        _verdict(_mean(found, "force"), _interval(found), aim) if aim else "",
         f"{_mean(found, 'force_without_copies'):.0f}",
         f"{_mean(found, 'force_same_simulation'):.0f} / {_mean(found, 'force_unseen_simulation'):.0f}",
         f"{_mean(found, 'energy'):.1f}",
@@ -141,6 +144,19 @@ def _cells(kind: tuple[str, str, str, int], found: list[dict[str, Any]], seeds: 
 def _mean(found: list[dict[str, Any]], key: str) -> float:
     values = [each[key] for each in found if each[key] is not None]
     return sum(values) / len(values) if values else float("nan")
+
+
+def _interval(found: list[dict[str, Any]]) -> tuple[float, float]:
+    """95 % interval of the mean over seeds: of the test frames' simulations, widened by the spread over seeds.
+
+    Both are taken in the logarithm and added as independent; one seed says nothing of the spread.
+    """
+    half = sum(math.log(high / low) / 2 for low, high in (each["interval"] for each in found)) / len(found)
+    if len(found) > 1:
+        spread = np.std([math.log(each["force"]) for each in found], ddof=1) / math.sqrt(len(found))
+        half = math.hypot(half, float(stdtrit(len(found) - 1, 0.975)) * float(spread))
+    mean = _mean(found, "force")
+    return mean * math.exp(-half), mean * math.exp(half)
 
 
 def _verdict(mean: float, interval: tuple[float, float], aim: float) -> str:

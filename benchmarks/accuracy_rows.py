@@ -14,12 +14,11 @@ import numpy as np
 from ase import Atoms
 
 import pfd
+from pfd.evaluate.residuals import Residuals
 from pfd.frames import fit_energy_shift, labels_of, read_frames
 from pfd.models.pod_fit import PODFitSettings
 
 SHIPPED = {"chgnet": "0.3.0", "sevennet": "7net-0"}
-DRAWS = 2000
-"""Bootstrap samples of an interval."""
 SAME_ENERGY_EV = 2e-5
 SAME_DISTANCE_A = 1e-3
 """Two frames of one composition are copies up to symmetry if energy per atom and sorted distances agree to this."""
@@ -118,7 +117,9 @@ def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict
     if shift_on:
         some = list(shift_on)[:: max(1, len(shift_on) // 20)]
         shift = fit_energy_shift(some, [labels_of(frame) for frame in pfd.predict_frames(model, some)])
-    forces = [np.ravel(own.forces - labels_of(frame).forces) for own, frame in zip(predicted, test, strict=True)]
+    pairs = [(1000 * labels_of(frame).forces, 1000 * own.forces) for own, frame in zip(predicted, test, strict=True)]
+    scored = Residuals.of(pairs, [_simulation(frame) for frame in test])
+    forces = [np.ravel(own - label) for label, own in pairs]
     energies = [
         ((own.energy or math.nan) + (shift.of(frame) if shift else 0.0) - labels_of(frame).energy) / len(frame)
         for own, frame in zip(predicted, test, strict=True)
@@ -130,8 +131,8 @@ def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict
     kinds = sorted({str(frame.info.get("group", "")) for frame in test})
     members = {kind: [i for i, frame in enumerate(test) if str(frame.info.get("group", "")) == kind] for kind in kinds}
     return {
-        "force": _rmse(forces),
-        "interval": interval(forces),
+        "force": scored.rmse(),
+        "interval": scored.rmse_interval(),
         "energy": 1000 * float(np.sqrt(np.mean(np.square(energies)))),
         "copies": copies,
         "force_without_copies": _rmse([force for index, force in enumerate(forces) if index not in copies]),
@@ -139,16 +140,6 @@ def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict
         "force_unseen_simulation": _rmse([forces[index] for index in apart]),
         "force_by_group": {kind: _rmse([forces[index] for index in own]) for kind, own in members.items()},
     }
-
-
-def interval(errors: Sequence[np.ndarray], draws: int = DRAWS) -> tuple[float, float]:
-    """95 % percentile bootstrap over frames of the RMSE, meV/Å."""
-    squares = np.array([np.sum(error**2) for error in errors])
-    sizes = np.array([len(error) for error in errors])
-    drawn = np.random.default_rng(0).integers(0, len(errors), (draws, len(errors)))
-    samples = 1000 * np.sqrt(squares[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def copies_of(test: Sequence[Atoms], train: Sequence[Atoms]) -> list[int]:
@@ -187,4 +178,4 @@ def _simulation(frame: Atoms) -> str:
 def _rmse(errors: Sequence[np.ndarray]) -> float | None:
     if not errors:
         return None
-    return 1000 * float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+    return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))

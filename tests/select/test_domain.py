@@ -48,6 +48,16 @@ def test_an_element_that_was_never_seen_is_outside(rattled):
     assert found.outside >= 1 / len(frame)
 
 
+def test_an_element_that_one_training_frame_has_gives_no_limit(rattled):
+    train, (frame,) = rattled(4, seed=6), rattled(1, seed=5)
+    for each in (train[0], frame):
+        each.symbols[2] = "Ge"
+    found = domain_of([frame], train, SETTINGS)
+    assert found.once == (32,)
+    assert set(found.limits_nats) == {14}
+    assert found.frames[0].outside >= 1 / len(frame)
+
+
 def test_the_limit_leaves_out_the_frame_itself(rattled):
     """Twins of one frame know each other; frames that differ do not, and the limit must say so."""
     (one,) = rattled(1, seed=7)

@@ -118,6 +118,9 @@ def _domain_lines(domain: Domain) -> list[str]:
     outside = [index for index, place in enumerate(domain.frames) if place.outside > 1.0 - INSIDE]
     what = f"{len(outside)} of {counted(len(domain.frames), 'frame')} have more than {1 - INSIDE:.0%} of their"
     lines = [f"domain: {what} environments outside the training set (surprise limit, nats: {limits})"]
+    if domain.once:
+        names = ", ".join(chemical_symbols[number] for number in domain.once)
+        lines.append(f"  {names}: in one training frame only, which gives no limit; counted as outside")
     worst = sorted(outside, key=lambda index: -domain.frames[index].outside)[:5]
     for index in worst:
         place = domain.frames[index]

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pfd.workflow.dry_run import Reuse
     from pfd.workflow.estimate import Estimate
 
-TIMED_ATOMS = 200
-"""The teacher is timed on the first structure, repeated to no more atoms than about these."""
-
 
 @dataclass(frozen=True)
 class PlanOptions:
@@ -131,8 +128,7 @@ def _measure(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
         calculator = resolved.teacher.calculator(folder, "cpu") if here else RemoteCalculator(launch, folder, "cpu")
         Console(stderr=True).print(f"timing {teacher.family} {teacher.model} on {len(frame)} atoms", markup=False)
         clock = time.process_time if here else time.perf_counter  # of another process only the wall time is seen
-        atoms = min(len(frame), TIMED_ATOMS)
-        rate_us = calculator_speed_us(calculator, frame, atoms=atoms, steps=2, repeats=2, clock=clock)
+        rate_us = calculator_speed_us(calculator, frame, atoms=len(frame), steps=2, repeats=2, clock=clock)
     remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure")
 
 

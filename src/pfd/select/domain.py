@@ -48,11 +48,14 @@ class Domain:
     Attributes:
         frames: one entry per frame, in order.
         limits_nats: atomic number -> the surprise that ``INSIDE`` of the training environments of that element do not
-            reach when their own frame is left out; an element that the training set lacks is always outside.
+            reach when their own frame is left out. An element that no two training frames have is not among them:
+            where it is learnt from one frame, or none, nothing tells what is near, and it is always outside.
+        once: atomic numbers that one training frame alone has.
     """
 
     frames: tuple[FrameDomain, ...]
     limits_nats: dict[int, float]
+    once: tuple[int, ...]
 
 
 def domain_of(
@@ -81,11 +84,16 @@ def domain_of(
     groups = describe_frames([*frames, *train], settings, progress)
     surprise = [np.full(len(frame), np.inf) for frame in frames]
     limits: dict[int, float] = {}
+    once = []
     for number, group in groups.items():
         _score_element(group, number, frames, settings.bandwidth_per_A, surprise)
-        if group.start[-1] > group.start[len(frames)]:
+        having = np.count_nonzero(np.diff(group.start[len(frames) :]))
+        if having == 1:
+            once.append(number)
+        elif having:
             limits[number] = _limit(group, len(frames), settings.bandwidth_per_A)
-    return Domain(tuple(_of_frame(frame, own, limits) for frame, own in zip(frames, surprise, strict=True)), limits)
+    found = tuple(_of_frame(frame, own, limits) for frame, own in zip(frames, surprise, strict=True))
+    return Domain(found, limits, tuple(once))
 
 
 def _score_element(
