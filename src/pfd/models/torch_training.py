@@ -210,7 +210,7 @@ class _BestWeights:
     def judge(self, step: int, score: Score | None) -> None:
         """Keep a copy of the present weights if they are the best so far; without a score the newest are."""
         best = self.score.loss if self.score is not None else math.inf
-        if score is not None and math.isfinite(best) and not score.loss < best:
+        if score is not None and self.score is not None and math.isfinite(best) and not score.loss < best:
             self.stale = self.stale + 1 if score.clearly_worse_than(self.score) else 0
             return
         self.score = score
