@@ -9,7 +9,7 @@ from ase.build import bulk
 import pfd
 from pfd.config import check
 from pfd.environments.launch import HERE
-from pfd.errors import ModelError
+from pfd.errors import ModelError, SettingError
 from pfd.frames import Labels, with_labels, write_frames
 from pfd.models.family import Family
 from pfd.testing.toy_family import ToyFamily
@@ -85,3 +85,14 @@ def test_a_family_that_says_nothing_is_asked_by_adoption(tmp_path, monkeypatch, 
     with pytest.raises(ModelError, match="does not know Al"):
         pfd.submit(aluminium(PLACES["structures"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_a_model_is_no_checkpoint(tmp_path, aluminium):
+    """What is in it may be one; the hint names it."""
+    (tmp_path / "tuned").mkdir()
+    for name in ("model.json", "weights.pt"):
+        (tmp_path / "tuned" / name).write_text("{}")
+    path = aluminium({"teacher": {"family": "toy", "model": "tuned"}})
+    with pytest.raises(SettingError, match="is the folder of a model") as raised:
+        pfd.check(path)
+    assert str(tmp_path / "tuned" / "weights.pt") in str(raised.value.hint)

@@ -12,7 +12,7 @@ from pfd.environments.launch import Launch
 from pfd.errors import SettingError
 from pfd.explore.settings import PoolSettings
 from pfd.models.environment import read_card
-from pfd.models.family import Family, ModelCard
+from pfd.models.family import MODEL_FILE, Family, ModelCard
 from pfd.models.training import check_elements
 from pfd.wording import shortened
 
@@ -31,13 +31,18 @@ def require_teacher(resolved: ResolvedInput) -> None:
     if model in resolved.teacher.shipped:
         return
     try:
-        source_path(resolved, model, "teacher.model")
+        path = source_path(resolved, model, "teacher.model")
     except SettingError as error:
         shipped = ", ".join(resolved.teacher.shipped) or "none"
         published = "".join(f"; {name} is at {place}" for name, place in resolved.teacher.downloads.items())
         hint = f"weights that come with {resolved.teacher.name}: {shipped}; or the path of a checkpoint{published}"
         what = f"{shortened(model)!r} is neither shipped weights nor a file"
         raise SettingError(what, where=resolved.place("teacher.model"), hint=hint) from error
+    if (path / MODEL_FILE).is_file():
+        files = sorted(str(file) for file in path.iterdir() if file.name != MODEL_FILE)
+        what = f"{shortened(model)!r} is the folder of a model, and a teacher is a checkpoint"
+        hint = f"name the checkpoint in it: {' or '.join(files)}"
+        raise SettingError(what, where=resolved.place("teacher.model"), hint=hint)
 
 
 def teacher_source(resolved: ResolvedInput) -> str:
