@@ -8,6 +8,7 @@ from ase.build import bulk
 
 import pfd
 from pfd.config import check
+from pfd.config.reading import read_input
 from pfd.environments.launch import HERE
 from pfd.errors import ModelError, SettingError
 from pfd.frames import Labels, with_labels, write_frames
@@ -94,5 +95,5 @@ def test_the_folder_of_a_model_is_no_checkpoint(tmp_path, aluminium):
         (tmp_path / "tuned" / name).write_text("{}")
     path = aluminium({"teacher": {"family": "toy", "model": "tuned"}})
     with pytest.raises(SettingError, match="is the folder of a model") as raised:
-        pfd.check(path)
+        check.check_input(read_input(path))
     assert str(tmp_path / "tuned" / "weights.pt") in str(raised.value.hint)
