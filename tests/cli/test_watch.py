@@ -70,13 +70,18 @@ def test_what_has_happened_goes_by_and_names_with_brackets_are_no_markup(kind):
         {"event": "decision", "loop": "finetune", "iteration": 0, "action": "give_up", "reason": "enough"},
         {"event": "said", "words": "level of theory: [PBE]"},
     ]
-    look = Look("running", "", None, "finetune/iter-000/train", "train", total=2, running=1, failed=1, text="[epoch 3")
+    events = [{"time": 1000.0 + 7.5 * index} | event for index, event in enumerate(events)]
+    group = {"place": "finetune/iter-000/train", "step": "train", "total": 2, "running": 1, "failed": 1}
+    look = Look("running", "", None, text="[epoch 3", begin=1000.0, seconds=99.0, **group)
     with kind(console) as display:
         display.show(look, events)
     text = console.export_text()
     for words in ("label: 7 of 8 done", "failed: a/b/c: [red]killed[/red] [oops", "0: given up (enough)", "[PBE]"):
         assert words in text
     assert "plan" not in text
+    if kind is PlainDisplay:  # each line with its own time
+        assert "   15.0 s  failed: a/b/c" in text
+        assert "   30.0 s  level of theory" in text
     if kind is LiveDisplay:
         assert "1 running, 1 failed, [epoch 3" in text
 

@@ -9,13 +9,13 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from pfd.errors import RunError
-from pfd.report import ReportData, results_table, summary_plot
+from pfd.report import ReportData, results_tables, summary_plot
 from pfd.report.table import NARROW, number, part_rows, result_rows, speedup, user_rows
 
 
 def printed(data: ReportData, width: int) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(results_table(data))
+    Console(file=stream, width=width).print(*results_tables(data))
     return stream.getvalue()
 
 
@@ -88,6 +88,10 @@ def test_the_users_own_test_file_is_reported_apart(full_data):
     models = {"student": {"user_errors": full_data["models"]["scratch"]["errors"]}}
     rows = user_rows(ReportData.model_validate({"models": models}))
     assert float(rows[0].slope) == pytest.approx(full_data["models"]["scratch"]["errors"]["force_slope"], abs=5e-4)
+    both = {"models": {"student": full_data["models"]["student"] | models["student"]}}
+    text = printed(ReportData.model_validate(full_data | both), 80)
+    assert "errors on your own test file, 24 frames" in text
+    assert rows[0].force in text
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,10 @@ def test_a_test_file_of_training_frames_is_told(first, write_input, small, tmp_p
     run = pfd.submit(write_input(small), tmp_path / "first")
     count = len(read_frames(first.path / "data" / "finetune-train.extxyz"))
     assert run.summary["user_test"] == {"frames": count, "in_training": count, "apart": {}}
+    for model in run.summary["models"].values():
+        assert model["user_test"]["frames"] == count
+        low, high = model["test"]["force_rmse_interval"]
+        assert low < model["test"]["force_rmse_meV_per_A"] < high
 
 
 def test_a_pool_that_is_brought_along_as_well_cannot_be_tested_on(first, write_input, small, tmp_path):

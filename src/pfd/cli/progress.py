@@ -118,12 +118,16 @@ class PlainDisplay:
 
     def show(self, look: Look, news: Sequence[Event]) -> None:
         """See ``Display``."""
-        lines = event_lines(news)
+        for event in news:
+            if line := _event_line(event):
+                self._print(event["time"] - look.begin, line)
         if look.place and time.monotonic() - self._printed > PLAIN_SECONDS:
-            lines.append(f"{place_in_words(look.place)}: {look.done} of {look.total} done{_after(notes(look))}")
-        for line in lines:
-            self._console.print(f"{look.seconds:7.1f} s  {line}", markup=False, highlight=False, soft_wrap=True)
-            self._printed = time.monotonic()
+            progress = f"{look.done} of {look.total} done{_after(notes(look))}"
+            self._print(look.seconds, f"{place_in_words(look.place)}: {progress}")
+
+    def _print(self, seconds: float, line: str) -> None:
+        self._console.print(f"{max(0.0, seconds):7.1f} s  {line}", markup=False, highlight=False, soft_wrap=True)
+        self._printed = time.monotonic()
 
 
 class JsonDisplay:

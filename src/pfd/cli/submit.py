@@ -130,11 +130,13 @@ def _unmet(run: Path) -> list[str]:
 
 
 def print_table(run: Path) -> bool:
-    """Print the table of results of a run; False if there is none yet."""
+    """Print the tables of results of a run; False if there is none yet."""
     from pfd.report.data import read_report_data
-    from pfd.report.table import result_rows, results_table
+    from pfd.report.table import result_rows, results_tables
 
     data = read_report_data(run)
-    if result_rows(data):
-        show_table(results_table(data))
-    return bool(result_rows(data))
+    if not result_rows(data):
+        return False
+    for table in results_tables(data):
+        show_table(table)
+    return True

@@ -152,21 +152,31 @@ def speedup(data: ReportData, key: ModelKey) -> float | None:
     return teacher_time / own_time if teacher_time and own_time else None
 
 
-def results_table(data: ReportData) -> Table:
-    """The table that the command line prints at the end of a run."""
+def results_tables(data: ReportData) -> list[Table]:
+    """The tables that the command line prints at the end of a run: on its test set, and on the user's own file."""
+    reports = [model.errors for model in data.models.values()]
+    frames = next((errors.frames for errors in reports if errors is not None), 0)
+    title = f"{data.name}: errors on {counted(frames, 'test frame')}" if frames else data.name
+    tables = [_table(title, result_rows(data), data, reports)]
+    own = [model.user_errors for model in data.models.values()]
+    if rows := user_rows(data):
+        frames = next(errors.frames for errors in own if errors is not None)
+        tables.append(_table(f"errors on your own test file, {counted(frames, 'frame')}", rows, data, own))
+    return tables
+
+
+def _table(title: str, rows: list[ResultRow], data: ReportData, reports: Sequence[ErrorReport | None]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    frames = next((m.errors.frames for m in data.models.values() if m.errors is not None), 0)
-    title = f"{data.name}: errors on {counted(frames, 'test frame')}" if frames else data.name or None
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    table = Table(title=title or None, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column(HEADINGS["model"], min_width=12)  # the only column that may be broken: the table fits 80 columns
     columns = shown_columns(data, NARROW)
     for column in columns[1:]:
         table.add_column(HEADINGS[column], justify="right", no_wrap=True)
-    for row in result_rows(data):
+    for row in rows:
         table.add_row(*row.cells(columns))
-    table.caption = interval_note(model.errors for model in data.models.values()) or None
+    table.caption = interval_note(reports) or None
     table.caption_style, table.caption_justify = "none", "left"
     return table
 

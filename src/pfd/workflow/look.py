@@ -36,7 +36,8 @@ class Look:
         total, done, running, failed: tasks of the group.
         fraction: 0 to 1, running tasks counted by their own progress.
         text: what a running task last said, or how many jobs wait in a queue.
-        seconds: since the submission began, or from there to its last event.
+        begin: when the submission began, seconds since 1970.
+        seconds: since then, or from then to its last event.
         step_left_s: what is left of the group at the pace so far; None while nothing can be said.
         iteration_left_s: with the steps that come after it, as long as they took in the iteration before.
         loop_left_s: with all iterations that may come, as long as the one before took; at most, that is.
@@ -53,6 +54,7 @@ class Look:
     failed: int = 0
     fraction: float = 0.0
     text: str = ""
+    begin: float = 0.0
     seconds: float = 0.0
     step_left_s: float | None = None
     iteration_left_s: float | None = None
@@ -91,7 +93,7 @@ class Onlooker:
         if begun is not self._begun:
             self._begun = begun
             self._group = [TaskFolder(self._run / name) for name in begun.get("pending", ())]
-        look = Look(status, error, driver, seconds=seconds)
+        look = Look(status, error, driver, begin=begin, seconds=seconds)
         return (self._at(begun, now, look) if begun else look), news
 
     def _at(self, begun: Event, now: float, look: Look) -> Look:

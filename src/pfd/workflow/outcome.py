@@ -38,6 +38,17 @@ STEP_GROUPS = {
     "property": "evaluate",
 }
 """Which figure of ``seconds`` a step counts for; other steps count for ``other``."""
+TOLD = (
+    "frames",
+    "energy_rmse_meV_per_atom",
+    "energy_rmse_interval",
+    "force_rmse_meV_per_A",
+    "force_rmse_interval",
+    "force_rmse_relative",
+    "force_slope",
+    "stress_rmse_GPa",
+)
+"""Of an error report, what ``summary.json`` tells; intervals are of 95 %, in the unit of their number."""
 
 
 @dataclass
@@ -193,12 +204,9 @@ class Outcome:
             key: {
                 "path": f"models/{key}",
                 "family": model.card["family"],
-                "test": {
-                    "energy_rmse_meV_per_atom": model.errors["energy_rmse_meV_per_atom"],
-                    "force_rmse_meV_per_A": model.errors["force_rmse_meV_per_A"],
-                    "force_rmse_relative": model.errors["force_rmse_relative"],
-                    "force_slope": model.errors["force_slope"],
-                },
+                "parameters": model.card["parameters"],
+                "test": {key: model.errors[key] for key in TOLD},
+                "user_test": None if model.user_errors is None else {key: model.user_errors[key] for key in TOLD},
                 "us_per_atom_step": model.us_per_atom_step,
             }
             for key, model in self.models.items()
@@ -207,6 +215,9 @@ class Outcome:
             models["scratch"]["path"] = None
         return {
             "models": models,
+            "student_vs_teacher": {key: self.student_vs_teacher[key] for key in TOLD}
+            if self.student_vs_teacher
+            else None,
             "speedup_student_over_teacher": self._speedup(),
             "labels": self.budget.counts() | {"kept": self.kept_labels, "flagged": len(self.flagged)},
             "preflight": self.preflight,
