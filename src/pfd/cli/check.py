@@ -256,8 +256,9 @@ def _label_lines(resolved: ResolvedInput, plan: LoopPlan) -> Iterator[str]:
         cap = f" (max_total; without it {plan.wanted})" if plan.labels < plan.wanted else ""
         hours = resolved.campaign.max_core_hours
         paid = f", and as many as {hours:g} core hours pay for" if hours is not None else ""
-        yield f"  labels to pay for: at most {plan.labels} in all, test set included{cap}{paid}"
         assert resolved.labeler is not None
+        kind = "labels to take from the sets" if resolved.labeler.method == "stored" else "labels to pay for"
+        yield f"  {kind}: at most {plan.labels} in all, test set included{cap}{paid}"
         finer = make_labeler(resolved.labeler.model_dump(mode="json")).finer() if resolved.campaign.preflight else ()
         if finer:
             names, more = " and ".join(each.setting for each in finer), counted(len(finer), "label")

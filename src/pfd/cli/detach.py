@@ -58,7 +58,7 @@ def start_driver(
     told, tell = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pfd.cli.main", *arguments],
+            [sys.executable, "-m", "pfd", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

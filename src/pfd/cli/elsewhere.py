@@ -36,6 +36,6 @@ def run_where_it_lives(folder: Path, run: Path | None = None) -> None:
     if launch == HERE:
         return
     there = {THERE_VARIABLE: family.name}
-    command = launch.command("-P", "-m", "pfd.cli.main", *sys.argv[1:], **there)
+    command = launch.command("-P", "-m", "pfd", *sys.argv[1:], **there)
     done = subprocess.run(command, env=launch.environ(**there), check=False)
     sys.exit(done.returncode)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pfd.explore.job import Job
     from pfd.explore.trajectory import Trajectory
 
-Temperature = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(gt=0, le=20_000)]
+Pressure = Annotated[float, Field(ge=-1000, le=1000)]
+"""GPa; who writes more means bar or kbar."""
 Index = Annotated[int, Field(ge=0)]
 
 
@@ -140,7 +142,7 @@ class DynamicsSettings(Explorer):
     cell: Literal["full", "isotropic"] | None = None
     """How the cell moves in npt. None is full: all lengths and angles, for crystals; isotropic is for liquids and
     glasses, whose cells have no restoring force against shear."""
-    timestep_fs: float | None = Field(default=None, gt=0, le=10)
+    timestep_fs: float | None = Field(default=None, ge=0.01, le=10)
     """Time step, fs. None is 1, or 0.5 if there is hydrogen: some ten steps for the fastest vibration."""
     coupling_fs: float | None = Field(default=None, gt=0)
     """Time constant of the thermostat of nvt and npt, fs. None is 100, a few vibrations; the barostat takes ten times
@@ -209,7 +211,7 @@ class GridSettings(DynamicsSettings):
 
     temperatures_K: tuple[Temperature, ...] = Field(min_length=1)
     """Temperatures, K; one trajectory each."""
-    pressures_GPa: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    pressures_GPa: tuple[Pressure, ...] = Field(default=(0.0,), min_length=1)
     """Pressures of npt, GPa, positive compresses; one trajectory each."""
     equilibrate_steps: int | None = Field(default=None, ge=0)
     """Steps at the beginning of which no frame is kept. None is a quarter of ``steps``."""
