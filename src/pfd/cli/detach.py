@@ -74,7 +74,8 @@ def start_driver(
     with os.fdopen(told, encoding="utf-8") as stream:
         assert process.stdout is not None
         try:
-            said = process.stdout.read()  # ends when it turns to its log, or ends
+            with process.stdout:
+                said = process.stdout.read()  # ends when it turns to its log, or ends
             run = stream.read()
         except KeyboardInterrupt:
             process.terminate()
