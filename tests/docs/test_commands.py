@@ -136,17 +136,20 @@ def test_they_run_one_after_the_other(given, here, request):
 
 
 def test_what_is_left_in_the_background_goes_on_until_it_is_stopped(endless):
-    """The input first, then the folder of its run, which goes on."""
+    """The input first, then the folder of its run, which goes on; and a file of frames."""
     for text in [text for text in LINES if text.endswith("--detach")]:
         said, complaint = started(text).communicate(timeout=120)
+        driven = re.search(r" drives (\S+) in the background", said)
+        assert driven is not None, complaint
+        run = Path(driven[1])
         try:
-            assert driver_of(Path("toy")) is not None, complaint
-            wait_for(lambda: list(Path("toy").glob("resolved-*")))
+            assert driver_of(run) is not None, (run / "driver.log").read_text()
+            wait_for(lambda run=run: list(run.glob("resolved-*")))
             prints(text, said)
         finally:
-            code, answer = invoke(["stop", "toy"])
+            code, answer = invoke(["stop", str(run)])
         assert code == 0, answer
-        assert driver_of(Path("toy")) is None
+        assert driver_of(run) is None
 
 
 def test_what_is_served_is_the_page_of_the_run(here):
