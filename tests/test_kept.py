@@ -8,7 +8,7 @@ import pytest
 
 from pfd.config.reading import resolve
 from pfd.errors import SettingError
-from pfd.kept import here_or_kept
+from pfd.kept import ORIGIN, here_or_kept
 
 
 @pytest.fixture
@@ -24,6 +24,15 @@ def test_one_kept_copy_is_taken_and_of_several_none_and_they_are_named(run):
     with pytest.raises(SettingError, match="2 kept ones of that name") as caught:
         here_or_kept(run, Path("label.py"), "label.command")
     assert "aaaaaaaa-label.py, bbbbbbbb-label.py" in caught.value.hint
+
+
+def test_a_run_that_has_kept_nothing_yet_finds_the_file_where_its_input_lay(run, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "Cu.cif").touch()
+    (run / ORIGIN).write_text(f"{home}\n")
+    assert here_or_kept(run, Path("Cu.cif"), "structures.0.file") == home / "Cu.cif"
+    (run / "inputs" / "aaaaaaaa-Cu.cif").touch()
+    assert here_or_kept(run, Path("Cu.cif"), "structures.0.file").name == "aaaaaaaa-Cu.cif"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def here_or_there(folder: Path, path: Path) -> Path:
 
 
 def here_or_kept(folder: Path, path: Path, where: str) -> Path:
-    """A path that starts at a folder; if nothing is there, the one kept copy of that name, if there is one.
+    """A path that starts at a folder; if nothing is there, the one kept copy of that name, or the file at its origin.
+
+    A run that was ended in its first moments has kept nothing yet.
 
     Raises:
         SettingError: at ``where``, if several are kept, since the file was edited between two submissions.
@@ -46,7 +48,7 @@ def here_or_kept(folder: Path, path: Path, where: str) -> Path:
         names = ", ".join(copy.name for copy in copies)
         hint = f"put {path} back, or leave only the right one of {names} in {copies[0].parent}"
         raise SettingError(f"no such file: {path}, and {len(copies)} kept ones of that name", where=where, hint=hint)
-    return copies[0] if copies else whole
+    return copies[0] if copies else here_or_there(folder, path)
 
 
 def _is_there(path: Path) -> bool:

@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import EXAMPLE, pfd, write
+from tests.cli.conftest import EXAMPLE, pfd, wait_for, write
 
 from pfd.cli.label import LabelOptions, label_and_show
 from pfd.errors import InputError, MissingError, RunError, SettingError, TaskFailed
 from pfd.frames import labels_of, read_frames, write_frames
 from pfd.frames.perturb import perturb
 from pfd.frames.structures import read_starting
+from pfd.workflow.driver_lock import driver_of
 from pfd.workflow.run_folder import task_folders
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -185,3 +186,40 @@ def test_as_a_command(frames):
     assert ended.returncode == 0, ended.stderr
     assert "label: 6 of 6 done" in ended.stderr
     shutil.rmtree(frames.parent / "out.labels")
+
+
+def test_in_the_background_it_goes_on_until_it_is_stopped_and_is_gone_on_with(frames):
+    command = ("label", frames.name, "--method", "toy", "--out", "out.extxyz", "--detach")
+    folder = frames.parent / "out.labels"
+    started = pfd(*command, "finetune.label.delay_s=60", cwd=frames.parent)
+    assert started.returncode == 0, started.stderr
+    try:
+        pid = driver_of(folder).process.pid
+        assert f"process {pid} drives {folder} in the background; its log: {folder}/driver.log" in started.stdout
+        assert f"look on: pfd watch {folder}\nstop: pfd stop {folder}" in started.stdout
+        wait_for(lambda: list(folder.glob("finetune/file/label/*/attempts/00")))
+        second = pfd(*command, cwd=frames.parent)
+        assert (second.returncode, second.stdout) == (2, "")
+        assert f"another driver works on this run: process {pid} on " in second.stderr
+    finally:
+        stopped = pfd("stop", folder, cwd=frames.parent)
+    assert stopped.returncode == 0, stopped.stderr
+    assert driver_of(folder) is None
+    assert not frames.with_name("out.extxyz").exists()
+
+    assert pfd(*command, cwd=frames.parent).returncode == 0
+    watched = pfd("watch", folder.name, cwd=frames.parent)
+    assert watched.returncode == 0, watched.stderr
+    assert len(read_frames(frames.with_name("out.extxyz"))) == 6
+    log = (folder / "driver.log").read_text(encoding="utf-8")
+    assert "interrupted; the same command goes on where it was" in log
+    assert "out.extxyz: 6 of 6 frames labelled" in log
+
+
+def test_a_mistake_is_told_at_once_in_the_background_as_well(frames):
+    command = ("label", frames.name, "--out", "out.extxyz", "--detach")
+    for more, said in ((("--method", "toi"), "did you mean 'toy'"), (("--method", "toy", "--json"), "--json: ")):
+        ended = pfd(*command, *more, cwd=frames.parent)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert said in ended.stderr
+    assert {path.name for path in frames.parent.iterdir()} == {"frames.extxyz"}

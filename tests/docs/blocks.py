@@ -81,6 +81,18 @@ def _commands_of(page: str, number: int, line: str) -> Iterator[Line]:
             yield Line(page, number, each.strip())
 
 
+def printed_after(command: str) -> list[str]:
+    """What the pages say that a command prints: lines that stand between it and the next prompt."""
+    found: list[str] = []
+    for path in PAGES:
+        for block in re.findall(r"(?:^    .*\n)+", path.read_text(encoding="utf-8"), re.MULTILINE):
+            for part in re.split(r"^    \$ ", block, flags=re.MULTILINE)[1:]:
+                first, *printed = part.splitlines()
+                if re.sub(r"\s+#.*", "", first) == command:
+                    found += [line.strip() for line in printed]
+    return found
+
+
 def named_commands() -> list[Line]:
     """All commands of pfd that stand within a sentence."""
     return [line for path in PAGES for line in _named_in(name_of(path), path.read_text(encoding="utf-8"))]

@@ -1,15 +1,17 @@
-"""Every YAML block of the docs is a whole input, or part of one, that today's settings take."""
+"""Every YAML block of the docs, and every section within a sentence, is an input or part of one that settings take."""
 
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 
 import pytest
 import yaml
 from tests.conftest import lacks
-from tests.docs.blocks import ROOT, fenced_blocks
+from tests.docs.blocks import PAGES, ROOT, Block, fenced_blocks, name_of
 from tests.docs.conftest import TOY
+from tests.docs.test_keys import PLACES, WRITTEN
 
 from pfd.config.check import check_input
 from pfd.config.reading import read_input
@@ -23,6 +25,17 @@ CHECKED = {"README.md": ("chgnet", "lammps", "tblite")}
 """Page -> markers of what a check of its whole input needs. Others name what is not here: VASP, a checkpoint."""
 MERGED = ("finetune", "distill")
 """Sections of which a block may give a part; others stand for themselves."""
+
+
+def sections_in_sentences():
+    """Whole sections of an input that a sentence names; those with an ellipsis, or a teacher that is not named, not."""
+    for path in PLACES:
+        text = path.read_text(encoding="utf-8")
+        for match in WRITTEN.finditer(text):
+            found = yaml.safe_load(match[1])
+            whole = isinstance(found, dict) and set(found) <= set(Input.model_fields) and "..." not in match[1]
+            if whole and "family" in found.get("teacher", {"family": ""}):
+                yield Block(name_of(path), text[: match.start()].count("\n") + 1, "yaml", match[1])
 
 
 def part_of_an_input(block):
@@ -45,12 +58,19 @@ def test_there_are_blocks():
     assert {block.page for block in WHOLE} >= {"README.md", "docs/how-vasp-slurm.md", "docs/how-deepmd-lammps.md"}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+@pytest.mark.parametrize("block", [*BLOCKS, *sections_in_sentences()], ids=lambda block: block.place)
 def test_todays_settings_take_it(block, tmp_path):
     content = yaml.safe_load(block.text) if block in WHOLE else part_of_an_input(block)
     path = tmp_path / "input.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     assert read_input(path).input.name == content["name"]
+
+
+def test_no_section_of_an_input_stands_in_a_block_that_nobody_reads():
+    for path in PAGES:
+        text = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for key in re.findall(r"^ {4,}(\w+):(?: *[{\[].*)?(?: *#.*)?$", text, re.MULTILINE):
+            assert key not in Input.model_fields, f"{name_of(path)}: make the block with {key} one of yaml (```yaml)"
 
 
 @pytest.mark.parametrize("block", [each for each in WHOLE if each.page in CHECKED], ids=lambda block: block.place)

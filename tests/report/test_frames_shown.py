@@ -47,6 +47,7 @@ def test_chosen_frames_come_in_the_order_of_the_run_with_what_is_known_of_them(t
         {
             "rejected": [{"id": id_of("a1"), "reason": "not converged"}],
             "flagged": [{"id": id_of("b0"), "reason": "moment"}],
+            "struck": [{"id": id_of("d0"), "loop": "distill", "by": "somebody", "when": 0.0}],
         }
     )
     shown = shown_frames(folders, data, tmp_path, [])
@@ -59,7 +60,8 @@ def test_chosen_frames_come_in_the_order_of_the_run_with_what_is_known_of_them(t
     ]
     assert shown.frames[1].facts == "Si2, 300 K, 2 GPa, t, step 40, gain 3.00 nats"
     assert shown.frames[3].facts == "Si2"  # gains of another number of frames say nothing
-    assert [each.remark for each in shown.frames[2:4]] == ["rejected: not converged", "flagged: moment"]
+    remarks = ["rejected: not converged", "flagged: moment", "struck out by somebody"]
+    assert [each.remark for each in shown.frames[2:]] == remarks
     assert (shown.chosen, shown.note) == (5, "")
 
 

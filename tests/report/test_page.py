@@ -17,6 +17,7 @@ from pfd.errors import RunError
 from pfd.report import write_report
 from pfd.report.scripts import data_element
 from pfd.tasks.folder import TaskFolder, TaskSpec
+from pfd.workflow.decisions import decide
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -191,6 +192,20 @@ def test_errors_of_zero_are_drawn_too(full_run, full_data):
     page, _ = read(full_run)
     for plot in ("Force error by temperature, K", "Force error by number of labels", "Learning curves"):
         assert f'aria-label="{plot}' in page
+
+
+def test_frames_that_were_struck_out_are_told_as_the_journal_has_them(tmp_path):
+    write(tmp_path, {"name": "x"})
+    assert "Frames struck out" not in read(tmp_path)[1].text
+    write(tmp_path, {"struck": [{"id": "f0123", "loop": "distill", "by": "somebody", "when": 0.0}]})
+    page, reader = read(tmp_path)
+    assert "1 chosen frame that a person looked at and left out" in reader.text
+    row = "<tr><td><code>f0123</code></td><td>Distillation</td><td>somebody</td><td>1970-01-01 00:00:00</td></tr>"
+    assert row in page
+    decide(tmp_path, "finetune", ["f0123"], ["f4567"], "<b>else</b>")  # since the data was written
+    page, _ = read(tmp_path)
+    assert "<code>f4567</code></td><td>Fine-tuning</td><td>&lt;b&gt;else&lt;/b&gt;</td>" in page
+    assert "f0123" not in page
 
 
 def test_texts_from_the_run_cannot_become_markup(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import pfd
 from pfd.frames import read_frames
-from pfd.workflow.decisions import REVIEWED, before_last_edit, decide, decisions, keep_decisions
+from pfd.workflow.decisions import REVIEWED, before_last_edit, decide, decisions, keep_decisions, struck_out
 from pfd.workflow.journal import Journal, last_submission
 from pfd.workflow.look import Onlooker
 from pfd.workflow.review import FILE, FOLDER, GAIN_KEY, PLACE_KEY
@@ -73,7 +73,12 @@ def test_the_run_goes_on_without_what_was_struck_out_and_pays_nothing_for_it(rev
     assert struck not in second
     assert go_on(path, run, strike=2).status == "not_converged"
     assert json.loads((run / "summary.json").read_text())["labels"]["asked"] == 7
-    records = json.loads((run / "report-data.json").read_text())["iterations"]
+    report = json.loads((run / "report-data.json").read_text())
+    told = [struck, *sorted(second[:2])]
+    assert [(each["id"], each["loop"], each["by"]) for each in report["struck"]] == [
+        (name, "finetune", "somebody") for name in told
+    ]
+    records = report["iterations"]
     assert [(each["selected"], each["struck"], len(each["gains"])) for each in records] == [(3, 1, 3), (2, 2, 2)]
     assert [(each["labels"]["asked"], each["labels"]["rejected"]) for each in records] == [(3, 0), (2, 0)]
 
@@ -186,3 +191,11 @@ def test_decisions_outlive_a_download_of_an_older_journal(tmp_path):
     keep_decisions(before, journal)
     assert decisions(journal.read()) == {"a": True, "b": False}
     assert len(journal.read()) == 2
+
+
+def test_the_last_word_on_a_frame_tells_whether_and_by_whom_it_was_struck_out(tmp_path):
+    for approved, struck, by in ((["a"], ["b", "c"], "one"), (["b"], ["a"], "two")):
+        decide(tmp_path, "finetune", approved, struck, by)
+    told = struck_out(Journal(tmp_path / "journal.jsonl").read())
+    assert [(each["id"], each["by"]) for each in told] == [("c", "one"), ("a", "two")]
+    assert told[0]["when"] <= told[1]["when"]

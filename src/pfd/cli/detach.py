@@ -1,4 +1,4 @@
-"""``pfd submit --detach``: a driver in the background, which outlives the terminal and the login that it came from."""
+"""``--detach``: a driver in the background, which outlives the terminal and the login that it came from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELD_VARIABLE = "PFD_DRIVER_HOLDS"
 """Environment variable of a driver in the background: the file descriptor on which it tells that it holds the run."""
 
 
-def submit_in_background(*, many: bool = False) -> int:
+def leave_in_background(*, many: bool = False) -> int:
     """Run the present command line in a session of its own; returns once it drives the run, or has failed.
 
     Args:
@@ -48,7 +48,7 @@ def start_driver(
     """Start ``pfd ARGUMENTS`` in a session of its own, and wait until it drives a run or has ended.
 
     Args:
-        arguments: of a command that ends in ``submit_and_show``.
+        arguments: of a command that calls ``in_background`` once it holds the run.
         variables: more of the environment.
         started: given the process at once.
 
@@ -74,7 +74,8 @@ def start_driver(
     with os.fdopen(told, encoding="utf-8") as stream:
         assert process.stdout is not None
         try:
-            said = process.stdout.read()  # ends when it turns to its log, or ends
+            with process.stdout:
+                said = process.stdout.read()  # ends when it turns to its log, or ends
             run = stream.read()
         except KeyboardInterrupt:
             process.terminate()

@@ -10,6 +10,7 @@ import typer
 from pfd.cli.completion import complete_labelers
 from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Head, LabelKeys, Overrides, TrustFile
 from pfd.cli.running import interruptible
+from pfd.errors import SettingError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -79,6 +80,9 @@ def label(
     ] = None,
     file_format: FileFormat = None,
     as_json: AsJson = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the driver in the background; its log is OUT.labels/driver.log.")
+    ] = False,
 ) -> None:
     """Label frames by first principles (or a model), as a run does: by its engine, judged by its rules, resumable.
 
@@ -90,6 +94,13 @@ def label(
     from pfd.cli.label import LabelOptions, label_and_show
     from pfd.cli.words import only_overrides
 
+    if detach:
+        from pfd.cli.detach import leave_in_background
+
+        if as_json:
+            hint = "leave it out; the log has the summary, and pfd status OUT.labels --json tells where it stands"
+            raise SettingError("what it prints at the end goes to the log in the background", where="--json", hint=hint)
+        raise typer.Exit(interruptible(leave_in_background))
     options = LabelOptions(input_file, method, out, file_format, only_overrides(words or []), as_json)
     raise typer.Exit(interruptible(lambda: label_and_show(frames, options)))
 

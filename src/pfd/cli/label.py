@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pfd.api import EXIT_CODES
+from pfd.cli.detach import in_background
 from pfd.cli.hints import hints
 from pfd.cli.labels_option import HINTS
 from pfd.cli.out_file import require_new, require_writable
@@ -79,6 +80,7 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
         follower.tick()
 
     with driver_lock(folder), display:
+        in_background(folder.resolve())
         follower.follow(folder)
         try:
             labels = label_file(order, folder.resolve(), options.out, watch)

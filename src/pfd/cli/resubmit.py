@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from pfd.api import UNTIL, Begin
-from pfd.cli.detach import submit_in_background
+from pfd.cli.detach import leave_in_background
 from pfd.cli.engine import refuse_for_argo
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.submit import submit_and_show
@@ -71,7 +71,7 @@ def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -
     if options.detach:
         if options.dry_run:
             raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
-        return submit_in_background()
+        return leave_in_background()
     redo = Redo(options.from_steps, options.redo)
     input_file, _ = input_and_run(given if given is not None else run, None)
     for line in redo_lines(run, redo.find(run)):

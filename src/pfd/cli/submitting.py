@@ -50,9 +50,9 @@ def submit_as_asked(words: Sequence[Path], options: SubmitOptions) -> int:
     if not many:
         options.refuse_idle(many=False)
     if options.detach:
-        from pfd.cli.detach import submit_in_background
+        from pfd.cli.detach import leave_in_background
 
-        return submit_in_background(many=many)
+        return leave_in_background(many=many)
     if many:
         return submit_many(inputs, options)
     return submit_and_show(inputs[0], run, options.until, Begin(take_over=options.take_over), overrides)

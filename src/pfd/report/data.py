@@ -110,6 +110,19 @@ class JudgedLabel(Settings):
     """What is wrong with it."""
 
 
+class StruckFrame(Settings):
+    """A chosen frame that a person looked at and left out (``pause: before_label``); why is not asked."""
+
+    id: str
+    """The frame's id."""
+    loop: Literal["finetune", "distill"]
+    """The loop that chose it."""
+    by: str
+    """The user who struck it out."""
+    when: float
+    """Unix time, s."""
+
+
 class TrajectoryResult(Settings):
     """One trajectory of the exploration or of the student's own MD."""
 
@@ -204,6 +217,8 @@ class ReportData(Settings):
     """Labels that were refused."""
     flagged: tuple[JudgedLabel, ...] = ()
     """Labels that were accepted although something is doubtful about them."""
+    struck: tuple[StruckFrame, ...] = ()
+    """Chosen frames that a person struck out: neither labelled nor chosen again."""
     students: tuple[StudentTrial, ...] = ()
     """The students that were compared where the input leaves the choice open (``student: auto``)."""
     kept_labels: int = 0

@@ -37,7 +37,7 @@ class ShownFrame:
         title: a short name within its group.
         facts: what else is known of it, in words.
         atoms: its geometry.
-        remark: why its label was rejected or flagged; empty if it was not.
+        remark: that it was struck out, or why its label was rejected or flagged; empty if nothing of that is so.
     """
 
     id: str
@@ -136,6 +136,7 @@ def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
     gains = (read_json(folder.path / "outputs" / "selection.json") or {}).get("gains", [])
     remarks = {label.id: f"flagged: {label.reason}" for label in data.flagged}
     remarks |= {label.id: f"rejected: {label.reason}" for label in data.rejected}
+    remarks |= {frame.id: f"struck out by {frame.by}" for frame in data.struck}
     shown = []
     for pick, frame in enumerate(frames, 1):
         name = str(frame.info.get("id", ""))

@@ -11,7 +11,7 @@ from pfd.evaluate.properties.results import limits_in_words as limits_of_propert
 from pfd.evaluate.properties.results import property_rows
 from pfd.report import coverage, plots, property_plots
 from pfd.report.asked import asked
-from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, read_report_data
+from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, StruckFrame, read_report_data
 from pfd.report.frames_shown import NO_FRAMES, WORST, ShownFrames, shown_frames
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
 from pfd.report.links import linked
@@ -33,6 +33,7 @@ from pfd.report.table import (
 )
 from pfd.report.words import ACTIONS, duration, utc
 from pfd.wording import counted
+from pfd.workflow.decisions import struck_out
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import used_tasks
@@ -82,6 +83,9 @@ def report_page(run_folder: Path, live: State | None = None) -> str:
     """
     data = read_report_data(run_folder)
     journal = Journal(run_folder / JOURNAL_FILE).read()
+    if journal:  # the data may be older than the decisions
+        struck = tuple(map(StruckFrame.model_validate, struck_out(journal)))
+        data = data.model_copy(update={"struck": struck})
     tasks = used_tasks(run_folder, journal)
     sources = Sources(
         journal=journal,
@@ -131,6 +135,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         "percent": percent,
         "grouped": grouped,
         "duration": duration,
+        "utc": utc,
         "action": _action,
         "linked": linked,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pfd.workflow.journal import Event, Journal
 
@@ -19,6 +20,22 @@ def decisions(events: Iterable[Event]) -> dict[str, bool]:
         if event["event"] == REVIEWED:
             decided |= dict.fromkeys(event["approved"], True) | dict.fromkeys(event["struck"], False)
     return decided
+
+
+def struck_out(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """The frames that are struck out by the last word on them, in the order of the decisions.
+
+    Returns:
+        Each with its ``id``, the ``loop`` that chose it, ``by`` whom and ``when`` (Unix time, s) it was struck out.
+    """
+    struck: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == REVIEWED:
+            for name in (*event["approved"], *event["struck"]):
+                struck.pop(name, None)
+            told = {"loop": event["loop"], "by": event["by"], "when": event["time"]}
+            struck |= {name: {"id": name, **told} for name in event["struck"]}
+    return list(struck.values())
 
 
 def decide(run: Path, loop: str, approved: Sequence[str], struck: Sequence[str], by: str) -> None:

@@ -17,6 +17,7 @@ from pfd.models.family import read_model
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.workflow.budget import Budget
 from pfd.workflow.citations import citations_of
+from pfd.workflow.decisions import struck_out
 from pfd.workflow.drift import Drift
 from pfd.workflow.journal import union_seconds
 from pfd.workflow.run_folder import RunFolder
@@ -171,6 +172,7 @@ class Outcome:
             "preflight": self.preflight,
             "rejected": self.rejected,
             "flagged": self.flagged,
+            "struck": struck_out(run.journal.read()),
             "students": self.students,
             "kept_labels": self.kept_labels,
             "data": self.data,
