@@ -31,7 +31,9 @@ def md(**changes: Any) -> MDSettings:
         ({"temperatures_K": []}, "at least 1 item"),
         ({"temperatures_K": [-10]}, "greater than 0"),
         ({"replicas": 0}, "greater than or equal to 1"),
-        ({"timestep_fs": 0}, "greater than 0"),
+        ({"timestep_fs": 0.002}, "greater than or equal to 0.01"),  # in ps
+        ({"temperatures_K": [60000]}, "less than or equal to 20000"),
+        ({"ensemble": "npt", "pressures_GPa": [10000]}, "less than or equal to 1000"),  # in bar
         ({"structures": [-1]}, "greater than or equal to 0"),
         ({"structures": []}, "at least 1 item"),
         ({"ensemble": "nph"}, "nve"),
