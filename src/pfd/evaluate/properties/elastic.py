@@ -38,8 +38,9 @@ class Elastic(OfStructure):
 
     Six strains, one for each component of Voigt's order xx yy zz yz xz xy, with both signs; shears are engineering
     strains (gamma_yz = 2 epsilon_yz), tension is positive, as in ASE. The ions stay at their fractional coordinates
-    (``..._clamped_...``), and are then relaxed. Components refer to the crystal's axes. Of a cubic crystal C11, C12 and
-    C44 are the means of those that symmetry makes equal; of others all 21 are told. Moduli are Voigt-Reuss-Hill means.
+    (``..._clamped_...``), and are then relaxed. Components refer to the crystal's axes, which docs/properties.md lays
+    down. Of a cubic crystal C11, C12 and C44 are the means of those that symmetry makes equal; of others all 21 are
+    told. Moduli are Voigt-Reuss-Hill means.
 
     Source: Nielsen and Martin, Phys. Rev. B 32, 3792 (1985), from stresses of strained cells; Hill, Proc. Phys. Soc. A
     65, 349 (1952), the moduli.
