@@ -33,6 +33,7 @@ PBE = {"C11_GPa": 150.0, "C44_GPa": 100.0, "source": "PBE"}
         ({"reference": PBE, "within": {"C12_GPa": 0.1}}, "the reference has no C12_GPa"),
         ({"reference": PBE, "within": {"C77_GPa": 0.1}}, "no number 'C77_GPa'"),
         ({"reference": "label"}, "write cell: given"),
+        ({"reference": "label", "cell": "given", "within": {"C44_GPa": 0.1}}, "such as C11_clamped_GPa"),
         ({"limits": {"C11_GPa": (2.0, 1.0)}}, "exchange"),
         ({"limits": {"density": (1.0, 2.0)}}, "no number 'density'"),
         ({"strain": 0.1}, "less than or equal to 0.02"),
@@ -101,6 +102,20 @@ def test_a_reference_from_labels_that_failed_fails_all():
     held = judge_property(settings, found, Measured(failed="cell 0 has no label"))
     assert not all_passed(held)
     assert "cell 0 has no label" in held[0].note
+
+
+def test_a_named_number_that_the_labels_did_not_give_is_missed():
+    allowed = {"all": 0.05, "C33_clamped_GPa": 0.1}  # a cubic crystal has none
+    settings = Elastic(structure="x", cell="given", reference="label", within=allowed)
+    numbers = Measured(values={"C11_clamped_GPa": 150.0})
+    known, unknown = judge_property(settings, numbers, numbers)
+    assert known.passed
+    assert (unknown.quantity, unknown.passed, unknown.note) == (
+        "C33_clamped_GPa",
+        False,
+        "the reference gave no such number",
+    )
+    assert "C33 clamped" in limits_in_words([property_result(settings, {"student": numbers}, numbers)])[0]
 
 
 def test_which_models_it_is_measured_of():

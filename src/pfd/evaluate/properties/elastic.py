@@ -53,6 +53,8 @@ class Elastic(OfStructure):
     )
     told: ClassVar[str] = "C11_GPa ... C66_GPa, bulk_modulus_GPa, shear_modulus_GPa, and C11_clamped_GPa ..."
 
+    from_labels: ClassVar[str] = r"\w+_clamped_GPa"
+
     kind: Literal["elastic"] = "elastic"
     """Elastic constants."""
     strain: float = Field(default=0.005, gt=0, le=0.02)
@@ -75,6 +77,10 @@ class Elastic(OfStructure):
     def needs_numbers(self) -> str:
         """See ``Property.needs_numbers``."""
         return "labels are of the same cells for all; write cell: given"
+
+    def labels_give(self) -> str:
+        """See ``Property.labels_give``."""
+        return "they give the constants with clamped ions, such as C11_clamped_GPa"
 
     def require(self, structures: Mapping[str, Atoms]) -> None:
         """See ``Property.require``."""

@@ -145,6 +145,8 @@ class Property(Settings):
     """Patterns (regular expressions) of the names of its numbers."""
     told: ClassVar[str] = ""
     """The same in words, where the patterns are no plain names."""
+    from_labels: ClassVar[str] = ".*"
+    """Pattern of those numbers that ``of_labels`` gives."""
     headline: ClassVar[str] = ".*"
     """Pattern of the numbers that tables show; those with a reference or limit are shown as well."""
     safety: ClassVar[bool] = False
@@ -193,6 +195,8 @@ class Property(Settings):
             self._used(self.reference)
         if self.reference == "label" and not self.labelled():
             raise ValueError(f"{self.needs_numbers()}; give numbers with a source")
+        if self.reference == "label":
+            self._from_labels()
         return self
 
     def _require_number(self, key: str, name: str) -> None:
@@ -205,6 +209,15 @@ class Property(Settings):
         for name in self.within:
             if name != ALL and name not in reference.numbers():
                 raise ValueError(f"within: the reference has no {name}; add it, or remove it here")
+
+    def _from_labels(self) -> None:
+        for name in self.within:
+            if name != ALL and not re.fullmatch(self.from_labels, name):
+                raise ValueError(f"within: {name} cannot be told from labels; {self.labels_give()}")
+
+    def labels_give(self) -> str:
+        """Which numbers labels give, where they do not give all."""
+        return "leave it out"
 
     def labelled(self) -> bool:
         """Whether the same numbers can be computed of labels of ``cells``."""
