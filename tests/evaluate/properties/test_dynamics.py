@@ -146,7 +146,7 @@ def test_structures_are_filled_up_along_periodic_directions():
 
 def test_g_of_a_crystal_peaks_at_its_neighbours(emt_copper):
     found = MDProperties(**SHORT, temperature_K=100, equilibration=20, timestep_fs=3.0).measure(emt_copper)
-    assert found.values["first_peak_A"] == pytest.approx(3.6 / np.sqrt(2), abs=0.11)
+    assert found.values["first_peak_A"] == pytest.approx(3.6 / np.sqrt(2), abs=0.02)
     assert found.values["coordination"] == pytest.approx(12.0, abs=0.01)
     assert abs(found.values["diffusion_A2_per_ps"]) < 0.5
     assert {"g", "mean_square_displacement"} == set(found.curves)
