@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from ase.build import bulk
 from typer.testing import CliRunner
 
 from pfd.cli.main import app
-from pfd.errors import SettingError
+from pfd.errors import DataError, ModelError, SettingError
+from pfd.evaluate.properties.elastic import Elastic
+from pfd.evaluate.properties.equation_of_state import EquationOfState
+from pfd.evaluate.properties.vacancy import Vacancy
 
 
 @pytest.fixture
@@ -59,3 +63,31 @@ def test_what_cannot_be_measured_is_told_beside_the_rest(copper):
     assert found.exit_code == 1
     assert "not measured: Cu4: the energy has no minimum" in found.output
     assert "C11" in found.output
+
+
+def test_a_kind_that_the_model_cannot_answer_loses_no_other(copper, monkeypatch):
+    def silent(self, job):
+        raise ModelError("the model gives no stress")
+
+    def lost(self, job):
+        raise np.linalg.LinAlgError("the optimiser is lost")
+
+    monkeypatch.setattr(EquationOfState, "measure", silent)
+    monkeypatch.setattr(Vacancy, "measure", lost)
+    kinds = ["elastic", "equation_of_state", "vacancy"]
+    found = run("--structure", copper, *(word for kind in kinds for word in ("--kind", kind)))
+    assert found.exit_code == 1
+    assert "C11 clamped" in found.output
+    assert "not measured: the model gives no stress" in found.output
+    assert "not measured: LinAlgError: the optimiser is lost" in found.output
+    assert "Traceback" not in found.output
+
+
+def test_what_a_kind_has_no_meaning_for_is_refused_before_anything_is_measured(copper, monkeypatch):
+    def unfit(self, structures):
+        raise DataError("not fit")
+
+    monkeypatch.setattr(Elastic, "measure", lambda self, job: pytest.fail("was measured"))
+    monkeypatch.setattr(Vacancy, "require", unfit)
+    with pytest.raises(DataError, match="not fit"):
+        run("--structure", copper, "--kind", "elastic", "--kind", "vacancy")

@@ -25,8 +25,29 @@ def test_crystals(crystal: Atoms, neighbours: int, bond: float, density: float) 
     found = radial_structure([frame])
     assert found.coordinations == {neighbours: 1.0}
     assert found.coordination == neighbours
-    assert found.first_peak_A == pytest.approx(bond, abs=0.1)
+    assert found.first_peak_A == pytest.approx(bond, abs=0.01)
     assert found.density_g_per_cm3 == pytest.approx(density, rel=0.01)
+
+
+def test_the_first_peak_is_placed_between_the_bins() -> None:
+    for bond in (2.31, 2.33, 2.351, 2.37, 2.395):
+        frame = bulk("Si", a=bond * 4.0 / np.sqrt(3.0), cubic=True).repeat(2)
+        frame.rattle(0.02, seed=0)
+        assert radial_structure([frame]).first_peak_A == pytest.approx(bond, abs=0.005)
+
+
+def test_a_crystal_that_grows_by_a_per_cent_keeps_its_first_shell() -> None:
+    displacements = np.random.default_rng(0).normal(size=(20, 108, 3)) * 0.2
+    found = []
+    for scale in (1.0, 1.01, 1.02):
+        frames = []
+        for each in displacements:
+            frame = bulk("Cu", cubic=True, a=3.6 * scale).repeat(3)
+            frame.positions += scale * each
+            frames.append(frame)
+        found.append(radial_structure(frames))
+        assert found[-1].first_minimum_A / scale == pytest.approx(found[0].first_minimum_A, abs=0.005)
+        assert found[-1].coordination == pytest.approx(found[0].coordination, abs=0.01)
 
 
 def test_an_ideal_gas_is_flat() -> None:

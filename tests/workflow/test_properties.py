@@ -73,6 +73,18 @@ def test_each_model_is_compared_with_labels_of_the_same_cells(write_input, measu
 
 
 @pytest.mark.usefixtures("in_process")
+def test_a_script_of_an_absolute_path_is_measured_with_anew_when_it_is_edited(write_input, measured, tmp_path):
+    own = tmp_path / "elsewhere" / "own.py"
+    own.parent.mkdir()
+    write = "import json; json.dump({{'number': {}}}, open('numbers.json', 'w'))"
+    measured["evaluate"]["command"] = {"command": f"{{python}} {own} {{model}}", "models": ["finetuned"]}
+    for number in (1.0, 2.0):
+        own.write_text(write.format(number), encoding="utf-8")
+        run = pfd.submit(write_input(measured), tmp_path / "run")
+        assert run.summary["properties"][0]["models"]["finetuned"]["values"] == {"number": number}
+
+
+@pytest.mark.usefixtures("in_process")
 def test_properties_that_enter_converge_keep_a_loop_from_converging(write_input, measured, tmp_path):
     measured["finetune"]["label"]["max_total"] = 8
     measured["finetune"]["converge"]["properties"] = True

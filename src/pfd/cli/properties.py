@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -18,7 +20,8 @@ from pfd.cli.words import only_overrides
 from pfd.config.environment import told_by_run
 from pfd.config.mistakes import mistakes_of, setting_error
 from pfd.config.overrides import COMMAND_LINE, with_overrides
-from pfd.errors import SettingError, TaskFailed
+from pfd.errors import SettingError
+from pfd.evaluate.properties.dynamics import OfDynamics
 from pfd.evaluate.properties.kinds import KINDS, StructureProperty
 from pfd.evaluate.properties.property import Measured, Property
 from pfd.evaluate.properties.results import property_result, property_rows
@@ -26,7 +29,7 @@ from pfd.models.environment import launch_for
 from pfd.models.family import read_model
 from pfd.models.named_model import named_model
 from pfd.models.training import make_family
-from pfd.tasks.property_job import property_job
+from pfd.tasks.property_job import measured_or_failed, property_job
 
 THIS = "pretrained"
 """What the model is called in the rows; it is the only one."""
@@ -59,7 +62,7 @@ def measure_and_show(
 
     Raises:
         SettingError: if a key or value is wrong.
-        InputError, MissingError: if the structure, the model or what is installed does not do.
+        InputError, MissingError: if the structure or the model does not do.
         typer.Exit: with code 1 if a property could not be measured; the others are printed.
     """
     chosen = [_property(kind, structure, words) for kind in kinds]
@@ -67,23 +70,17 @@ def measure_and_show(
     found: list[tuple[Property, Measured]] = []
     with named_model(model, head, trust_file) as folder, TemporaryDirectory(prefix="pfd-") as scratch:
         launch = launch_for(make_family(read_model(folder).card.family), told_by_run(folder.resolve().parent.parent))
-        for settings in chosen:
+        jobs = [
+            property_job(
+                folder, settings, settings.files(), scratch=Path(scratch), seed=seed, device=device, launch=launch
+            )
+            for settings in chosen
+        ]
+        for settings, job in zip(chosen, jobs, strict=True):
             with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
                 shown = bar.add_task(settings.kind, total=1.0)
-                job = property_job(
-                    folder,
-                    settings,
-                    settings.files(),
-                    scratch=Path(scratch),
-                    seed=seed,
-                    progress=_told_to(bar, shown),
-                    device=device,
-                    launch=launch,
-                )
-                try:
-                    found.append((settings, settings.measure(job)))
-                except TaskFailed as error:
-                    found.append((settings, Measured(failed=str(error))))
+                watched = replace(job, progress=_told_to(bar, shown))
+                found.append((settings, measured_or_failed(partial(settings.measure, watched))))
     if as_json:
         print(json.dumps({each.kind: measured.model_dump(mode="json") for each, measured in found}, indent=1))
     else:
@@ -109,6 +106,8 @@ def _property(kind: str, structure: Path, words: Sequence[str]) -> Property:
     if settings.reference == "label" or settings.models:
         key = "models" if settings.models else "reference"
         raise SettingError("without effect: it is about a run", where=f"{COMMAND_LINE}: {key}", hint="leave it out")
+    if isinstance(settings, OfDynamics) and settings.temperature_K is None:
+        raise SettingError(f"{kind} needs a temperature", where=COMMAND_LINE, hint="write e.g. temperature_K=300")
     return settings
 
 

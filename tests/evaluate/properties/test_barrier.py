@@ -9,7 +9,7 @@ import pytest
 from ase.build import add_adsorbate, fcc100
 from ase.constraints import FixAtoms
 
-from pfd.errors import DataError
+from pfd.errors import DataError, TaskFailed
 from pfd.evaluate.properties.barrier import Barrier
 from pfd.evaluate.properties.relaxed import relaxed
 
@@ -40,6 +40,15 @@ def test_the_barrier_is_the_energy_of_the_bridge(hop):
     assert found.values["reverse_barrier_eV"] == pytest.approx(found.values["barrier_eV"], abs=1e-3)
     assert found.values["reaction_energy_eV"] == pytest.approx(0.0, abs=1e-3)
     assert len(found.curves["path"].points) == 4
+
+
+def test_two_ends_in_one_minimum_have_no_barrier(hop):
+    first = hop.structures["structure"]
+    near = first.copy()
+    near[-1].x += 0.5  # on this side of the bridge
+    for last in (first, near):
+        with pytest.raises(TaskFailed, match="both ends relax into one minimum"):
+            Barrier(structure="x", final="y").measure(replace(hop, structures={"structure": first, "final": last}))
 
 
 def test_ends_that_do_not_belong_together_are_refused(hop):

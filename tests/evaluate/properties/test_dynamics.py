@@ -9,7 +9,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 
-from pfd.errors import DataError, ModelError, SettingError
+from pfd.errors import DataError, ModelError, SettingError, TaskFailed
 from pfd.evaluate.properties.dynamics import Stretch, filled, kinetic_temperature
 from pfd.evaluate.properties.judge import judge_property
 from pfd.evaluate.properties.md import MDProperties, mean_square_displacement
@@ -65,7 +65,6 @@ def test_what_is_unphysical_is_named():
     assert frame_problem(StoredFrame(1, frame, -1.0, 300.0), 600.0, 0.9) == ""
     assert "0.40 of the sum" in frame_problem(StoredFrame(1, frame, -1.0, 300.0), 600.0, 0.4)
     assert "rose to 700 K" in frame_problem(StoredFrame(1, frame, -1.0, 700.0), 600.0, 0.9)
-    assert "no number" in frame_problem(StoredFrame(1, frame, float("nan"), 300.0), 600.0, 0.9)
 
 
 def test_a_model_that_breaks_on_the_way_is_a_blown_up_run_and_one_that_never_answers_is_not(emt_copper):
@@ -85,6 +84,30 @@ def test_a_model_that_breaks_on_the_way_is_a_blown_up_run_and_one_that_never_ans
 
     with pytest.raises(ModelError):
         MDStability(**SHORT, temperature_K=600).measure(replace(emt_copper, calculator=Silent))
+
+
+@pytest.mark.parametrize("what", ["energy", "forces"])
+def test_a_model_whose_numbers_end_ends_the_run_wherever_it_is(emt_copper, what):
+    class Ending(EMT):
+        calls = 0
+
+        def calculate(self, atoms=None, properties=None, system_changes=None):
+            assert np.isfinite(atoms.positions).all()  # else a search for neighbours may not end
+            super().calculate(atoms, properties, system_changes)
+            self.calls += 1
+            if self.calls > 20:
+                self.results[what] = self.results[what] * np.nan
+
+    job = replace(emt_copper, calculator=Ending)
+    words = "no number after [0-9]+ steps"
+    for equilibration in (0, 40):
+        with pytest.raises(TaskFailed, match=words):
+            MDProperties(**SHORT, temperature_K=300, equilibration=equilibration).measure(job)
+        with pytest.raises(TaskFailed, match=words):
+            NVEDrift(**SHORT, temperature_K=300, equilibration=equilibration).measure(job)
+    found = MDStability(**(SHORT | {"steps": 200}), temperature_K=300).measure(job)
+    assert found.values["part_of_steps"] < 1.0
+    assert "no number" in found.notes[0]
 
 
 @pytest.mark.lammps
@@ -123,7 +146,7 @@ def test_structures_are_filled_up_along_periodic_directions():
 
 def test_g_of_a_crystal_peaks_at_its_neighbours(emt_copper):
     found = MDProperties(**SHORT, temperature_K=100, equilibration=20, timestep_fs=3.0).measure(emt_copper)
-    assert found.values["first_peak_A"] == pytest.approx(3.6 / np.sqrt(2), abs=0.11)
+    assert found.values["first_peak_A"] == pytest.approx(3.6 / np.sqrt(2), abs=0.02)
     assert found.values["coordination"] == pytest.approx(12.0, abs=0.01)
     assert abs(found.values["diffusion_A2_per_ps"]) < 0.5
     assert {"g", "mean_square_displacement"} == set(found.curves)

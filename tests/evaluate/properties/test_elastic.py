@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, make_supercell
 from ase.calculators.emt import EMT
 
 from pfd.errors import DataError
@@ -69,6 +69,58 @@ def test_a_hexagonal_crystal_has_all_constants_and_its_symmetry(emt_copper):
     assert values["C66_GPa"] == pytest.approx((values["C11_GPa"] - values["C12_GPa"]) / 2, rel=0.02)
     assert values["C11_GPa"] != pytest.approx(values["C33_GPa"], rel=0.01)
     assert values["C66_clamped_GPa"] > values["C66_GPa"]  # the two atoms of the cell move
+
+
+def test_a_trigonal_crystal_has_the_constants_of_its_hexagonal_setting_in_every_cell(emt_copper):
+    """Copper that is a little longer along [111], against cubic copper's constants in these axes, by tensors."""
+    cubic = Elastic(structure="x", cell="given").measure(emt_copper).values
+    primitive = bulk("Cu", "fcc", a=3.6)
+    along = np.ones(3) / np.sqrt(3)
+    primitive.set_cell(primitive.cell.array @ (np.eye(3) + 0.004 * np.outer(along, along)), scale_atoms=True)
+    setting = np.array([[1, -1, 0], [0, 1, -1], [1, 1, 1]])  # obverse: a and b at 120 degrees, c on the threefold axis
+    hexagonal = make_supercell(primitive, setting)
+    axes = np.array([[-1, 1, 0], [-1, -1, 2], [1, 1, 1]]) / np.sqrt([[2], [6], [3]])  # a, c x a and c of that setting
+    wanted = _in_axes(cubic["C11_GPa"], cubic["C12_GPa"], cubic["C44_GPa"], axes)
+    assert abs(wanted["C14_GPa"]) > 0.1 * cubic["C44_GPa"]
+    rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
+    rotation *= np.sign(np.linalg.det(rotation))
+    swapped = make_supercell(primitive, [[1, 0, 0], [0, 0, 1], [0, 1, 0]])
+    reduced = make_supercell(primitive, [[1, 0, 0], [1, 1, 0], [0, -1, 1]])
+    for cell in (primitive, hexagonal, turned(primitive, rotation), turned(hexagonal, rotation), swapped, reduced):
+        job = replace(emt_copper, structures={"structure": cell})
+        found = Elastic(structure="x", cell="given").measure(job).values
+        for name, value in wanted.items():
+            assert found[name] == pytest.approx(value, abs=0.06 * cubic["C11_GPa"]), name
+        assert found["C14_GPa"] == pytest.approx(wanted["C14_GPa"], rel=0.15)
+
+
+def _in_axes(C11, C12, C44, axes):
+    """Constants of a cubic crystal in other axes, the rows of a rotation (Nye, Physical Properties of Crystals)."""
+    one = np.eye(3)
+    tensor = C12 * np.einsum("ij,kl->ijkl", one, one)
+    tensor += C44 * (np.einsum("ik,jl->ijkl", one, one) + np.einsum("il,jk->ijkl", one, one))
+    tensor += (C11 - C12 - 2 * C44) * np.einsum("ai,aj,ak,al->ijkl", one, one, one, one)
+    tensor = np.einsum("ai,bj,ck,dl,ijkl->abcd", axes, axes, axes, axes, tensor)
+    voigt = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    return {f"C{i + 1}{j + 1}_GPa": tensor[voigt[i] + voigt[j]] for i in range(6) for j in range(i, 6)}
+
+
+def test_orthorhombic_constants_follow_the_axes_of_the_file(emt_copper):
+    lengths = {"a": 3.72, "b": 3.6, "c": 3.5}
+    start = bulk("Cu", "fcc", a=1.0, cubic=True)
+    found = {}
+    for order in ("abc", "cab", "acb"):  # the last is an odd permutation
+        crystal = start.copy()
+        crystal.set_cell(np.diag([lengths[key] for key in order]), scale_atoms=True)
+        rotation, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+        for cell in (crystal, turned(crystal, rotation * np.sign(np.linalg.det(rotation)))):
+            values = (
+                Elastic(structure="x", cell="given").measure(replace(emt_copper, structures={"structure": cell})).values
+            )
+            stiff = {key: values[f"C{place}{place}_GPa"] for place, key in enumerate(order, start=1)}
+            found.setdefault("first", stiff)
+            assert stiff == pytest.approx(found["first"], rel=1e-4)
+    assert np.diff(sorted(found["first"].values())).min() > 1.0  # GPa; else any order would do
 
 
 def test_labels_of_the_strained_cells_give_the_clamped_constants(emt_copper):

@@ -61,6 +61,16 @@ def test_a_hexagonal_crystal_finds_its_shape(emt_copper):
     assert "b_A" not in found.values
 
 
+def test_lattice_constants_have_the_names_that_the_file_gives_them(emt_copper):
+    settings = EquationOfState(structure="x", relax="none")
+    for lengths in ((4.2, 3.4, 3.3), (3.3, 4.2, 3.4)):
+        start = bulk("Cu", "fcc", a=1.0, cubic=True)
+        start.set_cell(np.diag(lengths), scale_atoms=True)
+        values = settings.measure(replace(emt_copper, structures={"structure": start})).values
+        scale = np.cbrt(values["volume_A3_per_atom"] * 4 / np.prod(lengths))
+        assert [values[f"{name}_A"] for name in "abc"] == pytest.approx(scale * np.array(lengths), rel=1e-6)
+
+
 def test_a_structure_far_from_the_minimum_is_told(emt_copper):
     far = replace(emt_copper, structures={"structure": bulk("Cu", "fcc", a=3.9)})
     with pytest.raises(TaskFailed, match="no minimum between"):

@@ -41,6 +41,20 @@ def test_a_script_reads_the_model_and_writes_numbers(job, tmp_path):
     assert settings.title() == "own.py"
 
 
+def test_a_script_is_kept_wherever_it_is_but_not_the_program_that_reads_it(job, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = script(elsewhere, WRITE)
+    settings = Observable(command=f"{sys.executable} {path} {{model}} /nowhere/on/this/machine.py")
+    assert settings.named_files(tmp_path) == [path]
+    kept = tmp_path / "inputs" / "0123abcd-own.py"  # as a run keeps it
+    kept.parent.mkdir()
+    path.rename(kept)
+    assert settings.named_files(tmp_path) == [kept]
+    found = settings.measure(replace(job, files=(kept,)))
+    assert found.values == {"words": 3.0, "size": 2.5}
+
+
 def test_a_program_beside_the_input_is_run_from_its_copy(job, tmp_path):
     path = script(tmp_path, f"#!{sys.executable}\n{WRITE}", name="own")
     settings = Observable(command="./own {model}")

@@ -7,13 +7,14 @@ import doctest
 import pytest
 from pydantic import ValidationError
 
+from pfd.errors import TaskFailed
 from pfd.evaluate.properties import results
 from pfd.evaluate.properties.elastic import Elastic
 from pfd.evaluate.properties.equation_of_state import EquationOfState
 from pfd.evaluate.properties.judge import all_passed, judge_property
 from pfd.evaluate.properties.kinds import KINDS, property_of
 from pfd.evaluate.properties.md_stability import MDStability
-from pfd.evaluate.properties.property import Measured
+from pfd.evaluate.properties.property import Curve, Measured
 from pfd.evaluate.properties.results import limits_in_words, property_result, property_rows
 
 PBE = {"C11_GPa": 150.0, "C44_GPa": 100.0, "source": "PBE"}
@@ -26,11 +27,13 @@ PBE = {"C11_GPa": 150.0, "C44_GPa": 100.0, "source": "PBE"}
         ({"reference": {"source": "PBE"}}, "holds no number"),
         ({"reference": {"C11": 150.0, "source": "PBE"}}, "no number 'C11'; it gives C11_GPa"),
         ({"reference": {"C11_GPa": "much", "source": "PBE"}}, "valid number"),
+        ({"reference": {"C11_GPa": float("nan"), "source": "PBE"}}, "finite number"),
         ({"within": 0.05}, "within is about the reference"),
         ({"reference": PBE, "within": 5}, "less than or equal to 1"),
         ({"reference": PBE, "within": {"C12_GPa": 0.1}}, "the reference has no C12_GPa"),
         ({"reference": PBE, "within": {"C77_GPa": 0.1}}, "no number 'C77_GPa'"),
         ({"reference": "label"}, "write cell: given"),
+        ({"reference": "label", "cell": "given", "within": {"C44_GPa": 0.1}}, "such as C11_clamped_GPa"),
         ({"limits": {"C11_GPa": (2.0, 1.0)}}, "exchange"),
         ({"limits": {"density": (1.0, 2.0)}}, "no number 'density'"),
         ({"strain": 0.1}, "less than or equal to 0.02"),
@@ -49,6 +52,13 @@ def test_only_what_needs_no_relaxation_can_be_labelled():
         EquationOfState(structure="x", reference="label")
     with pytest.raises(ValidationError, match="takes a relaxation or dynamics"):
         property_of({"kind": "vacancy", "structure": "x", "reference": "label"})
+
+
+def test_numbers_and_points_are_finite():
+    with pytest.raises(TaskFailed, match="C11_GPa, C12_GPa: no finite number"):
+        Measured(values={"C11_GPa": float("nan"), "C12_GPa": float("inf"), "C44_GPa": 1.0})
+    with pytest.raises(TaskFailed, match="energy_volume: no finite number"):
+        Measured(curves={"energy_volume": Curve(x="V", y="E", points=((1.0, 2.0), (1.0, float("nan"))))})
 
 
 def test_what_its_numbers_depend_on_is_all_that_stands_in_a_task():
@@ -92,6 +102,20 @@ def test_a_reference_from_labels_that_failed_fails_all():
     held = judge_property(settings, found, Measured(failed="cell 0 has no label"))
     assert not all_passed(held)
     assert "cell 0 has no label" in held[0].note
+
+
+def test_a_named_number_that_the_labels_did_not_give_is_missed():
+    allowed = {"all": 0.05, "C33_clamped_GPa": 0.1}  # a cubic crystal has none
+    settings = Elastic(structure="x", cell="given", reference="label", within=allowed)
+    numbers = Measured(values={"C11_clamped_GPa": 150.0})
+    known, unknown = judge_property(settings, numbers, numbers)
+    assert known.passed
+    assert (unknown.quantity, unknown.passed, unknown.note) == (
+        "C33_clamped_GPa",
+        False,
+        "the reference gave no such number",
+    )
+    assert "C33 clamped" in limits_in_words([property_result(settings, {"student": numbers}, numbers)])[0]
 
 
 def test_which_models_it_is_measured_of():

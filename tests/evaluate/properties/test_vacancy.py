@@ -31,6 +31,18 @@ def test_with_a_pair_potential_an_unrelaxed_vacancy_costs_the_cohesive_energy(em
     assert values["formation_energy_eV"] < values["unrelaxed_formation_energy_eV"]
 
 
+def test_what_is_left_to_relax_in_the_crystal_is_no_gain_of_the_vacancy(emt_copper):
+    ideal = bulk("Cu", "fcc", a=3.6, cubic=True)
+    off = ideal.copy()
+    off.positions[0] += 0.05
+    for cell in ("given", "relaxed"):
+        settings = Vacancy(structure="x", cell=cell, site=2)
+        of_ideal, of_off = (
+            settings.measure(replace(emt_copper, structures={"structure": each})).values for each in (ideal, off)
+        )
+        assert of_off == pytest.approx(of_ideal, abs=0.02), cell
+
+
 @pytest.mark.lammps
 def test_silicon_relaxes_into_the_lower_of_its_two_minima(sw_silicon):
     # Balamane et al., Phys. Rev. B 46, 2250 (1992): 4.63 eV unrelaxed, 2.82 eV relaxed, energies scaled by 1.0677.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from pfd.arrays import Positions
 from pfd.errors import DataError, TaskFailed
 from pfd.evaluate.properties.equation_of_state import curve
 from pfd.evaluate.properties.property import Job, Measured, OfStructure
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 STEPS = 500
 """More steps are not taken."""
+ONE_MINIMUM_A = 0.1
+"""Relaxed ends in which no atom is farther apart lie in one minimum, from which forces of fmax keep each a little."""
 
 
 class Barrier(OfStructure):
     """Energy barrier between two minima in one cell, by the climbing-image nudged elastic band.
 
-    Both ends are relaxed first; the images between start on a straight line, made even in distances (IDPP).
+    Both ends are relaxed first, and must not end in one minimum; the images between start on a straight line, made even
+    in distances (IDPP).
 
     Source: Henkelman, Uberuaga and Jónsson, J. Chem. Phys. 113, 9901 (2000); Smidstrup et al., J. Chem. Phys. 140,
     214106 (2014), IDPP.
@@ -64,7 +68,7 @@ class Barrier(OfStructure):
         """See ``Property.measure``.
 
         Raises:
-            TaskFailed: if the path is not relaxed after ``STEPS`` steps.
+            TaskFailed: if both ends relax into one minimum, or the path is not relaxed after ``STEPS`` steps.
         """
         from ase.mep import NEB
         from ase.optimize import FIRE
@@ -76,6 +80,11 @@ class Barrier(OfStructure):
             end.calc = calculator
             end = relaxed(end, "ions", self.fmax_eV_per_A)
             ends.append(end)
+        farthest = float(np.linalg.norm(_vectors(*ends), axis=1).max())
+        if farthest < ONE_MINIMUM_A:
+            what = f"both ends relax into one minimum: no atom is farther apart than {farthest:.2g} Å"
+            hint = "bring other ends; if they are two minima of the reference, the model has lost one"
+            raise TaskFailed(what, where=self.title(), hint=hint)
         energies = [float(end.get_potential_energy()) for end in ends]
         path = [ends[0], *(ends[0].copy() for _ in range(self.images)), ends[1]]
         for image in path:
@@ -101,7 +110,12 @@ class Barrier(OfStructure):
 
 def _apart(one: Atoms, other: Atoms) -> float:
     """Distance of two images in the space of all coordinates, Å."""
+    return float(np.linalg.norm(_vectors(one, other)))
+
+
+def _vectors(one: Atoms, other: Atoms) -> Positions:
+    """From each atom to where it is in the other image, the nearest way, Å."""
     from ase.geometry import find_mic
 
     vectors, _ = find_mic(other.positions - one.positions, one.cell, one.pbc)
-    return float(np.linalg.norm(vectors))
+    return np.asarray(vectors)

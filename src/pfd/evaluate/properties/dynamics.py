@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from pfd.errors import DataError, SettingError
+from pfd.errors import DataError, SettingError, TaskFailed
 from pfd.evaluate.properties.property import Job, OfStructure
 from pfd.frames import without_labels
 from pfd.lammps.md import StoredFrame, run_lammps_md
@@ -71,7 +71,17 @@ class OfDynamics(OfStructure):
         return atoms
 
     def run(self, job: Job, atoms: Atoms, stretch: Stretch) -> Iterator[StoredFrame]:
-        """Frames of a run that goes on from these atoms and their momenta; nothing runs ahead of the reader."""
+        """Frames of a run that goes on from these atoms and their momenta; nothing runs ahead of the reader.
+
+        Raises:
+            TaskFailed: if the run blows up: the search for neighbours does not end where a position is no number.
+        """
+        for stored in self._frames(job, atoms, stretch):
+            if not np.isfinite(stored.energy) or not np.isfinite(stored.frame.positions).all():
+                raise _blown_up(stored.step)
+            yield stored
+
+    def _frames(self, job: Job, atoms: Atoms, stretch: Stretch) -> Iterator[StoredFrame]:
         assert self.temperature_K is not None
         if job.potential is not None:
             yield from run_lammps_md(
@@ -133,11 +143,22 @@ def _run_ase(job: Job, start: Atoms, stretch: Stretch, temperature_K: float, tim
     else:
         bath = {"taut": COUPLING_FS * units.fs, "rng": np.random.default_rng(job.seed)}
         dynamics = Bussi(atoms, step, temperature_K=temperature_K, **bath)
+
+    def require_numbers() -> None:  # before atoms move by them
+        if not np.isfinite(atoms.get_momenta()).all():
+            raise _blown_up(dynamics.get_number_of_steps())
+
+    dynamics.attach(require_numbers)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         yield _stored(0, atoms)
         for done in range(stretch.every, stretch.steps + 1, stretch.every):
             dynamics.run(stretch.every)
             yield _stored(done, atoms)
+
+
+def _blown_up(step: int) -> TaskFailed:
+    hint = "shorten timestep_fs, or start from a structure that the model knows"
+    return TaskFailed(f"an energy, force or position is no number after {step} steps", where="dynamics", hint=hint)
 
 
 def _stored(step: int, atoms: Atoms) -> StoredFrame:

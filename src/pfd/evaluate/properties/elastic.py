@@ -38,8 +38,9 @@ class Elastic(OfStructure):
 
     Six strains, one for each component of Voigt's order xx yy zz yz xz xy, with both signs; shears are engineering
     strains (gamma_yz = 2 epsilon_yz), tension is positive, as in ASE. The ions stay at their fractional coordinates
-    (``..._clamped_...``), and are then relaxed. Components refer to the crystal's axes. Of a cubic crystal C11, C12 and
-    C44 are the means of those that symmetry makes equal; of others all 21 are told. Moduli are Voigt-Reuss-Hill means.
+    (``..._clamped_...``), and are then relaxed. Components refer to the crystal's axes, which docs/properties.md lays
+    down. Of a cubic crystal C11, C12 and C44 are the means of those that symmetry makes equal; of others all 21 are
+    told. Moduli are Voigt-Reuss-Hill means.
 
     Source: Nielsen and Martin, Phys. Rev. B 32, 3792 (1985), from stresses of strained cells; Hill, Proc. Phys. Soc. A
     65, 349 (1952), the moduli.
@@ -51,6 +52,8 @@ class Elastic(OfStructure):
         r"shear_modulus(_clamped)?_GPa",
     )
     told: ClassVar[str] = "C11_GPa ... C66_GPa, bulk_modulus_GPa, shear_modulus_GPa, and C11_clamped_GPa ..."
+
+    from_labels: ClassVar[str] = r"\w+_clamped_GPa"
 
     kind: Literal["elastic"] = "elastic"
     """Elastic constants."""
@@ -74,6 +77,10 @@ class Elastic(OfStructure):
     def needs_numbers(self) -> str:
         """See ``Property.needs_numbers``."""
         return "labels are of the same cells for all; write cell: given"
+
+    def labels_give(self) -> str:
+        """See ``Property.labels_give``."""
+        return "they give the constants with clamped ions, such as C11_clamped_GPa"
 
     def require(self, structures: Mapping[str, Atoms]) -> None:
         """See ``Property.require``."""

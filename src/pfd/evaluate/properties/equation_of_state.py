@@ -25,7 +25,7 @@ class EquationOfState(OfStructure):
 
     All cells have the shape of the structure, which a cubic crystal keeps; for others, ``relax: shape`` finds the best
     one at each volume. Lattice constants are those of the conventional cell if the structure is a primitive or
-    conventional cell; of a supercell they are the supercell's.
+    conventional cell, by the names that the file gives to its axes; of a supercell they are the supercell's.
     """
 
     quantities: ClassVar[tuple[str, ...]] = (

@@ -34,7 +34,8 @@ def judge_property(settings: Property, measured: Measured, reference: Measured |
         settings: what is allowed.
         measured: the model's numbers; where there are none, every limit is missed.
         reference: numbers computed of labels, for ``reference: label``; else those of the settings are taken. A number
-            that the reference does not have is not judged, and a reference that failed fails all.
+            that the reference does not have is missed if ``within`` names it, else not judged; a reference that failed
+            fails all.
     """
     if isinstance(settings.reference, Reference):
         reference = Measured(values=settings.reference.numbers())
@@ -44,14 +45,19 @@ def judge_property(settings: Property, measured: Measured, reference: Measured |
         return held
     if reference is None or reference.failed:
         why = "there is no reference" if reference is None else f"the reference failed: {reference.failed}"
-        nothing = {"value": None, "lowest": 0.0, "highest": 0.0, "passed": False, "note": why}
-        return [*held, Held(property=settings.title(), quantity=ALL, **nothing)]
+        return [*held, _missed(settings, ALL, why)]
     for name, wanted in reference.values.items():
         part = settings.within.get(name, settings.within.get(ALL))
         if part is not None:
             room = part * abs(wanted)
             held.append(_held(settings, measured, name, wanted - room, wanted + room))
-    return held
+    without = [name for name in settings.within if name != ALL and name not in reference.values]
+    return [*held, *(_missed(settings, name, "the reference gave no such number") for name in without)]
+
+
+def _missed(settings: Property, name: str, why: str) -> Held:
+    nothing = {"value": None, "lowest": 0.0, "highest": 0.0, "passed": False, "note": why}
+    return Held(property=settings.title(), quantity=name, **nothing)
 
 
 def _held(settings: Property, measured: Measured, name: str, lowest: float, highest: float) -> Held:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pfd.errors import TaskFailed
+from pfd.errors import PFDError, TaskFailed
 from pfd.evaluate.properties.dynamics import OfDynamics, Stretch
 from pfd.evaluate.properties.equation_of_state import curve
 from pfd.evaluate.properties.property import Job, Measured
@@ -29,8 +29,8 @@ MODEL_FAILURES = (ArithmeticError, LookupError, RuntimeError, ValueError, TaskFa
 class MDStability(OfDynamics):
     """A long run at constant volume and temperature, stopped where it blows up; the numbers say how far it got.
 
-    It blows up if LAMMPS loses atoms or the model no longer answers, if an energy or position is no number, if the
-    temperature is twice that of the bath, or if two atoms come closer than half the sum of their covalent radii.
+    It blows up if LAMMPS loses atoms or the model no longer answers, if an energy, force or position is no number, if
+    the temperature is twice that of the bath, or if two atoms come closer than half the sum of their covalent radii.
     """
 
     quantities: ClassVar[tuple[str, ...]] = (DONE, "hottest_K", "closest_contact")
@@ -56,7 +56,7 @@ class MDStability(OfDynamics):
         steps, temperatures, closest, problem = [], [], 1.0, ""
         try:
             for stored in self.run(job, start, Stretch("nvt", self.steps - self.steps % every, every)):
-                contact = closest_contact(stored.frame, 1.0) if np.isfinite(stored.frame.positions).all() else 0.0
+                contact = closest_contact(stored.frame, 1.0)
                 if problem := frame_problem(stored, limit_K, contact):
                     break
                 steps.append(stored.step)
@@ -66,7 +66,8 @@ class MDStability(OfDynamics):
         except MODEL_FAILURES as error:
             if not steps:
                 raise
-            problem = f"the model failed: {(str(error).splitlines() or [type(error).__name__])[0]}"
+            words = error.what if isinstance(error, PFDError) else str(error)
+            problem = f"the model failed: {(words.splitlines() or [type(error).__name__])[0]}"
         whole = self.steps - self.steps % every
         if not steps:
             raise TaskFailed(f"the start is not physical: {problem}", where=self.title(), hint="relax the structure")
@@ -80,8 +81,6 @@ class MDStability(OfDynamics):
 
 def frame_problem(stored: StoredFrame, limit_K: float, contact: float) -> str:
     """What is unphysical about a frame, in words."""
-    if not (np.isfinite(stored.energy) and np.isfinite(stored.frame.positions).all()):
-        return "an energy or position is no number"
     if stored.temperature_K > limit_K:
         return f"the temperature rose to {stored.temperature_K:.0f} K (limit {limit_K:.0f} K)"
     if contact < CLOSE:

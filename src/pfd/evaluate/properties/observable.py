@@ -34,7 +34,8 @@ class Observable(Property):
     It is started in an empty folder without a shell, in the environment of the model's family. Words of the command:
     ``{model}`` becomes the model's folder (``pfd.load`` of it is an ASE calculator); ``{lammps}`` a file of LAMMPS with
     its units, pair_style and pair_coeff, to be included; ``{python}`` the interpreter that pfd runs in. Files that the
-    command names by a relative path are copied beside it.
+    command names, by paths that are words of their own, are copied beside it, and it is measured anew if one is
+    edited; a program that it starts with by an absolute path is run where it is.
     """
 
     quantities: ClassVar[tuple[str, ...]] = (r"[A-Za-z]\w*",)
@@ -73,21 +74,22 @@ class Observable(Property):
         return {key: value for key, value in super().parameters().items() if key != "wall_time"}
 
     def named_files(self, folder: Path) -> list[Path]:
-        """The files that the command names by relative paths, from a folder on (or the copy that a run keeps).
+        """The files that the command names, from a folder on (or the copy that a run keeps).
 
         Raises:
-            SettingError: if one that must be a file is not there, or two have one name.
+            SettingError: if one that must be a file is not there, or two have one name. By an absolute path it may be
+                elsewhere, where the command runs.
         """
         found: dict[str, Path] = {}
         for number, word in enumerate(shlex.split(self.command)):
-            if _is_relative(number, word):
+            if _names_file(number, word):
                 path = here_or_kept(folder, Path(word), "command")
                 if path.is_file():
                     if found.setdefault(Path(word).name, path) != path:
                         raise SettingError(
                             f"two files are called {Path(word).name}", where="command", hint="rename one"
                         )
-                elif Path(word).suffix in {".py", ".sh", ".in"} or number == 0:
+                elif not Path(word).is_absolute() and (Path(word).suffix in {".py", ".sh", ".in"} or number == 0):
                     hint = "correct the path; it starts at the input file's folder"
                     raise SettingError(f"no such file: {word}", where="command", hint=hint)
         return list(found.values())
@@ -104,7 +106,7 @@ class Observable(Property):
         """
         self.named_files(folder)
         program = shlex.split(self.command)[0]
-        if runs_here and program != PYTHON and not _is_relative(0, program) and shutil.which(program) is None:
+        if runs_here and program != PYTHON and not _names_file(0, program) and shutil.which(program) is None:
             what = f"there is no program {program!r} on this machine"
             raise MissingError(what, where="command", hint=f"correct it, install it, or write {PYTHON} for python")
 
@@ -136,7 +138,7 @@ class Observable(Property):
             told[LAMMPS_WORD] = str(_write_potential(job, folder / LAMMPS))
         names = {original_name(path) for path in job.files}
         for number, word in enumerate(words):
-            if _is_relative(number, word) and Path(word).name in names:
+            if _names_file(number, word) and Path(word).name in names:
                 words[number] = str(folder / Path(word).name) if number == 0 else Path(word).name
             for key, value in told.items():
                 words[number] = words[number].replace(key, value)
@@ -160,9 +162,9 @@ class Observable(Property):
         return None
 
 
-def _is_relative(number: int, word: str) -> bool:
-    """Whether a word of a command may be a relative path; a bare first word is a program on PATH."""
-    return not Path(word).is_absolute() and "{" not in word and (number > 0 or "/" in word)
+def _names_file(number: int, word: str) -> bool:
+    """Whether a word of a command may be a file's path; a first word that is bare or absolute is a program."""
+    return "{" not in word and (number > 0 or ("/" in word and not Path(word).is_absolute()))
 
 
 def _write_potential(job: Job, path: Path) -> Path:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from pfd.errors import TaskFailed
 from pfd.frames import Labels
 from pfd.settings import Settings
 
@@ -42,7 +45,11 @@ class Curve(Settings):
 
 
 class Measured(Settings):
-    """What measuring a property gave; the name of a number ends with its unit."""
+    """What measuring a property gave; the name of a number ends with its unit.
+
+    Raises:
+        TaskFailed: if a number or a point is not finite: then nothing was measured.
+    """
 
     values: dict[str, float] = Field(default_factory=dict)
     """Name -> number."""
@@ -53,11 +60,20 @@ class Measured(Settings):
     failed: str = ""
     """Why there are no numbers, in words; empty if there are."""
 
+    @model_validator(mode="after")
+    def _finite(self) -> Measured:
+        bad = [name for name, value in self.values.items() if not math.isfinite(value)]
+        bad += [name for name, curve in self.curves.items() if not all(map(math.isfinite, chain(*curve.points)))]
+        if bad:
+            hint = "look at the energies, forces and stresses that the model gives of this structure"
+            raise TaskFailed(f"{', '.join(bad)}: no finite number", hint=hint)
+        return self
+
 
 class Reference(Settings):
     """Numbers to compare with, and where they come from; name of a number -> number."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, float] = Field(init=False)
 
     source: str = Field(min_length=1)
@@ -129,6 +145,8 @@ class Property(Settings):
     """Patterns (regular expressions) of the names of its numbers."""
     told: ClassVar[str] = ""
     """The same in words, where the patterns are no plain names."""
+    from_labels: ClassVar[str] = ".*"
+    """Pattern of those numbers that ``of_labels`` gives."""
     headline: ClassVar[str] = ".*"
     """Pattern of the numbers that tables show; those with a reference or limit are shown as well."""
     safety: ClassVar[bool] = False
@@ -177,6 +195,8 @@ class Property(Settings):
             self._used(self.reference)
         if self.reference == "label" and not self.labelled():
             raise ValueError(f"{self.needs_numbers()}; give numbers with a source")
+        if self.reference == "label":
+            self._from_labels()
         return self
 
     def _require_number(self, key: str, name: str) -> None:
@@ -189,6 +209,15 @@ class Property(Settings):
         for name in self.within:
             if name != ALL and name not in reference.numbers():
                 raise ValueError(f"within: the reference has no {name}; add it, or remove it here")
+
+    def _from_labels(self) -> None:
+        for name in self.within:
+            if name != ALL and not re.fullmatch(self.from_labels, name):
+                raise ValueError(f"within: {name} cannot be told from labels; {self.labels_give()}")
+
+    def labels_give(self) -> str:
+        """Which numbers labels give, where they do not give all."""
+        return "leave it out"
 
     def labelled(self) -> bool:
         """Whether the same numbers can be computed of labels of ``cells``."""

@@ -27,9 +27,9 @@ class Vacancy(OfStructure):
     """Formation energy of a neutral vacancy: E(N - 1 atoms) - E(N atoms) + mu, at the volume of the perfect crystal.
 
     mu is the energy per atom of the perfect crystal where that is an element, else ``chemical_potential_eV``. The
-    perfect crystal's cell is relaxed first; then the ions around the vacancy are, in the fixed cell, from two starts:
-    the neighbours in place, and drawn in by a fifth of their distance. The lower energy counts (in Stillinger-Weber
-    silicon the neighbours in place are a minimum 1.6 eV above the other).
+    perfect crystal's ions and cell are relaxed first; then the ions around the vacancy are, in the fixed cell, from two
+    starts: the neighbours in place, and drawn in by a fifth of their distance. The lower energy counts (in
+    Stillinger-Weber silicon the neighbours in place are a minimum 1.6 eV above the other).
 
     Source: Freysoldt et al., Rev. Mod. Phys. 86, 253 (2014), without charge.
     """
@@ -45,7 +45,7 @@ class Vacancy(OfStructure):
     chemical_potential_eV: float | None = None
     """Energy of the removed atom in its reservoir, eV, by the same model or level of theory; needed in compounds."""
     cell: Literal["relaxed", "given"] = "relaxed"
-    """The perfect crystal's cell: relaxed by the model, or as given."""
+    """The perfect crystal's cell: relaxed by the model, or as given; its ions are relaxed in it."""
     displacement_A: float = Field(default=0.05, ge=0, le=1)
     """Before they relax, the atoms are displaced at random by so much (root mean square), Å: without, the symmetry of
     the site holds them where the energy need not be lowest (silicon). 0 keeps it."""
@@ -71,8 +71,7 @@ class Vacancy(OfStructure):
         start = job.structure
         start.set_constraint()
         start.calc = job.calculator()
-        if self.cell == "relaxed":
-            start = relaxed(start, "cell", self.fmax_eV_per_A)
+        start = relaxed(start, "cell" if self.cell == "relaxed" else "ions", self.fmax_eV_per_A)
         job.progress(0.2, "the perfect crystal is relaxed")
         perfect = repeated(start, self.supercell)
         perfect.calc = start.calc

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pfd.errors import DataError, PFDError, TransientError
+from pfd.errors import DataError
 from pfd.frames import labels_of, read_frames, with_origin, write_frames
-from pfd.memory import out_of_memory
 from pfd.tasks.context import TaskContext
 
 if TYPE_CHECKING:
     from pfd.evaluate.properties.property import Measured, Property
 
 NAME = "property.json"
-MODEL_FAILURES = (ArithmeticError, LookupError, RuntimeError, ValueError)
-"""What a model, an optimiser or the search for neighbours raises on a structure that makes no sense."""
 
 
 def measure(task: TaskContext) -> dict[str, Any]:
@@ -29,7 +24,7 @@ def measure(task: TaskContext) -> dict[str, Any]:
     from pfd.models.device import device_for
     from pfd.models.family import read_model
     from pfd.models.training import make_family
-    from pfd.tasks.property_job import property_job
+    from pfd.tasks.property_job import measured_or_failed, property_job
 
     settings, files = _property(task)
     folder, beside = task.input("model"), task.inputs("file")
@@ -39,7 +34,7 @@ def measure(task: TaskContext) -> dict[str, Any]:
     def measured() -> Measured:
         return settings.measure(property_job(folder, settings, files, beside=beside, **how))
 
-    task.write(NAME, _or_failed(measured).model_dump(mode="json"))
+    task.write(NAME, measured_or_failed(measured, traced=True).model_dump(mode="json"))
     return {"device": device}
 
 
@@ -59,6 +54,7 @@ def cells(task: TaskContext) -> None:
 def measure_labels(task: TaskContext) -> None:
     """Parameter settings; inputs its structures, cells (the folder), label0... Output: property.json."""
     from pfd.evaluate.properties.structure_files import read_structures
+    from pfd.tasks.property_job import measured_or_failed
 
     settings, files = _property(task)
 
@@ -76,7 +72,7 @@ def measure_labels(task: TaskContext) -> None:
             raise DataError(f"{len(frames) - len(labels)} of {len(frames)} cells were not labelled")
         return settings.of_labels(structure, frames, labels)
 
-    task.write(NAME, _or_failed(measured).model_dump(mode="json"))
+    task.write(NAME, measured_or_failed(measured, traced=True).model_dump(mode="json"))
 
 
 def hold(task: TaskContext) -> None:
@@ -111,20 +107,3 @@ def _property(task: TaskContext) -> tuple[Property, dict[str, Path]]:
 
     files = {key: task.input(key) for key in ("structure", "final") if task.has(key)}
     return property_of(task.parameters["settings"] | {key: str(path) for key, path in files.items()}), files
-
-
-def _or_failed(measured: Any) -> Measured:
-    """What was measured, or why nothing was, in words."""
-    from pfd.evaluate.properties.property import Measured
-
-    try:
-        found: Measured = measured()
-    except TransientError:
-        raise
-    except (PFDError, *MODEL_FAILURES) as error:
-        if out_of_memory(error):
-            raise
-        traceback.print_exc(file=sys.stderr)
-        words = str(error) if isinstance(error, PFDError) else f"{type(error).__name__}: {error}"
-        return Measured(failed=words)
-    return found
