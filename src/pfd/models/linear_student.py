@@ -13,6 +13,7 @@ import numpy as np
 from pfd.errors import ModelError, TaskFailed
 from pfd.frames import Labels, fit_energy_shift, labels_of, require_labels
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, read_model
+from pfd.models.fitted_record import fitted_record
 from pfd.models.linear_fit import LinearFitSettings, fit_coefficients
 from pfd.models.linear_potential import LinearPotential
 from pfd.settings import Settings
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from pfd.lammps.session import LammpsPotential
+
+CHECKED = 5
+"""Training frames with which the pair style is held to the fit."""
 
 
 class LinearStudent(Family):
@@ -107,10 +111,9 @@ class LinearStudent(Family):
         # The free atoms' energies are taken out first: next to them, a fit would lose digits of what matters.
         shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))
         with potential.descriptors(folder) as descriptors:
-            coefficients, report = fit_coefficients(
+            coefficients, loss = fit_coefficients(
                 descriptors,
-                train=train,
-                valid=valid,
+                train,
                 shift=shift,
                 repulsion=potential.repulsion,
                 settings=settings,
@@ -119,8 +122,12 @@ class LinearStudent(Family):
         for symbol, value in sorted(shift.per_element_eV.items()):
             coefficients[potential.one_body(symbol, len(coefficients))] += value
         potential.write_coefficients(folder, coefficients)
-        self._verify(folder, potential, train[:: max(1, len(train) // 5)][:5], coefficients)
+        progress(0.9, "fitted; its errors follow")
+        kept, found = self.predict(folder, train), self.predict(folder, valid)
+        every = max(1, len(train) // CHECKED)
+        self._verify(folder, potential, train[::every][:CHECKED], kept[::every][:CHECKED])
         progress(1.0, "fitted and checked in LAMMPS")
+        report = TrainingReport(curve=(fitted_record(loss, valid, found, train, kept),), best_step=1)
         return self._card(potential, train, settings, len(coefficients)), report
 
     def _card(
@@ -139,10 +146,10 @@ class LinearStudent(Family):
         )
 
     def _verify(
-        self, folder: Path, potential: LinearPotential, frames: Sequence[Atoms], coefficients: np.ndarray
+        self, folder: Path, potential: LinearPotential, frames: Sequence[Atoms], predicted: Sequence[Labels]
     ) -> None:
         """Refuse a model whose pair style is off the linear model by more than 1e-6 eV/atom or 1e-5 eV/Å."""
-        predicted = self.predict(folder, frames)
+        coefficients = potential.read_coefficients(folder)
         with potential.descriptors(folder) as descriptors:
             for frame, labels in zip(frames, predicted, strict=True):
                 energy_row, force_rows = descriptors.of(frame)
