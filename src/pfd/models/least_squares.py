@@ -26,6 +26,11 @@ LEAST_RIDGE = 1e-12
 """Smallest ridge with which inequalities are obeyed."""
 
 
+def fit_memory_GB(features: int) -> float:
+    """What a fit of so many features holds at most, GB: three squares (rows, what is solved, its copy) and a batch."""
+    return 8e-9 * (3.0 * features**2 + 3.0 * BATCH_ROWS * features)
+
+
 class Inequalities(NamedTuple):
     """What coefficients c must obey: each row times c is at least its bound."""
 
@@ -123,10 +128,11 @@ def _folded(
 
 
 def _ridged(triangle: Float[np.ndarray, "columns columns"], ridge: float) -> Float[np.ndarray, "columns columns"]:
-    """A new triangle of what a triangle and one row of sqrt(ridge) for each feature hold; its last column is y."""
+    """What a triangle (overwritten) and one row of sqrt(ridge) for each feature hold; its last column is y."""
     features = len(triangle) - 1
-    rows = np.sqrt(ridge) * np.eye(features, features + 1, order="F")
-    return _folded(triangle.copy(order="F"), rows, triangular=features)
+    rows = np.eye(features, features + 1, order="F")
+    rows *= np.sqrt(ridge)
+    return _folded(triangle, rows, triangular=features)
 
 
 def nearest_allowed(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pfd.errors import ModelError, TaskFailed
+from pfd.errors import ModelError, SettingError, TaskFailed
 from pfd.frames import Labels, fit_energy_shift, labels_of, require_labels
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, read_model
 from pfd.models.fitted_record import fitted_record
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from pfd.lammps.session import LammpsPotential
 
+MOST = 30_000
+"""More coefficients than this are a mistake: the fit takes an hour for 20 000 rows, and holds 22 GB."""
+FEWER = "take a smaller size or fewer elements, or family: nep or deepmd, whose models hardly grow with the elements"
+"""What to try against too many coefficients."""
 CHECKED = 5
 """Training frames with which the pair style is held to the fit."""
 
@@ -42,6 +46,10 @@ class LinearStudent(Family):
     @abstractmethod
     def potential_for(self, train: Sequence[Atoms], valid: Sequence[Atoms], settings: Settings) -> LinearPotential:
         """The potential, its distances chosen by the frames where the settings leave them open."""
+
+    @abstractmethod
+    def coefficients(self, settings: Settings, elements: int) -> int:
+        """See ``Family.coefficients``."""
 
     @abstractmethod
     def name_of(self, settings: Settings) -> str:
@@ -99,6 +107,7 @@ class LinearStudent(Family):
 
         Raises:
             DataError: if a frame lacks energy or forces, or the validation frames have elements of their own.
+            SettingError: if there would be more coefficients than anyone can fit.
             TaskFailed: if LAMMPS does not give back what was fitted.
         """
         if not isinstance(settings, LinearFitSettings):
@@ -107,6 +116,14 @@ class LinearStudent(Family):
             if frames or what == "training":
                 require_labels(frames, where=f"{what} frames of {self.Potential.family}")
         potential = self.potential_for(train, valid, settings)
+        count = self.coefficients(settings, len(potential.elements))
+        if count > MOST:
+            raise SettingError(
+                f"{self.Potential.family} {self.name_of(settings)} of {len(potential.elements)} elements has {count} "
+                "coefficients",
+                where="distill.student",
+                hint=FEWER,
+            )
         potential.write(folder)
         # The free atoms' energies are taken out first: next to them, a fit would lose digits of what matters.
         shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))

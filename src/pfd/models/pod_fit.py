@@ -49,6 +49,10 @@ class PODFitSettings(LinearFitSettings):
         """See ``LinearFitSettings.neighbours``."""
         return FEW_NEIGHBOURS if self.size == "XS" else super().neighbours
 
+    def basis_of(self, elements: int) -> PODBasis:
+        """Numbers of functions of a model of so many elements."""
+        return self.basis or PRESETS[self.size].for_elements(elements)
+
     @model_validator(mode="after")
     def _one_basis(self) -> PODFitSettings:
         if self.basis is not None and self.moved("size"):
@@ -69,7 +73,7 @@ def potential_for(train: Sequence[Atoms], valid: Sequence[Atoms], settings: PODF
         raise SettingError(f"inner_cutoff_A ({inner}) is not below cutoff_A ({found.cutoff_A})", where="POD")
     return PODPotential(
         elements=found.elements,
-        basis=settings.basis or PRESETS[settings.size],
+        basis=settings.basis_of(len(found.elements)),
         inner_cutoff_A=inner,
         cutoff_A=found.cutoff_A,
         repulsion_A=found.repulsion_A,
