@@ -26,7 +26,7 @@ class SNAPFitSettings(LinearFitSettings):
 
     size: Literal["S", "M", "L"] = "M"
     """How many components: ``twojmax`` 6, 8, and 8 with products of two. Of several elements the densities are kept
-    apart, and their number grows with the third power of that of the elements."""
+    apart, and the coefficients grow with the fourth power of the number of elements: of five, S has 18 755."""
     twojmax: int | None = Field(default=None, ge=0, le=14)
     """Twice the highest angular momentum, instead of a size."""
 
