@@ -55,3 +55,24 @@ def test_inequalities_that_exclude_each_other_are_told():
     reduced.add(np.array([[1.0]]), np.array([0.0]))
     with pytest.raises(TaskFailed, match="no coefficients obey"):
         reduced.solve(1e-8, Inequalities(np.array([[1.0], [-1.0]]), np.array([1.0, 1.0])))
+
+
+def test_batches_and_a_ridge_of_zero_change_nothing():
+    generator = np.random.default_rng(0)
+    rows, targets = generator.normal(size=(2500, 90)), generator.normal(size=2500)
+    reduced = ReducedRows(90)
+    for part in np.array_split(np.arange(2500), 7):
+        reduced.add(rows[part], targets[part])
+    expected = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    assert reduced.solve(0.0) == pytest.approx(expected, abs=1e-12)
+    assert reduced.solve(1e-8) == pytest.approx(expected, abs=1e-7)
+
+
+def test_an_ill_conditioned_fit_keeps_the_digits_that_normal_equations_lose():
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(200, 8))
+    rows[:, 1] = rows[:, 0] + 1e-9 * rows[:, 1]
+    wanted = np.arange(1.0, 9.0)
+    reduced = ReducedRows(8)
+    reduced.add(rows, rows @ wanted)
+    assert reduced.solve(0.0) == pytest.approx(wanted, abs=1e-5)

@@ -4,7 +4,7 @@ from ase import Atoms
 from ase.build import bulk
 from pydantic import ValidationError
 
-from pfd.errors import DataError, ModelError
+from pfd.errors import DataError, ModelError, SettingError
 from pfd.frames import Labels, labels_of, with_labels
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
@@ -209,3 +209,39 @@ def test_crystals_without_forces_do_not_take_the_weight_of_all_others(tmp_path):
         own.forces - labels_of(each).forces for own, each in zip(POD().predict(tmp_path, others), others, strict=True)
     ]
     assert rms(errors) < 0.1 * rms([labels_of(each).forces for each in others])
+
+
+@pytest.mark.parametrize(
+    "basis",
+    [
+        *PRESETS.values(),
+        PODBasis(radial=(7, 6, 5, 4, 3, 2), angular=(6, 5, 4, 3, 2)),
+        PODBasis(radial=(6, 4, 4, 4, 2, 0), angular=(6, 6, 3, 2, 0)),
+        PODBasis(radial=(6, 4, 0, 0, 0, 0), angular=(3, 0, 0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("elements", [("Si",), ("Si", "C"), ("Si", "C", "N")])
+def test_the_number_of_coefficients_is_that_of_lammps(tmp_path, basis, elements):
+    smaller = basis.for_elements(len(elements))
+    potential = PODPotential(elements=elements, basis=smaller, inner_cutoff_A=1.0, cutoff_A=4.0)
+    potential.write(tmp_path)
+    with potential.descriptors(tmp_path) as descriptors:
+        energy, _ = descriptors.of(bulk("Si"))
+    assert len(energy) == smaller.count(len(elements))
+
+
+def test_many_elements_leave_the_high_bodies_out():
+    assert PRESETS["S"].for_elements(2) == PRESETS["S"]
+    assert PRESETS["S"].for_elements(3).radial == (6, 4, 4, 0, 0, 0)
+    assert PRESETS["S"].for_elements(5).radial == (6, 4, 0, 0, 0, 0)
+    counts = [POD().coefficients(PODFitSettings(size="S"), elements) for elements in (1, 2, 3, 4, 5, 6)]
+    assert counts == [286, 4448, 1185, 740, 1355, 2238]
+    own = PODFitSettings(basis=PRESETS["S"])
+    assert POD().coefficients(own, 5) == 518_355
+
+
+def test_more_coefficients_than_anyone_can_fit_are_refused(tmp_path):
+    train = frames(3, 0)
+    wide = PODBasis(radial=(8, 8, 8, 8, 8, 8), angular=(6, 6, 6, 6, 6))
+    with pytest.raises(SettingError, match=r"POD custom of 2 elements has \d+ coefficients"):
+        POD().fit(tmp_path, train, [], PODFitSettings(basis=wide), seed=0)

@@ -40,7 +40,7 @@ def fit(folder: Path, *, two: bool, **settings: object) -> tuple[float, int]:
 )
 def test_it_learns_and_its_pair_style_agrees(tmp_path, two, settings, count, limit):
     error, parameters = fit(tmp_path, two=two, **settings)
-    assert parameters == count
+    assert parameters == count == SNAP().coefficients(SNAPFitSettings(**settings), 1 + two)
     assert error < limit
 
 
@@ -79,5 +79,5 @@ def test_a_copy_gives_the_same_and_what_is_no_model_is_refused(tmp_path):
 
 
 def test_too_many_descriptors_are_refused(tmp_path):
-    with pytest.raises(SettingError, match="descriptors for each of 2 elements"):
+    with pytest.raises(SettingError, match="SNAP L of 2 elements has 194922 coefficients"):
         fit(tmp_path, two=True, size="L")

@@ -15,6 +15,7 @@ from pfd.cli.run_argument import input_and_run
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.config.properties import models_made, properties_of
 from pfd.config.student_candidates import candidates_of, is_open
+from pfd.config.student_size import size_lines
 from pfd.evaluate.properties.dynamics import OfDynamics
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -90,6 +91,8 @@ def check_and_show(
         print("\n".join(brought.lines()))
     print(f"{input_file}: no mistake found")
     print("\n".join([*run_lines(resolved, folder), *structure_lines(resolved, frames), *plan_lines(resolved, plans)]))
+    taught = sum(plan.labels - plan.test_frames for plan in plans if plan.name == "distill")
+    print("".join(f"{line}\n" for line in size_lines(resolved, [*frames, *pooled], taught)), end="")
     print("".join(f"{line}\n" for line in _property_lines(resolved)), end="")
     for licence in checked.licences:
         print(licence)

@@ -20,6 +20,7 @@ from pfd.config.properties import check_properties
 from pfd.config.queue import check_queues, programs_of_labels
 from pfd.config.reading import ResolvedInput, at, source_path
 from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
+from pfd.config.student_size import check_student_size
 from pfd.config.teacher import check_teacher, refuse_idle_trust, require_teacher, tuning_files
 from pfd.environments.launch import HERE, Launch
 from pfd.errors import DataError, MissingError, SettingError
@@ -165,11 +166,13 @@ def _check_student(
     pooled: Sequence[Atoms],
     known: Mapping[str, Sequence[Atoms]],
 ) -> None:
-    """Refuse frames of elements that the student will not have seen; key of the input -> its frames."""
+    """Refuse frames of elements that the student will not have seen (key of the input -> its frames), and its size."""
     moved = [frame for some in explored.starts(frames).values() for frame in some]
     labelled = resolved.input.finetune is not None and resolved.input.finetune.initial == "label"
+    seen = [*moved, *pooled, *(frames if labelled else ())]
+    check_student_size(resolved, seen)
     for key, some in known.items():
-        check_student_elements(resolved, [*moved, *pooled, *(frames if labelled else ())], some, key)
+        check_student_elements(resolved, seen, some, key)
 
 
 def require_labeler(labeler: Labeler) -> None:

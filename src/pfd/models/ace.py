@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 from pfd.errors import ModelError
 from pfd.frames import Labels, labels_of, require_labels, trainable_stress
 from pfd.models.agreement import require_agreement
-from pfd.models.family import EpochRecord, Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, require_elements
+from pfd.models.fitted_record import fitted_record
 from pfd.models.linear_fit import default_cutoff
 from pfd.models.repulsion import Repulsion, ranges_of_frames
 from pfd.plugins import require_modules
@@ -142,7 +143,8 @@ class ACE(Family):
         progress(1.0, "fitted and checked")
         name = "custom" if settings.basis else settings.size
         card = card_of(folder / MODEL_FILE, name, licence="the user's own: fitted from the user's frames")
-        return card, TrainingReport(curve=(_record(result, fitted, valid),), best_step=1)
+        record = fitted_record(-float(result.map.log_evidence), valid, fitted[: len(valid)])  # those are the first
+        return card, TrainingReport(curve=(record,), best_step=1)
 
     def _require(self) -> None:
         require_modules(self.modules, what="ACE", install="pip install " + " ".join(self.packages))
@@ -263,18 +265,3 @@ def _predictions(result: Any, frames: Sequence[Atoms]) -> list[Labels]:
     found = result.preds.arrays["test/map"]
     forces = np.split(np.asarray(found["F_mean"]), np.cumsum([len(frame) for frame in frames])[:-1])
     return [Labels(float(energy), force) for energy, force in zip(found["E_mean"], forces, strict=True)]
-
-
-def _record(result: Any, fitted: Sequence[Labels], valid: Sequence[Atoms]) -> EpochRecord:
-    """The one point of the learning curve; its loss is minus the logarithm of the evidence."""
-    forces, energies = [], []
-    for frame, found in zip(valid, fitted, strict=False):  # the first of those that were checked
-        labels = labels_of(frame)
-        forces.append(np.asarray(found.forces) - np.asarray(labels.forces))
-        energies.append((float(found.energy or 0.0) - float(labels.energy or 0.0)) / len(frame))
-    return EpochRecord(
-        step=1,
-        loss=-float(result.map.log_evidence),
-        valid_force_rmse_eV_per_A=float(np.sqrt(np.mean(np.vstack(forces) ** 2))) if valid else None,
-        valid_energy_rmse_eV_per_atom=float(np.sqrt(np.mean(np.square(energies)))) if valid else None,
-    )

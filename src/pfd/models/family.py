@@ -219,6 +219,15 @@ class Family(ABC):
         """Fit a new model of this family from scratch into an empty folder."""
         raise ModelError(f"the family {self.name!r} cannot be fitted from scratch", hint="choose another student")
 
+    def coefficients(self, settings: Settings, elements: int) -> int | None:
+        """How many numbers a fit solves for at once, whose square it holds in memory; None if it is no such fit.
+
+        Args:
+            settings: of the fit.
+            elements: how many chemical elements its frames have.
+        """
+        return None
+
     def untrained(self, path: Path, elements: Sequence[str], seed: int) -> Path:
         """Write a small model of random weights, in the format in which the family's checkpoints come.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from pfd.errors import DataError
 from pfd.frames import EnergyShift, is_bulk, labels_of
 from pfd.frames.neighbours import shortest_distance
-from pfd.models.family import EpochRecord, Progress, TrainingReport
+from pfd.models.family import Progress
 from pfd.models.least_squares import Coefficients, Inequalities, ReducedRows
 from pfd.models.linear_potential import Descriptors
 from pfd.models.repulsion import Repulsion, ranges_of_frames
@@ -102,68 +102,41 @@ def default_cutoff(frames: Sequence[Atoms], neighbours: float = NEIGHBOURS) -> f
     return round(smaller * float(np.clip(radius, 4.2, 6.0)), 2)
 
 
-class _Rows:
-    """The rows of one set of frames: as the loss weights them, and bare."""
-
-    def __init__(self, features: int, energy_weight: float) -> None:
-        self.loss = ReducedRows(features)
-        self.forces = ReducedRows(features)
-        self.energy = ReducedRows(features)
-        self._energy_weight = energy_weight
-
-    def add(
-        self, frame: Atoms, rows: tuple[np.ndarray, np.ndarray], known: tuple[float, np.ndarray], weight: float
-    ) -> None:
-        """Take a frame in; ``known`` are the energy and the forces that are no work of the coefficients."""
-        labels = labels_of(frame)
-        energy = np.array([float(labels.energy or 0.0) - known[0]]) / len(frame)
-        forces = np.ravel(np.asarray(labels.forces) - known[1])
-        energy_row = rows[0][None] / len(frame)
-        self.forces.add(rows[1], forces)
-        self.energy.add(energy_row, energy)
-        self.loss.add(rows[1] * weight, forces * weight)
-        self.loss.add(energy_row * weight * self._energy_weight, energy * weight * self._energy_weight)
-
-
 def fit_coefficients(
     descriptors: Descriptors,
+    frames: Sequence[Atoms],
     *,
-    train: Sequence[Atoms],
-    valid: Sequence[Atoms],
     shift: EnergyShift,
     repulsion: Repulsion,
     settings: LinearFitSettings,
     progress: Progress,
-) -> tuple[Coefficients, TrainingReport]:
-    """Coefficients that reproduce the labels less the shift and the repulsion, and the errors they leave.
+) -> tuple[Coefficients, float]:
+    """Coefficients that reproduce the labels less the shift and the repulsion, and the loss that they leave.
 
     The loss is sum over frames of s^2 (w^2 (E error / atoms)^2 + sum over components of (F error)^2), with the frame's
-    scale s and the energy weight w of the settings. Source: Nguyen and Rohskopf (2023), eq. 35, with a ridge.
+    scale s and the energy weight w of the settings, over the number of all terms. Source: Nguyen and Rohskopf (2023),
+    eq. 35, with a ridge.
     """
-    usual = _usual_force(train)
-    total = len(train) + len(valid)
-    sets: list[_Rows] = []
-    for index, frame in enumerate([*train, *valid]):
-        rows = descriptors.of(frame)
-        if not sets:
-            sets = [_Rows(len(rows[0]), settings.energy_weight) for _ in range(2)]
+    usual = _usual_force(frames)
+    reduced: ReducedRows | None = None
+    for index, frame in enumerate(frames):
+        energy_row, force_rows = descriptors.of(frame)
+        reduced = reduced or ReducedRows(len(energy_row))
         relative = settings.frame_weighting == "relative" and _rms_force(frame) > usual
         weight = usual / _rms_force(frame) if relative else 1.0
-        apart = repulsion.labels(frame)
-        known = (shift.of(frame) + float(apart.energy or 0.0), np.asarray(apart.forces))
-        sets[index >= len(train)].add(frame, rows, known, weight)
-        progress(0.8 * (index + 1) / total, f"descriptors of {index + 1} of {total} frames")
-    apart_pushes = repelling(descriptors, train, repulsion) if repulsion.ranges_A else None
-    progress(0.95, f"solving for {sets[0].loss.features} coefficients")
-    solution = sets[0].loss.solve(settings.ridge, apart_pushes)
-    record = EpochRecord(
-        step=1,
-        loss=sets[0].loss.rms(solution) ** 2,
-        train_force_rmse_eV_per_A=sets[0].forces.rms(solution),
-        valid_force_rmse_eV_per_A=sets[1].forces.rms(solution) if valid else None,
-        valid_energy_rmse_eV_per_atom=sets[1].energy.rms(solution) if valid else None,
-    )
-    return solution, TrainingReport(curve=(record,), best_step=1)
+        of_energy = weight * settings.energy_weight / len(frame)
+        labels, apart = labels_of(frame), repulsion.labels(frame)
+        energy = float(labels.energy or 0.0) - shift.of(frame) - float(apart.energy or 0.0)
+        forces = np.ravel(np.asarray(labels.forces) - np.asarray(apart.forces))
+        reduced.add(
+            np.vstack([force_rows * weight, energy_row * of_energy]), np.append(forces * weight, energy * of_energy)
+        )
+        progress(0.8 * (index + 1) / len(frames), f"descriptors of {index + 1} of {len(frames)} frames")
+    assert reduced is not None
+    apart_pushes = repelling(descriptors, frames, repulsion) if repulsion.ranges_A else None
+    progress(0.85, f"solving for {reduced.features} coefficients")
+    solution = reduced.solve(settings.ridge, apart_pushes)
+    return solution, reduced.rms(solution) ** 2
 
 
 def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pfd.errors import ModelError, TaskFailed
+from pfd.errors import ModelError, SettingError, TaskFailed
 from pfd.frames import Labels, fit_energy_shift, labels_of, require_labels
 from pfd.models.family import Family, ModelCard, Progress, TrainingReport, no_progress, read_model
+from pfd.models.fitted_record import fitted_record
 from pfd.models.linear_fit import LinearFitSettings, fit_coefficients
 from pfd.models.linear_potential import LinearPotential
 from pfd.settings import Settings
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from pfd.lammps.session import LammpsPotential
+
+MOST = 30_000
+"""More coefficients than this are a mistake: the fit takes an hour for 20 000 rows, and holds 22 GB."""
+FEWER = "take a smaller size or fewer elements, or family: nep or deepmd, whose models hardly grow with the elements"
+"""What to try against too many coefficients."""
+CHECKED = 5
+"""Training frames with which the pair style is held to the fit."""
 
 
 class LinearStudent(Family):
@@ -38,6 +46,10 @@ class LinearStudent(Family):
     @abstractmethod
     def potential_for(self, train: Sequence[Atoms], valid: Sequence[Atoms], settings: Settings) -> LinearPotential:
         """The potential, its distances chosen by the frames where the settings leave them open."""
+
+    @abstractmethod
+    def coefficients(self, settings: Settings, elements: int) -> int:
+        """See ``Family.coefficients``."""
 
     @abstractmethod
     def name_of(self, settings: Settings) -> str:
@@ -95,6 +107,7 @@ class LinearStudent(Family):
 
         Raises:
             DataError: if a frame lacks energy or forces, or the validation frames have elements of their own.
+            SettingError: if there would be more coefficients than anyone can fit.
             TaskFailed: if LAMMPS does not give back what was fitted.
         """
         if not isinstance(settings, LinearFitSettings):
@@ -103,14 +116,21 @@ class LinearStudent(Family):
             if frames or what == "training":
                 require_labels(frames, where=f"{what} frames of {self.Potential.family}")
         potential = self.potential_for(train, valid, settings)
+        count = self.coefficients(settings, len(potential.elements))
+        if count > MOST:
+            raise SettingError(
+                f"{self.Potential.family} {self.name_of(settings)} of {len(potential.elements)} elements has {count} "
+                "coefficients",
+                where="distill.student",
+                hint=FEWER,
+            )
         potential.write(folder)
         # The free atoms' energies are taken out first: next to them, a fit would lose digits of what matters.
         shift = fit_energy_shift(train, [Labels(energy=0.0)] * len(train))
         with potential.descriptors(folder) as descriptors:
-            coefficients, report = fit_coefficients(
+            coefficients, loss = fit_coefficients(
                 descriptors,
-                train=train,
-                valid=valid,
+                train,
                 shift=shift,
                 repulsion=potential.repulsion,
                 settings=settings,
@@ -119,8 +139,12 @@ class LinearStudent(Family):
         for symbol, value in sorted(shift.per_element_eV.items()):
             coefficients[potential.one_body(symbol, len(coefficients))] += value
         potential.write_coefficients(folder, coefficients)
-        self._verify(folder, potential, train[:: max(1, len(train) // 5)][:5], coefficients)
+        progress(0.9, "fitted; its errors follow")
+        kept, found = self.predict(folder, train), self.predict(folder, valid)
+        every = max(1, len(train) // CHECKED)
+        self._verify(folder, potential, train[::every][:CHECKED], kept[::every][:CHECKED])
         progress(1.0, "fitted and checked in LAMMPS")
+        report = TrainingReport(curve=(fitted_record(loss, valid, found, train, kept),), best_step=1)
         return self._card(potential, train, settings, len(coefficients)), report
 
     def _card(
@@ -139,10 +163,10 @@ class LinearStudent(Family):
         )
 
     def _verify(
-        self, folder: Path, potential: LinearPotential, frames: Sequence[Atoms], coefficients: np.ndarray
+        self, folder: Path, potential: LinearPotential, frames: Sequence[Atoms], predicted: Sequence[Labels]
     ) -> None:
         """Refuse a model whose pair style is off the linear model by more than 1e-6 eV/atom or 1e-5 eV/Å."""
-        predicted = self.predict(folder, frames)
+        coefficients = potential.read_coefficients(folder)
         with potential.descriptors(folder) as descriptors:
             for frame, labels in zip(frames, predicted, strict=True):
                 energy_row, force_rows = descriptors.of(frame)

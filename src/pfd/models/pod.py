@@ -31,6 +31,11 @@ class POD(LinearStudent):
         assert isinstance(settings, PODFitSettings)
         return potential_for(train, valid, settings)
 
+    def coefficients(self, settings: Settings, elements: int) -> int:
+        """See ``Family.coefficients``."""
+        assert isinstance(settings, PODFitSettings)
+        return settings.basis_of(elements).count(elements)
+
     def name_of(self, settings: Settings) -> str:
         """See ``LinearStudent.name_of``."""
         assert isinstance(settings, PODFitSettings)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pfd.errors import SettingError
 from pfd.models.linear_fit import LinearFitSettings, ranges_of
 from pfd.models.linear_potential import LinearPotential
 from pfd.models.linear_student import LinearStudent
-from pfd.models.snap_potential import SNAPPotential
+from pfd.models.snap_potential import SNAPPotential, count_of
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,16 +20,13 @@ PRESETS = {"S": (6, False), "M": (8, False), "L": (8, True)}
 """Twice the highest angular momentum, and whether products of two components count: 30, 55 and 1595 descriptors of one
 element. Those are the sizes of the published potentials."""
 
-MANY = 10_000
-"""More descriptors of one element than this are a mistake: they take days to fit and no memory holds them."""
-
 
 class SNAPFitSettings(LinearFitSettings):
     """How a SNAP student is fitted."""
 
     size: Literal["S", "M", "L"] = "M"
     """How many components: ``twojmax`` 6, 8, and 8 with products of two. Of several elements the densities are kept
-    apart, and their number grows with the third power of that of the elements."""
+    apart, and the coefficients grow with the fourth power of the number of elements: of five, S has 18 755."""
     twojmax: int | None = Field(default=None, ge=0, le=14)
     """Twice the highest angular momentum, instead of a size."""
 
@@ -39,6 +35,11 @@ class SNAPFitSettings(LinearFitSettings):
         if self.twojmax is not None and self.moved("size"):
             raise ValueError("twojmax takes the place of size; remove one of the two")
         return self
+
+    @property
+    def components(self) -> tuple[int, bool]:
+        """Twice the highest angular momentum, and whether products of two components count."""
+        return PRESETS[self.size] if self.twojmax is None else (self.twojmax, False)
 
 
 class SNAP(LinearStudent):
@@ -51,28 +52,22 @@ class SNAP(LinearStudent):
     citation: ClassVar[str] = "Thompson et al., J. Comput. Phys. 285, 316 (2015)"
 
     def potential_for(self, train: Sequence[Atoms], valid: Sequence[Atoms], settings: Settings) -> LinearPotential:
-        """See ``LinearStudent.potential_for``.
-
-        Raises:
-            SettingError: if there would be more descriptors than anyone can fit.
-        """
+        """See ``LinearStudent.potential_for``."""
         assert isinstance(settings, SNAPFitSettings)
         found = ranges_of(train, valid, settings, "SNAP")
-        twojmax, quadratic = PRESETS[settings.size] if settings.twojmax is None else (settings.twojmax, False)
-        potential = SNAPPotential(
+        twojmax, quadratic = settings.components
+        return SNAPPotential(
             elements=found.elements,
             cutoff_A=found.cutoff_A,
             repulsion_A=found.repulsion_A,
             twojmax=twojmax,
             quadratic=quadratic,
         )
-        if potential.count > MANY:
-            raise SettingError(
-                f"{potential.count} descriptors for each of {len(found.elements)} elements",
-                where="distill.student.size",
-                hint="take a smaller size or twojmax, or family: pod",
-            )
-        return potential
+
+    def coefficients(self, settings: Settings, elements: int) -> int:
+        """See ``Family.coefficients``."""
+        assert isinstance(settings, SNAPFitSettings)
+        return elements * (1 + count_of(*settings.components, elements))
 
     def name_of(self, settings: Settings) -> str:
         """See ``LinearStudent.name_of``."""

@@ -33,10 +33,7 @@ class SNAPPotential(LinearPotential):
     @property
     def count(self) -> int:
         """Descriptors of one element."""
-        twojmax = self.twojmax
-        triples = [(a, b, c) for a in range(twojmax + 1) for b in range(a + 1) for c in range(a - b, twojmax + 1)]
-        components = sum((a + b + c) % 2 == 0 and a <= c <= a + b for a, b, c in triples) * len(self.elements) ** 3
-        return components * (components + 3) // 2 if self.quadratic else components
+        return count_of(self.twojmax, self.quadratic, len(self.elements))
 
     @property
     def explicit(self) -> bool:
@@ -82,6 +79,13 @@ class SNAPPotential(LinearPotential):
         """See ``LinearPotential.pair_files``."""
         names = (quoted(folder.resolve() / name) for name in (COEFFICIENT_FILE, PARAMETER_FILE))
         return " ".join([*names, *self.elements])
+
+
+def count_of(twojmax: int, quadratic: bool, elements: int) -> int:
+    """Descriptors of one of so many elements; the arguments are those of ``SNAPPotential``."""
+    triples = [(a, b, c) for a in range(twojmax + 1) for b in range(a + 1) for c in range(a - b, twojmax + 1)]
+    components = sum((a + b + c) % 2 == 0 and a <= c <= a + b for a, b, c in triples) * elements**3
+    return components * (components + 3) // 2 if quadratic else components
 
 
 class SNAPDescriptors(Descriptors):

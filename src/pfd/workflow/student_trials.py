@@ -7,7 +7,9 @@ from typing import Any
 from pfd.config.reading import ResolvedInput
 from pfd.config.student_candidates import Candidate, candidates_of, is_open
 from pfd.errors import TaskFailed
+from pfd.frames import read_frames
 from pfd.models.family import read_model
+from pfd.models.least_squares import fit_memory_GB
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, Distill, fit_spec, resources_of, timing_resources
 from pfd.workflow.outcome import Outcome
@@ -93,6 +95,9 @@ class StudentTrials:
     def _trial(self, candidate: Candidate, data: Dataset, test: Artifact, judged: dict[str, Any]) -> dict[str, Any]:
         """Fit, score and time one candidate; one that cannot be fitted is left out of the choice, and said."""
         told: dict[str, Any] = {"name": candidate.name, "family": candidate.family.name}
+        if (reason := self._too_large(candidate, data)) is not None:
+            self._run.say(self._place, f"{candidate.name} is left out: {reason}")
+            return told | {"failed": reason}
         place = f"{self._place}/{candidate.name.replace(' ', '-')}"
         assert data.train is not None
         assert data.valid is not None
@@ -109,6 +114,16 @@ class StudentTrials:
         told |= {"parameters": read_model(model.path).card.parameters, "passed": report["passed"]}
         told |= {key: report["report"][key] for key in keys}
         return told | self._speed(place, model, test)
+
+    def _too_large(self, candidate: Candidate, data: Dataset) -> str | None:
+        """Why a fit is not tried: it would hold more memory than a training may."""
+        assert data.train is not None
+        elements = {symbol for frame in read_frames(data.train.path) for symbol in frame.get_chemical_symbols()}
+        count = candidate.family.coefficients(candidate.settings, len(elements))
+        memory = self._resolved.input.resources.train.memory_GB
+        if count is None or fit_memory_GB(count) <= memory:
+            return None
+        return f"a fit of {count} coefficients holds {fit_memory_GB(count):.0f} GB, and a training has {memory:g}"
 
     def _errors(self, place: str, model: Artifact, test: Artifact, judged: dict[str, Any]) -> TaskFolder:
         spec = TaskSpec("predict", {}, {"model": model, "frames": test}, resources_of(self._resolved, "predict"))
