@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
 from pfd.workflow.outcome import Compared, Outcome
 from pfd.workflow.properties import Properties
+from pfd.workflow.published import publish, withdraw
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import LoopState
 
@@ -274,26 +274,8 @@ class Campaign:
 
     def _copy_out(self, artifact: Artifact, place: str) -> None:
         self._published.add(place)
-        _copy(artifact.path, self.run.path / place)
+        publish(artifact.path, self.run.path / place)
 
     def remove_unpublished(self) -> None:
         """Take away what an earlier submission published and this one does not have; the tasks' own outputs stay."""
-        for folder in ("data", "models"):
-            for path in (self.run.path / folder).glob("*"):  # not there before the first loop has ended
-                if f"{folder}/{path.name}" not in self._published:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Put a copy in place of what is there, never half of it."""
-    target.parent.mkdir(exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    if temporary.is_dir():
-        shutil.rmtree(temporary)
-    if source.is_dir():
-        shutil.copytree(source, temporary)
-        if target.exists():
-            shutil.rmtree(target)
-    else:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+        withdraw(self.run.path, self._published)
