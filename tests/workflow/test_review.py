@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import pfd
 from pfd.frames import read_frames
+from pfd.workflow.argo import client
 from pfd.workflow.decisions import REVIEWED, before_last_edit, decide, decisions, keep_decisions
 from pfd.workflow.journal import Journal, last_submission
 from pfd.workflow.look import Onlooker
@@ -186,3 +188,23 @@ def test_decisions_outlive_a_download_of_an_older_journal(tmp_path):
     keep_decisions(before, journal)
     assert decisions(journal.read()) == {"a": True, "b": False}
     assert len(journal.read()) == 2
+
+
+def test_a_kill_once_the_downloaded_journal_is_in_place_loses_no_decision(tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    decide(here, "finetune", ["a"], ["b"], "somebody")
+    (there / "journal.jsonl").write_text('{"event": "submit", "time": 1.0, "edited": 0}\n')
+    replace = Path.replace
+
+    def die_after(self, target):
+        replace(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", die_after)
+    with pytest.raises(KeyboardInterrupt):
+        client._merge(there, here)
+    events = Journal(here / "journal.jsonl").read()
+    assert [event["event"] for event in events] == ["submit", REVIEWED]
+    assert decisions(events) == {"a": True, "b": False}
