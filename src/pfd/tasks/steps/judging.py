@@ -76,7 +76,7 @@ def choose_student(task: TaskContext) -> None:
 
 
 def decide_next(task: TaskContext) -> None:
-    """Parameters iteration, stage, stages, max_iterations, budget_reached.
+    """Parameters iteration, stage, stages, max_iterations, budget_reached, and what was lost, if anything was.
 
     Inputs: test (errors.json), prospective (errors.json, if there were new frames), counts (of collect),
     selection (of select), report0... (of exploration), md0... and own (of the student's own MD, and of the frames
