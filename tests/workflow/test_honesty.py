@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.conftest import EngineInProcess
 
 import pfd
+from pfd.digests import file_digest
 from pfd.errors import PFDError, RunError
 from pfd.frames import read_frames
 from pfd.frames.split import trajectory_of
@@ -158,3 +159,17 @@ def test_an_iteration_that_lost_a_run_that_judges_it_has_not_converged(
     (reason,) = [each["reason"] for each in told if each["loop"] == loop]
     assert "1 run of" in reason
     assert "gave no result" in reason
+
+
+def test_the_published_data_are_those_that_the_student_was_trained_on(write_input, small, tmp_path, in_process):
+    del small["finetune"]
+    small["distill"] |= {"converge": {"force_rmse_relative": 0.9}, "max_iterations": 1}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    (training,) = [TaskFolder(path) for path in run.path.glob("distill/iter-000/train/*")]
+    for name in ("train", "valid"):
+        published = run.path / "data" / f"distill-{name}.extxyz"
+        assert file_digest(published) == training.task()["inputs"][name]["sha256"]
+    assert not any(trajectory_of(frame).startswith("student-") for frame in data_of(run, "distill-train"))
+    told = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["data"]
+    counts = {each["part"]: each["frames"] for each in told}
+    assert counts["train"] == len(data_of(run, "distill-train"))

@@ -270,7 +270,7 @@ class Loop:
         assert data.train is not None
         assert data.valid is not None
         training = self.run.one(f"{place}/train", self.binding.train(data.train, data.valid, self.state.model))
-        self.state.model = training.output("model")
+        self.state.model, self.state.trained = training.output("model"), data
         return training
 
     def _errors(self, turn: Turn, name: str, model: Artifact, frames: Artifact) -> TaskFolder:

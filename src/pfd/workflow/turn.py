@@ -28,6 +28,9 @@ class LoopState:
     """What a loop has reached."""
 
     dataset: Dataset = Dataset()
+    """All labelled frames so far: what the next model is trained on."""
+    trained: Dataset = Dataset()
+    """What the model at hand was trained on: those of a student's own MD are labelled after its training."""
     model: Artifact | None = None
     test: Artifact | None = None
     explored: list[Artifact] = field(default_factory=list)
