@@ -55,8 +55,8 @@ class StudentTrials:
     def choose(self, data: Dataset, test: Artifact, asked: dict[str, Any], stage: int) -> tuple[Candidate, list[Any]]:
         """The chosen candidate, and a record of each (``StudentTrial``).
 
-        The choice is a task whose identity is the frames and the candidates, not what a clock said: the same run never
-        chooses anew.
+        The choice is a task whose identity is the frames, the candidates and which of them failed, not what a clock
+        said: the same run never chooses anew, but if a candidate that was lost is done after all (``pfd resubmit``).
 
         Args:
             data: labelled frames so far.
@@ -73,9 +73,10 @@ class StudentTrials:
         names = [
             {"family": each.family.name, "settings": each.settings.model_dump(mode="json")} for each in self._candidates
         ]
+        failed = [each["name"] for each in tried if "failed" in each]
         spec = TaskSpec(
             "choose_student",
-            {"settings": {"candidates": names, "judged": judged}},
+            {"settings": {"candidates": names, "judged": judged} | ({"failed": failed} if failed else {})},
             {**data.inputs(), "test": test},
             how={"tried": tried},
         )
@@ -99,7 +100,7 @@ class StudentTrials:
         resources = resources_of(self._resolved, "train")
         spec = fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources)
         try:
-            model = self._run.one(f"{place}-train", spec).output("model")
+            model = self._fit(f"{place}-train", spec)
             errors = self._errors(place, model, test, judged)
         except TaskFailed as error:
             self._run.say(self._place, f"{candidate.name} is left out: {error.what}")
@@ -109,6 +110,18 @@ class StudentTrials:
         told |= {"parameters": read_model(model.path).card.parameters, "passed": report["passed"]}
         told |= {key: report["report"][key] for key in keys}
         return told | self._speed(place, model, test)
+
+    def _fit(self, place: str, spec: TaskSpec) -> Artifact:
+        """The fitted model; a fit that used up its attempts is given up, and stays so until ``pfd resubmit``.
+
+        Raises:
+            TaskFailed: if there is none.
+        """
+        folder = self._run.perform({place: [spec]}, min_done=0.0)[place][0]
+        result = folder.result()
+        if result is not None and result.failure is not None:
+            raise TaskFailed(result.failure.message, where=place)
+        return folder.output("model")
 
     def _errors(self, place: str, model: Artifact, test: Artifact, judged: dict[str, Any]) -> TaskFolder:
         spec = TaskSpec("predict", {}, {"model": model, "frames": test}, resources_of(self._resolved, "predict"))
