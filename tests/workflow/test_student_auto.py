@@ -6,6 +6,7 @@ import pytest
 from tests.workflow.conftest import EngineInProcess
 
 import pfd
+from pfd.config import student_candidates
 from pfd.config.reading import read_input
 from pfd.config.student_candidates import candidates_of
 from pfd.errors import SettingError, TaskFailed
@@ -96,6 +97,28 @@ def test_a_candidate_that_was_lost_is_compared_once_it_is_done_anew(
     students = pfd.submit(source, run.path).summary["students"]
     assert [each["failed"] for each in students] == ["", "", ""]
     assert students[2]["parameters"]
+
+
+def test_what_is_installed_later_is_not_compared_in_a_run_that_has_chosen(
+    write_input, auto, tmp_path, monkeypatch, in_process
+):
+    seen = {"toy"}
+    launch_of = student_candidates.launch_of
+
+    def there(name, *rest):
+        return launch_of(name, *rest) if name in seen else None
+
+    monkeypatch.setattr(student_candidates, "launch_of", there)
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    auto["distill"] |= {"student": "auto", "max_iterations": 1}
+    source = write_input(auto)
+    run = pfd.submit(source, tmp_path / "run")
+    students, before = run.summary["students"], {folder.in_run for folder in task_folders(run.path)}
+    monkeypatch.setattr(ToyFamily, "student_sizes", (*SIZES, {"functions": 12}))
+    assert pfd.submit(source, run.path).summary["students"] == students
+    seen.clear()  # as on a machine that has none of them
+    assert pfd.submit(source, run.path).summary["students"] == students
+    assert {folder.in_run for folder in task_folders(run.path)} == before
 
 
 def test_auto_alone_compares_what_is_there_in_several_sizes(write_input, auto):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pfd.config.reading import ResolvedInput
-from pfd.config.student_candidates import Candidate, candidates_of, is_open
+from pfd.config.student_candidates import Candidate, candidates_of, is_open, needs_lammps
 from pfd.errors import TaskFailed
+from pfd.models.auto_student import AutoSettings
 from pfd.models.family import read_model
+from pfd.models.training import make_family
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, Distill, fit_spec, resources_of, timing_resources
 from pfd.workflow.outcome import Outcome
@@ -50,7 +53,7 @@ class StudentTrials:
 
     def __init__(self, run: RunFolder, resolved: ResolvedInput, place: str) -> None:
         self._run, self._resolved, self._place = run, resolved, place
-        self._candidates = candidates_of(resolved)
+        self._candidates = self._known_candidates()
 
     def choose(self, data: Dataset, test: Artifact, asked: dict[str, Any], stage: int) -> tuple[Candidate, list[Any]]:
         """The chosen candidate, and a record of each (``StudentTrial``).
@@ -85,6 +88,21 @@ class StudentTrials:
         self._run.journal.write("student_chosen", **choice)
         self._run.say(self._place, f"student: {choice['reason']}")
         return self._candidates[choice["index"]], choice["students"]
+
+    def _known_candidates(self) -> list[Candidate]:
+        """Those that the input names; else those that were there when the run first asked.
+
+        What is there changes with the machine, and a run that goes on elsewhere must not choose anew for it.
+        """
+        assert isinstance(self._resolved.fitting, AutoSettings)
+        if self._resolved.fitting.families is not None:
+            return candidates_of(self._resolved)
+        spec = TaskSpec("list_students", {"settings": {"lammps": bool(needs_lammps(self._resolved))}})
+        if self._run.known(self._run.identity(spec)) is None:
+            there = [{"family": each.family.name, "size": dict(each.size)} for each in candidates_of(self._resolved)]
+            spec = replace(spec, how={"students": there})
+        students = content_of(self._run.one(f"{self._place}/candidates", spec), "students.json")["students"]
+        return [Candidate.of(make_family(each["family"]), each["size"]) for each in students]
 
     @property
     def _settings(self) -> Any:

@@ -54,6 +54,11 @@ def read_pair(labelled: Path, predicted: Path) -> tuple[list[Atoms], list[Labels
     return read_frames(labelled), [labels_of(frame) for frame in read_frames(predicted)]
 
 
+def list_students(task: TaskContext) -> None:
+    """Parameters settings (students: family and size of each that was there). Output: students.json."""
+    task.write("students.json", {"students": task.parameters["settings"]["students"]})
+
+
 def choose_student(task: TaskContext) -> None:
     """Parameters settings (candidates, and tried: a ``StudentTrial`` of each); inputs train, valid, test.
 
