@@ -133,7 +133,7 @@ def _measure(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
         clock = time.process_time if here else time.perf_counter  # of another process only the wall time is seen
         atoms = min(len(frame), TIMED_ATOMS)
         rate_us = calculator_speed_us(calculator, frame, atoms=atoms, steps=2, repeats=2, clock=clock)
-    remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure")
+    remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure on one core")
 
 
 def estimate_lines(found: Estimate, resolved: ResolvedInput) -> Iterator[str]:
