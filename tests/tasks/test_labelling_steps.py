@@ -9,6 +9,7 @@ import pytest
 from ase.build import bulk
 
 from pfd.frames import Labels, read_frames, with_labels, with_origin, write_frames
+from pfd.frames.split import trajectory_of
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.runner import run_task
 from pfd.testing.toy_labeler import ToyLabeler
@@ -82,6 +83,47 @@ def test_frames_without_a_label_are_told_from_rejected_ones(perform):
     out = perform("collect", {"valid_fraction": 0.0}, selected=frames, label0=frames[:1])
     (reason,) = counts_of(out)["reasons"].values()
     assert "not labelled" in reason
+
+
+def of_pool(trajectory, steps):
+    """Labelled frames of one trajectory, at these steps."""
+    frames = [labelled(100 * trajectory + step) for step in steps]
+    return [
+        with_origin(frame, trajectory=f"t{trajectory}", step=step) for frame, step in zip(frames, steps, strict=True)
+    ]
+
+
+def test_later_frames_of_a_trajectory_follow_those_that_are_there(perform):
+    parameters = {"valid_fraction": 0.3}
+    first = [frame for number in range(6) for frame in of_pool(number, [0, 10])]
+    out = perform("collect", parameters, selected=first, label0=first)
+    sides = {name: read_frames(out / f"{name}.extxyz") for name in ("train", "valid")}
+    later = [frame for number in range(8) for frame in of_pool(number, [20, 30, 40])]
+    out = perform("collect", parameters, selected=later, label0=later, **sides)
+    train, valid = ({trajectory_of(frame) for frame in read_frames(out / f"{name}.extxyz")} for name in sides)
+    assert train | valid == {f"t{number}" for number in range(8)}
+    assert not train & valid
+
+
+def test_a_trajectory_that_was_cut_in_two_keeps_its_cut(perform):
+    parameters = {"valid_fraction": 0.3}
+    first = of_pool(0, range(0, 100, 10))
+    out = perform("collect", parameters, selected=first, label0=first)
+    sides = {name: read_frames(out / f"{name}.extxyz") for name in ("train", "valid")}
+    assert [frame.info["step"] for frame in sides["valid"]] == [70, 80, 90]
+    later = of_pool(0, range(5, 105, 10))
+    out = perform("collect", parameters, selected=later, label0=later, **sides)
+    assert max(frame.info["step"] for frame in read_frames(out / "train.extxyz")) == 65
+    assert min(frame.info["step"] for frame in read_frames(out / "valid.extxyz")) == 70
+
+
+def test_validation_is_made_of_later_frames_if_the_first_gave_none(perform):
+    first = of_pool(0, [0])
+    out = perform("collect", {"valid_fraction": 0.3}, selected=first, label0=first)
+    assert ids(out / "valid.extxyz") == set()
+    later = of_pool(0, range(10, 60, 10))
+    out = perform("collect", {"valid_fraction": 0.3}, selected=later, label0=later, train=first)
+    assert len(ids(out / "valid.extxyz")) == 2
 
 
 def test_overlap_counts_what_was_trained_on(perform):

@@ -44,6 +44,11 @@ NOTHING_NEW = {"new_frames": 0, "candidates_selected": 0, "prospective_passed": 
         ({"new_frames": 0, "prospective_passed": None}, "again", "no new frame was labelled"),
         ({"exploration_finished": False}, "again", "stopped early"),
         ({"exploration_finished": False, "student_md_finished": True}, "converged", ""),
+        ({"exploration_lost": 1}, "again", "1 run of the exploration gave no result"),
+        (NOTHING_NEW | {"exploration_lost": 2}, "again", "2 runs of the exploration"),
+        ({"student_md_finished": True, "student_md_lost": 1}, "again", "1 run of the student's own MD gave no result"),
+        ({"student_md_finished": None, "student_md_lost": 1}, "again", "the student's own MD gave no result"),
+        ({"exploration_lost": 1, "student_md_finished": True}, "converged", ""),
     ],
 )
 def test_table(change, action, words):

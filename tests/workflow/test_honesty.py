@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.workflow.conftest import EngineInProcess
 
 import pfd
+from pfd.digests import file_digest
 from pfd.errors import PFDError, RunError
 from pfd.frames import read_frames
 from pfd.frames.split import trajectory_of
@@ -131,3 +133,43 @@ def test_a_failure_after_an_edit_is_told_and_hidden_by_nothing(submit, small):
     small["finetune"]["label"] = {"method": "toy", "reject_fraction": 1.0, "constant_eV": -4.0}
     with pytest.raises(PFDError, match="0 of 6 labels were accepted"):
         submit()
+
+
+@pytest.mark.parametrize("lost", ["finetune/iter-000/explore", "distill/iter-000/student-explore"])
+def test_an_iteration_that_lost_a_run_that_judges_it_has_not_converged(
+    write_input, small, tmp_path, monkeypatch, in_process, lost
+):
+    class Losing(EngineInProcess):
+        def run(self, folders, observe):
+            doomed = [folder for folder in folders if lost in str(folder.path) and folder.path.name.startswith("0001")]
+            ended = super().run([folder for folder in folders if folder not in doomed], observe)
+            return ended | {str(folder.path): "killed by signal 11" for folder in doomed}
+
+    loop = lost.split("/")[0]
+    small["finetune"] |= {"max_iterations": 1, "converge": {"force_rmse_relative": 0.9}}
+    small["distill"] |= {"max_iterations": 1, "converge": {"force_rmse_relative": 0.9}}
+    small["resources"] = {"explore": {"min_success": 0.4}}
+    path = write_input(small)
+    whole = pfd.submit(path, tmp_path / "whole")
+    assert whole.status == "converged"
+    monkeypatch.setattr("pfd.engines.local.LocalEngine", Losing)
+    run = pfd.submit(path, tmp_path / "run")
+    assert run.status == "not_converged"
+    told = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["iterations"]
+    (reason,) = [each["reason"] for each in told if each["loop"] == loop]
+    assert "1 run of" in reason
+    assert "gave no result" in reason
+
+
+def test_the_published_data_are_those_that_the_student_was_trained_on(write_input, small, tmp_path, in_process):
+    del small["finetune"]
+    small["distill"] |= {"converge": {"force_rmse_relative": 0.9}, "max_iterations": 1}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    (training,) = [TaskFolder(path) for path in run.path.glob("distill/iter-000/train/*")]
+    for name in ("train", "valid"):
+        published = run.path / "data" / f"distill-{name}.extxyz"
+        assert file_digest(published) == training.task()["inputs"][name]["sha256"]
+    assert not any(trajectory_of(frame).startswith("student-") for frame in data_of(run, "distill-train"))
+    told = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["data"]
+    counts = {each["part"]: each["frames"] for each in told}
+    assert counts["train"] == len(data_of(run, "distill-train"))

@@ -51,6 +51,31 @@ def test_other_settings_have_other_rates(small, write_input, cache):
     assert {kind for kind in keys if keys[kind] != other[kind]} == {"label", "student", "fit"}
 
 
+def test_exploration_with_the_student_is_its_md(small, write_input, in_process, tmp_path):
+    del small["finetune"]
+    small["distill"]["explore"][0].append(small["distill"]["explore"][0][0] | {"with": "student"})
+    small["distill"] |= {"converge": {"force_rmse_relative": 1e-6}, "own_md_factor": 1}
+    path = write_input(small)
+    run = pfd.submit(path, tmp_path / "run").path
+    resolved = read_input(path)
+    totals = rates_of_run(resolved, [folder for folder in task_folders(run) if folder.place[1] == "iter-001"])
+    own, led = (len(list(run.glob(f"distill/iter-001/{step}/*"))) for step in ("student-explore", "explore"))
+    keys = keys_of(resolved)
+    assert totals[keys["student"]][2] == own + led // 2
+    assert totals[keys["teacher"]][2] == led // 2
+
+
+def test_other_cores_or_another_device_have_other_rates(small, write_input, in_process, tmp_path, cache):
+    del small["distill"]
+    path = write_input(small)
+    run = pfd.submit(path, tmp_path / "run").path
+    usual = read_input(path)
+    small["resources"] = {"explore": {"cores": 2}, "label": {"cores": 2}, "train": {"device": "cpu"}}
+    asked = read_input(write_input(small))
+    assert set(known_rates(usual, rates_of_run(usual, task_folders(run)))) == {"teacher", "label", "finetune"}
+    assert known_rates(asked, rates_of_run(asked, task_folders(run))) == {}
+
+
 def test_what_ran_elsewhere_is_not_kept(small, write_input, in_process, tmp_path, cache):
     del small["distill"]
     path = write_input(small)

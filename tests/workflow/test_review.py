@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import pfd
 from pfd.frames import read_frames
+from pfd.workflow.argo import client
 from pfd.workflow.decisions import REVIEWED, before_last_edit, decide, decisions, keep_decisions, struck_out
 from pfd.workflow.journal import Journal, last_submission
 from pfd.workflow.look import Onlooker
@@ -199,3 +201,23 @@ def test_the_last_word_on_a_frame_tells_whether_and_by_whom_it_was_struck_out(tm
     told = struck_out(Journal(tmp_path / "journal.jsonl").read())
     assert [(each["id"], each["by"]) for each in told] == [("c", "one"), ("a", "two")]
     assert told[0]["when"] <= told[1]["when"]
+
+
+def test_a_kill_once_the_downloaded_journal_is_in_place_loses_no_decision(tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    decide(here, "finetune", ["a"], ["b"], "somebody")
+    (there / "journal.jsonl").write_text('{"event": "submit", "time": 1.0, "edited": 0}\n')
+    replace = Path.replace
+
+    def die_after(self, target):
+        replace(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", die_after)
+    with pytest.raises(KeyboardInterrupt):
+        client._merge(there, here)
+    events = Journal(here / "journal.jsonl").read()
+    assert [event["event"] for event in events] == ["submit", REVIEWED]
+    assert decisions(events) == {"a": True, "b": False}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.workflow.conftest import EngineInProcess
 
 import pfd
+from pfd.config import student_candidates
 from pfd.config.reading import read_input
 from pfd.config.student_candidates import candidates_of
 from pfd.errors import SettingError, TaskFailed
@@ -12,6 +14,7 @@ from pfd.models.family import read_model
 from pfd.report.data import read_report_data
 from pfd.testing.toy_family import ToyFamily
 from pfd.workflow.journal import Journal
+from pfd.workflow.redo import Redo
 from pfd.workflow.run_folder import task_folders
 
 SIZES = ({"functions": 3}, {"functions": 10}, {"functions": 14})
@@ -54,14 +57,14 @@ def test_the_choice_is_made_once_kept_and_told(write_input, auto, tmp_path, monk
 def test_a_candidate_that_cannot_be_fitted_is_left_out_and_said(write_input, auto, tmp_path, monkeypatch, in_process):
     from pfd.workflow.run_folder import RunFolder
 
-    one = RunFolder.one
+    perform = RunFolder.perform
 
-    def failing(self, place, spec):
-        if place.endswith("toy-14-train"):
+    def failing(self, groups, min_done=1.0):
+        if "distill/students/toy-14-train" in groups:
             raise TaskFailed("no such luck")
-        return one(self, place, spec)
+        return perform(self, groups, min_done)
 
-    monkeypatch.setattr(RunFolder, "one", failing)
+    monkeypatch.setattr(RunFolder, "perform", failing)
     monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
     auto["distill"]["converge"] = {"force_rmse_relative": 1e-6}
     auto["distill"]["max_iterations"] = 1
@@ -69,6 +72,53 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out_and_said(write_input, aut
     assert [each["chosen"] for each in run.summary["students"]] == [False, True, False]
     assert run.summary["students"][2]["failed"] == "no such luck"
     assert "none of 2 meets converge: toy 10" in told(run)[0]["reason"]
+
+
+def test_a_candidate_that_was_lost_is_compared_once_it_is_done_anew(
+    write_input, auto, tmp_path, monkeypatch, in_process
+):
+    class Losing(EngineInProcess):
+        def run(self, folders, observe):
+            doomed = [folder for folder in folders if "toy-14-train" in str(folder.path)]
+            return super().run([each for each in folders if each not in doomed], observe) | {
+                str(folder.path): "killed by signal 9" for folder in doomed
+            }
+
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    auto["distill"] |= {"converge": {"force_rmse_relative": 1e-6}, "max_iterations": 1}
+    source = write_input(auto)
+    with monkeypatch.context() as first:
+        first.setattr("pfd.engines.local.LocalEngine", Losing)
+        run = pfd.submit(source, tmp_path / "run")
+    lost = run.summary["students"]
+    assert "killed by signal 9" in lost[2]["failed"]
+    assert pfd.submit(source, run.path).summary["students"] == lost
+    Redo().set_aside(run.path)
+    students = pfd.submit(source, run.path).summary["students"]
+    assert [each["failed"] for each in students] == ["", "", ""]
+    assert students[2]["parameters"]
+
+
+def test_what_is_installed_later_is_not_compared_in_a_run_that_has_chosen(
+    write_input, auto, tmp_path, monkeypatch, in_process
+):
+    seen = {"toy"}
+    launch_of = student_candidates.launch_of
+
+    def there(name, *rest):
+        return launch_of(name, *rest) if name in seen else None
+
+    monkeypatch.setattr(student_candidates, "launch_of", there)
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    auto["distill"] |= {"student": "auto", "max_iterations": 1}
+    source = write_input(auto)
+    run = pfd.submit(source, tmp_path / "run")
+    students, before = run.summary["students"], {folder.in_run for folder in task_folders(run.path)}
+    monkeypatch.setattr(ToyFamily, "student_sizes", (*SIZES, {"functions": 12}))
+    assert pfd.submit(source, run.path).summary["students"] == students
+    seen.clear()  # as on a machine that has none of them
+    assert pfd.submit(source, run.path).summary["students"] == students
+    assert {folder.in_run for folder in task_folders(run.path)} == before
 
 
 def test_auto_alone_compares_what_is_there_in_several_sizes(write_input, auto):

@@ -129,7 +129,7 @@ def _measure(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
         Console(stderr=True).print(f"timing {teacher.family} {teacher.model} on {len(frame)} atoms", markup=False)
         clock = time.process_time if here else time.perf_counter  # of another process only the wall time is seen
         rate_us = calculator_speed_us(calculator, frame, atoms=len(frame), steps=2, repeats=2, clock=clock)
-    remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure")
+    remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure on one core")
 
 
 def estimate_lines(found: Estimate, resolved: ResolvedInput) -> Iterator[str]:

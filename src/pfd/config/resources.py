@@ -51,7 +51,7 @@ class ManyTasksResources(StepResources):
 
     min_success: float = Field(default=0.8, gt=0.0, le=1.0)
     """Part of a group of tasks that must end with a result; the run goes on without the others, and ``pfd resubmit``
-    tries them again. Default 0.8: a few lost to a broken node cost nothing; more of them have a reason."""
+    tries them again. Default 0.8: a few lost to a broken node do not stop a run; more of them have a reason."""
 
 
 class TrainResources(StepResources):
@@ -86,7 +86,7 @@ class ResourceSettings(Settings):
     """Where steps with ``engine: hpc`` run."""
     explore: ManyTasksResources = ManyTasksResources()
     """One run of exploration; ``min_success`` is about those of one iteration, runs that a stop check ended counting as
-    run."""
+    run. An iteration that lost one of the runs that judge it has not converged."""
     label: StepResources = StepResources()
     """One label of ``finetune.label``."""
     train: TrainResources = TrainResources()

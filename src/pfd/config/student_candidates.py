@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pfd.config.student_limits import runs_in_lammps
 from pfd.environments.launch import launch_of
@@ -27,11 +27,20 @@ class Candidate:
         name: of it, such as ``pod S``.
         family: its family.
         settings: how it is fitted.
+        size: which of the family's sizes it is, as in ``Family.student_sizes``.
     """
 
     name: str
     family: Family
     settings: Settings
+    size: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, family: Family, size: Mapping[str, Any]) -> Candidate:
+        """The student of a family in one of its sizes."""
+        assert family.FitSettings is not None
+        words = [family.name, *(f"{value}" for value in size.values())]
+        return cls(" ".join(words), family, family.FitSettings.model_validate(size), size)
 
 
 def is_open(resolved: ResolvedInput) -> bool:
@@ -46,13 +55,8 @@ def candidates_of(resolved: ResolvedInput) -> list[Candidate]:
         SettingError: if a family that is named cannot run where ``explore`` needs it to.
         MissingError: if there is none.
     """
-    found = []
-    for family in compared_families(resolved):
-        assert family.FitSettings is not None
-        for own in family.student_sizes or ({},):
-            settings = family.FitSettings.model_validate(own)
-            words = [family.name, *(f"{value}" for value in own.values())]
-            found.append(Candidate(" ".join(words), family, settings))
+    families = compared_families(resolved)
+    found = [Candidate.of(family, size) for family in families for size in family.student_sizes or ({},)]
     if not found:
         hint = "pfd env create pod, or name a student: {family: ...}"
         raise MissingError("no family that could be compared is there", where=_place(resolved), hint=hint)
@@ -63,7 +67,7 @@ def compared_families(resolved: ResolvedInput) -> Iterator[Family]:
     """The families of the candidates; those that the input names, else those that are there."""
     assert isinstance(resolved.fitting, AutoSettings)
     named = resolved.fitting.families
-    lammps = _needs_lammps(resolved)
+    lammps = needs_lammps(resolved)
     for name in sorted(plugin_names(FAMILIES)) if named is None else named:
         family = make_family(name)
         if named is not None and lammps and not runs_in_lammps(family):
@@ -76,7 +80,7 @@ def compared_families(resolved: ResolvedInput) -> Iterator[Family]:
             yield family
 
 
-def _needs_lammps(resolved: ResolvedInput) -> str:
+def needs_lammps(resolved: ResolvedInput) -> str:
     """The key of a group that the student drives in LAMMPS, if there is one."""
     assert resolved.input.distill is not None
     for stage, groups in enumerate(resolved.input.distill.explore):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pfd.settings import Settings
+from pfd.wording import counted
 
 MIN_SANE_FRACTION = 0.5
 """'Nothing new' is believed only if at least this part of the candidates were physical frames."""
@@ -30,12 +31,16 @@ class IterationFacts(Settings):
     test_passed: bool
     """Did the errors on the fixed test set pass?"""
     exploration_finished: bool
-    """Did every trajectory run to its end?"""
+    """Did every trajectory that gave a result run to its end?"""
+    exploration_lost: int = 0
+    """Trajectories without a result: their tasks were given up, so nobody knows where they would have gone."""
     sane_fraction: float
     """Part of the candidates that are physical frames, new or not."""
     student_md_finished: bool | None = None
     """Distillation: did the student's own MD pass the stop checks at every condition, and visit no frame that the
     sanity gate refuses? None in fine-tuning, and where only pools are explored."""
+    student_md_lost: int = 0
+    """Runs of the student's own MD without a result; a student that crashes its program leaves none."""
     explored_by_own: bool = True
     """Did a model that this loop has trained explore (or did no model)? That the pre-trained one finds nothing new says
     nothing of where the fine-tuned one goes."""
@@ -55,9 +60,9 @@ class Decision(Settings):
 def decide(facts: IterationFacts) -> Decision:
     """The decision after one iteration.
 
-    An iteration passes if the fixed-test errors pass, the dynamics of the model at hand ran to its end (in distillation
-    the student's own MD, else the exploration), and either the prospective errors pass or nothing new was found among
-    candidates that were mostly sane; and physical properties, where they are to, meet their limits.
+    An iteration passes if the fixed-test errors pass, all dynamics of the model at hand ran to its end (in distillation
+    the student's own MD, else the exploration), none of it lost, and either the prospective errors pass or nothing new
+    was found among candidates that were mostly sane; and physical properties, where they are to, meet their limits.
     """
     lacks = _lacks(facts)
     if not lacks:
@@ -81,8 +86,12 @@ def _lacks(facts: IterationFacts) -> list[str]:
         lacks.append("the error on the fixed test set is above its limit")
     if facts.student_md_finished is False:
         lacks.append("the student's own MD did not pass the stop checks")
-    if facts.student_md_finished is None and not facts.exploration_finished:
-        lacks.append("trajectories stopped early")
+    if facts.student_md_lost:
+        lacks.append(f"{counted(facts.student_md_lost, 'run')} of the student's own MD gave no result")
+    if facts.student_md_finished is None and not facts.student_md_lost:
+        lacks += [] if facts.exploration_finished else ["trajectories stopped early"]
+        lost = counted(facts.exploration_lost, "run")
+        lacks += [f"{lost} of the exploration gave no result"] if facts.exploration_lost else []
     if facts.properties_missed:
         lacks.append(f"beyond their limits: {', '.join(facts.properties_missed)}")
     return lacks + _lacks_of_exploration(facts)

@@ -19,6 +19,48 @@ def trajectory_of(frame: Atoms) -> str:
     return str(frame.info.get("trajectory") or frame.info.get("parent") or "")
 
 
+def follow_trajectories(
+    frames: Sequence[Atoms], train: Sequence[Atoms], held: Sequence[Atoms]
+) -> tuple[list[Atoms], list[Atoms], list[Atoms]]:
+    """Send frames to the side that their trajectory is on.
+
+    Of a trajectory that was cut in two, what lies before the first held-out step is learnt from, the rest held out; of
+    one that is on both sides without a cut, all is learnt from.
+
+    Args:
+        frames: new ones.
+        train: frames that are learnt from.
+        held: frames that are held out.
+
+    Returns:
+        Those to learn from, those to hold out, and those of trajectories on neither side or of unknown origin, each in
+        the order given.
+    """
+    learnt, kept = _steps(train), _steps(held)
+    to_train, to_held, unknown = [], [], []
+    for frame in frames:
+        name = trajectory_of(frame)
+        if not name or not (name in learnt or name in kept):
+            unknown.append(frame)
+        elif name in kept and (name not in learnt or max(learnt[name]) < min(kept[name]) <= _step(frame)):
+            to_held.append(frame)
+        else:
+            to_train.append(frame)
+    return to_train, to_held, unknown
+
+
+def _steps(frames: Sequence[Atoms]) -> dict[str, set[int]]:
+    """Trajectory -> steps of its frames."""
+    steps: dict[str, set[int]] = defaultdict(set)
+    for frame in frames:
+        steps[trajectory_of(frame)].add(_step(frame))
+    return steps
+
+
+def _step(frame: Atoms) -> int:
+    return int(frame.info.get("step", 0))
+
+
 def split_by_trajectory(
     frames: Sequence[Atoms], fraction: float, seed: int, gap: float = 0.05
 ) -> tuple[list[Atoms], list[Atoms]]:
@@ -73,7 +115,7 @@ def _draw_trajectories(sizes: dict[str, int], target: int, seed: int) -> set[str
 
 def _split_one(frames: Sequence[Atoms], target: int, gap: float) -> tuple[list[Atoms], list[Atoms]]:
     total = len(frames)
-    order = sorted(range(total), key=lambda index: (int(frames[index].info.get("step", 0)), index))
+    order = sorted(range(total), key=lambda index: (_step(frames[index]), index))
     between = min(max(1, round(gap * total)), total - target - 1) if gap > 0 else 0
     train, held = sorted(order[: total - target - between]), sorted(order[-target:])
     return [frames[index] for index in train], [frames[index] for index in held]

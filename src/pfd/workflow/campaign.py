@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from pfd.workflow.ledger import Ledger
 from pfd.workflow.loop import Loop
 from pfd.workflow.outcome import Compared, Outcome
 from pfd.workflow.properties import Properties
+from pfd.workflow.published import publish, withdraw
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import LoopState
 
@@ -188,9 +188,9 @@ class Campaign:
 
     def _scratch_student(self, tuned: LoopState) -> Artifact:
         """The same student on the first-principles labels alone: what distillation is compared with."""
-        assert tuned.dataset.train is not None
-        assert tuned.dataset.valid is not None
-        spec = fit_student(self.resolved, tuned.dataset.train, tuned.dataset.valid)
+        assert tuned.trained.train is not None
+        assert tuned.trained.valid is not None
+        spec = fit_student(self.resolved, tuned.trained.train, tuned.trained.valid)
         return self.run.one("evaluate/scratch/train", spec).output("model")
 
     def _score_on_test(self, reference: LoopState, tuned: LoopState | None) -> None:
@@ -204,7 +204,7 @@ class Campaign:
 
     def _shift_frames(self, key: str, tuned: LoopState | None) -> Artifact | None:
         """What the pre-trained model's energy shift is fitted on; other models have theirs in their weights."""
-        return tuned.dataset.train if key == "pretrained" and tuned is not None else None
+        return tuned.trained.train if key == "pretrained" and tuned is not None else None
 
     def _score(
         self, key: str, model: Artifact, frames: Artifact, shift: Artifact | None, name: str = "test"
@@ -231,7 +231,7 @@ class Campaign:
         parameters = {"name": "test", "format": None, "labels": dict(settings.test_labels), "level_of_theory": None}
         spec = TaskSpec("data", parameters, {"file": self.run.keep_input(source)})
         frames = self.run.one("start/test-file/read", spec).output("frames.extxyz")
-        trained_on = [part for state in (tuned, distilled) if state for part in state.dataset.inputs().values()]
+        trained_on = [part for state in (tuned, distilled) if state for part in state.trained.inputs().values()]
         inputs = {"frames": frames} | {f"seen{index}": part for index, part in enumerate(trained_on)}
         compared = self.run.one("start/test-file/overlap", TaskSpec("overlap", {}, inputs))
         apart = compared.output("apart.extxyz") if self.outcome.add_user_test(compared) else None
@@ -244,7 +244,7 @@ class Campaign:
     def _measure_drift(self, tuned: LoopState) -> None:
         pretrained, finetuned = self.models["pretrained"], self.models["finetuned"]
         count, resources = self.input.evaluate.drift_elements, resources_of(self.resolved, "predict")
-        self.outcome.drift = measure_drift(self.run, pretrained, finetuned, tuned.dataset, count, resources)
+        self.outcome.drift = measure_drift(self.run, pretrained, finetuned, tuned.trained, count, resources)
 
     def _time(self, frames: Artifact) -> None:
         """One model after the other, nothing beside them, one thread each; students of one kind are equally fast."""
@@ -264,36 +264,17 @@ class Campaign:
         """Copy a loop's data and model to where a user looks for them, as soon as the loop has ended."""
         assert state.model is not None
         self.models[name] = state.model
-        parts = {"train": state.dataset.train, "valid": state.dataset.valid, "test": state.test}
+        parts = state.trained.inputs() | ({} if state.test is None else {"test": state.test})
         for part, artifact in parts.items():
-            if artifact is not None:
-                self._copy_out(artifact, f"data/{loop}-{part}.extxyz")
-                self.outcome.add_data(loop, part, read_frames(artifact.path))
+            self._copy_out(artifact, f"data/{loop}-{part}.extxyz")
+            self.outcome.add_data(loop, part, read_frames(artifact.path))
         for model in ("pretrained", name):
             self._copy_out(self.models[model], f"models/{model}")
 
     def _copy_out(self, artifact: Artifact, place: str) -> None:
         self._published.add(place)
-        _copy(artifact.path, self.run.path / place)
+        publish(artifact.path, self.run.path / place)
 
     def remove_unpublished(self) -> None:
         """Take away what an earlier submission published and this one does not have; the tasks' own outputs stay."""
-        for folder in ("data", "models"):
-            for path in (self.run.path / folder).glob("*"):  # not there before the first loop has ended
-                if f"{folder}/{path.name}" not in self._published:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Put a copy in place of what is there, never half of it."""
-    target.parent.mkdir(exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    if temporary.is_dir():
-        shutil.rmtree(temporary)
-    if source.is_dir():
-        shutil.copytree(source, temporary)
-        if target.exists():
-            shutil.rmtree(target)
-    else:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+        withdraw(self.run.path, self._published)

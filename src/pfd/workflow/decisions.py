@@ -52,11 +52,11 @@ def decide(run: Path, loop: str, approved: Sequence[str], struck: Sequence[str],
 
 
 def keep_decisions(before: Sequence[Event], journal: Journal) -> None:
-    """Write decisions again that a journal lost when that of a run on Kubernetes took its place.
+    """Write decisions that the journal of a run on Kubernetes does not know into it, before it takes the place of ours.
 
     Args:
-        before: the events of the journal that was replaced.
-        journal: the one that took its place.
+        before: the events of the journal that is to be replaced.
+        journal: the one that is to take its place.
     """
     known = [event for event in journal.read() if event["event"] == REVIEWED]
     for event in before:

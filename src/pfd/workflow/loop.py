@@ -121,7 +121,7 @@ class Loop:
 
     def _iterate(self, at: Iteration) -> Decision:
         turn = Turn(at, f"{self.binding.name}/iter-{at.number:03d}", own=self.state.model is not None)
-        turn.explored, test_explored = self._explore(at, turn.place)
+        test_explored = self._explore(turn)
         turn.select = self._select(turn.place, turn.explored)
         to_label = {f"{turn.place}/label": turn.select}
         if test_explored is not None:
@@ -175,8 +175,9 @@ class Loop:
         if self.until == step:
             self.run.pause_after(step)
 
-    def _explore(self, at: Iteration, place: str) -> tuple[list[TaskFolder], list[TaskFolder] | None]:
-        """This stage's trajectories; with the first ones, those of the test set for all stages."""
+    def _explore(self, turn: Turn) -> list[TaskFolder] | None:
+        """This stage's trajectories; with the first ones, those of the test set for all stages, which are returned."""
+        at, place = turn.at, turn.place
         student = self.state.model if self.binding.student else None
         model = self.binding.teacher if self.binding.student else self.state.model or self.binding.teacher
         groups = {f"{place}/explore": self.explorer.specs(at.stage, model, f"{self.binding.name}-{at.number}", student)}
@@ -188,7 +189,9 @@ class Loop:
         self._tested = [folder.output("trajectory.extxyz") for folder in done.get(test_place, [])] or self._tested
         self.outcome.trajectories += [trajectory_record(folder) for group in done.values() for folder in group]
         self.state.explored += [folder.output("trajectory.extxyz") for folder in done[f"{place}/explore"]]
-        return done[f"{place}/explore"], folders.get(test_place)
+        turn.explored = done[f"{place}/explore"]
+        turn.lost = len(folders[f"{place}/explore"]) - len(turn.explored)
+        return folders.get(test_place)
 
     def _select(self, place: str, explored: list[TaskFolder]) -> TaskFolder:
         own = [folder.output("trajectory.extxyz") for folder in explored]
@@ -267,7 +270,7 @@ class Loop:
         assert data.train is not None
         assert data.valid is not None
         training = self.run.one(f"{place}/train", self.binding.train(data.train, data.valid, self.state.model))
-        self.state.model = training.output("model")
+        self.state.model, self.state.trained = training.output("model"), data
         return training
 
     def _errors(self, turn: Turn, name: str, model: Artifact, frames: Artifact) -> TaskFolder:
@@ -303,6 +306,7 @@ class Loop:
         where = f"{turn.place}/student-explore"
         runs = self.run.perform({where: specs}, self.explorer.min_success)[where]
         turn.own_md = [folder for folder in runs if folder.done()]
+        turn.own_lost = len(runs) - len(turn.own_md)
         self.outcome.trajectories += [trajectory_record(folder) for folder in turn.own_md]
         trajectories = [folder.output("trajectory.extxyz") for folder in turn.own_md]
         wanted = [self.binding.resolved.input.evaluate.test_frames] * len(trajectories)
@@ -338,6 +342,8 @@ class Loop:
             "budget_reached": self.budget.reached(),
             "explored_by_own": turn.own or self.binding.student or self._only_pools(turn.at.stage),
         }
+        lost = {"exploration_lost": turn.lost, "student_md_lost": turn.own_lost}
+        parameters |= {key: count for key, count in lost.items() if count}
         decided = self.run.one(f"{turn.place}/decide", TaskSpec("decide", parameters, inputs))
         content = content_of(decided, "decision.json")
         return Decision(action=content["action"], reason=content["reason"])

@@ -22,6 +22,7 @@ from pfd.models.torch_training import FineTuneSettings
 from pfd.settings import Settings
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted
+from pfd.workflow.bindings import resources_of
 from pfd.workflow.turn import content_of
 
 LABEL_POWER = 2.0
@@ -47,7 +48,35 @@ class Rate:
 
 
 def keys_of(resolved: ResolvedInput) -> dict[str, str]:
-    """What rates are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``."""
+    """What rates are kept under: ``teacher``, ``student`` (MD), ``teach``, ``label``, ``finetune``, ``fit``.
+
+    Other cores or another device are another rate.
+    """
+    return {
+        kind: f"{work} on {_where(resources_of(resolved, _STEPS[kind]).model_dump())}"
+        for kind, work in _works(resolved).items()
+    }
+
+
+_STEPS = {
+    "teacher": "explore",
+    "student": "explore",
+    "teach": "predict",
+    "label": "label",
+    "finetune": "train",
+    "fit": "train",
+}
+"""Kind of work -> the section of ``resources`` that it is done with."""
+
+
+def _where(resources: Mapping[str, Any]) -> str:
+    """What a task runs on."""
+    gpus = f", {counted(resources['gpus'], 'GPU')}" if resources["gpus"] else ""
+    return f"{counted(resources['cores'], 'core')}{gpus}, device {resources['device']}"
+
+
+def _works(resolved: ResolvedInput) -> dict[str, str]:
+    """Kind of work -> the work, wherever it is done."""
     teacher = f"{resolved.input.teacher.family} {Path(resolved.input.teacher.model).name}"
     keys = {"teacher": f"MD with {teacher}", "teach": f"label by {teacher}"}
     if resolved.labeler is not None:
@@ -77,7 +106,7 @@ def rates_of_run(resolved: ResolvedInput, tasks: Iterable[TaskFolder], here_only
         tasks: those that count.
         here_only: leave out what ran on other hosts, or as jobs of a cluster.
     """
-    keys = keys_of(resolved)
+    works = _works(resolved)
     totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for folder in tasks:
         result = folder.result()
@@ -86,8 +115,8 @@ def rates_of_run(resolved: ResolvedInput, tasks: Iterable[TaskFolder], here_only
         if here_only and (result.host != socket.gethostname() or folder.task()["resources"].get("job") is not None):
             continue
         kind, units = _work(resolved, folder)
-        if kind in keys and units > 0:
-            each = totals[keys[kind]]
+        if kind in works and units > 0:
+            each = totals[f"{works[kind]} on {_where(folder.task()['resources'])}"]
             each[0], each[1], each[2] = each[0] + units, each[1] + result.seconds, each[2] + 1
     return {key: (units, seconds, int(count)) for key, (units, seconds, count) in totals.items()}
 
@@ -107,9 +136,10 @@ def atoms_evaluated(settings: Settings | None, atoms: Sequence[int]) -> float:
 def _work(resolved: ResolvedInput, folder: TaskFolder) -> tuple[str, float]:
     """The kind of a task's work, and how many units of it were done."""
     task = folder.task()
-    loop, _, place = folder.place
+    loop = folder.place[0]
     if task["step"] == "explore":
-        student = "distill" in Path(task["inputs"]["model"]["path"]).parts or place == "student-explore"
+        run = folder.path.resolve().parents[3]
+        student = folder.input("model").path.is_relative_to(run / "distill")
         atoms = _atoms(folder.path / "outputs" / "trajectory.extxyz")
         return ("student" if student else "teacher"), atoms * float(content_of(folder, "report.json")["steps"])
     if task["step"] == "label" and loop == "finetune":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pfd.config.reading import ResolvedInput
-from pfd.config.student_candidates import Candidate, candidates_of, is_open
+from pfd.config.student_candidates import Candidate, candidates_of, is_open, needs_lammps
 from pfd.errors import TaskFailed
 from pfd.frames import read_frames
+from pfd.models.auto_student import AutoSettings
 from pfd.models.family import read_model
 from pfd.models.least_squares import fit_memory_GB
+from pfd.models.training import make_family
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.bindings import Binding, Distill, fit_spec, resources_of, timing_resources
 from pfd.workflow.outcome import Outcome
@@ -52,13 +55,13 @@ class StudentTrials:
 
     def __init__(self, run: RunFolder, resolved: ResolvedInput, place: str) -> None:
         self._run, self._resolved, self._place = run, resolved, place
-        self._candidates = candidates_of(resolved)
+        self._candidates = self._known_candidates()
 
     def choose(self, data: Dataset, test: Artifact, asked: dict[str, Any], stage: int) -> tuple[Candidate, list[Any]]:
         """The chosen candidate, and a record of each (``StudentTrial``).
 
-        The choice is a task whose identity is the frames and the candidates, not what a clock said: the same run never
-        chooses anew.
+        The choice is a task whose identity is the frames, the candidates and which of them failed, not what a clock
+        said: the same run never chooses anew, but if a candidate that was lost is done after all (``pfd resubmit``).
 
         Args:
             data: labelled frames so far.
@@ -75,9 +78,10 @@ class StudentTrials:
         names = [
             {"family": each.family.name, "settings": each.settings.model_dump(mode="json")} for each in self._candidates
         ]
+        failed = [each["name"] for each in tried if "failed" in each]
         spec = TaskSpec(
             "choose_student",
-            {"settings": {"candidates": names, "judged": judged}},
+            {"settings": {"candidates": names, "judged": judged} | ({"failed": failed} if failed else {})},
             {**data.inputs(), "test": test},
             how={"tried": tried},
         )
@@ -86,6 +90,21 @@ class StudentTrials:
         self._run.journal.write("student_chosen", **choice)
         self._run.say(self._place, f"student: {choice['reason']}")
         return self._candidates[choice["index"]], choice["students"]
+
+    def _known_candidates(self) -> list[Candidate]:
+        """Those that the input names; else those that were there when the run first asked.
+
+        What is there changes with the machine, and a run that goes on elsewhere must not choose anew for it.
+        """
+        assert isinstance(self._resolved.fitting, AutoSettings)
+        if self._resolved.fitting.families is not None:
+            return candidates_of(self._resolved)
+        spec = TaskSpec("list_students", {"settings": {"lammps": bool(needs_lammps(self._resolved))}})
+        if self._run.known(self._run.identity(spec)) is None:
+            there = [{"family": each.family.name, "size": dict(each.size)} for each in candidates_of(self._resolved)]
+            spec = replace(spec, how={"students": there})
+        students = content_of(self._run.one(f"{self._place}/candidates", spec), "students.json")["students"]
+        return [Candidate.of(make_family(each["family"]), each["size"]) for each in students]
 
     @property
     def _settings(self) -> Any:
@@ -104,7 +123,7 @@ class StudentTrials:
         resources = resources_of(self._resolved, "train")
         spec = fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources)
         try:
-            model = self._run.one(f"{place}-train", spec).output("model")
+            model = self._fit(f"{place}-train", spec)
             errors = self._errors(place, model, test, judged)
         except TaskFailed as error:
             self._run.say(self._place, f"{candidate.name} is left out: {error.what}")
@@ -124,6 +143,18 @@ class StudentTrials:
         if count is None or fit_memory_GB(count) <= memory:
             return None
         return f"a fit of {count} coefficients holds {fit_memory_GB(count):.0f} GB, and a training has {memory:g}"
+
+    def _fit(self, place: str, spec: TaskSpec) -> Artifact:
+        """The fitted model; a fit that used up its attempts is given up, and stays so until ``pfd resubmit``.
+
+        Raises:
+            TaskFailed: if there is none.
+        """
+        folder = self._run.perform({place: [spec]}, min_done=0.0)[place][0]
+        result = folder.result()
+        if result is not None and result.failure is not None:
+            raise TaskFailed(result.failure.message, where=place)
+        return folder.output("model")
 
     def _errors(self, place: str, model: Artifact, test: Artifact, judged: dict[str, Any]) -> TaskFolder:
         spec = TaskSpec("predict", {}, {"model": model, "frames": test}, resources_of(self._resolved, "predict"))

@@ -28,6 +28,9 @@ class LoopState:
     """What a loop has reached."""
 
     dataset: Dataset = Dataset()
+    """All labelled frames so far: what the next model is trained on."""
+    trained: Dataset = Dataset()
+    """What the model at hand was trained on: those of a student's own MD are labelled after its training."""
     model: Artifact | None = None
     test: Artifact | None = None
     explored: list[Artifact] = field(default_factory=list)
@@ -53,6 +56,8 @@ class Turn:
     own: bool = False
     """Whether a model of this loop explored."""
     explored: list[TaskFolder] = field(default_factory=list)
+    lost: int = 0
+    """Explorations that were given up."""
     select: TaskFolder | None = None
     reviewed: TaskFolder | None = None
     """The same choice without the frames that somebody struck out."""
@@ -63,6 +68,8 @@ class Turn:
     train: TaskFolder | None = None
     test: TaskFolder | None = None
     own_md: list[TaskFolder] = field(default_factory=list)
+    own_lost: int = 0
+    """Runs of the student's own MD that were given up."""
     properties: TaskFolder | None = None
     """The physical properties held against their limits, where they enter the decision."""
     own_frames: TaskFolder | None = None

@@ -62,6 +62,7 @@ STEPS: dict[str, Step] = {
     "labelled_property": Step(f"{_HERE}.measuring:measure_labels", light=True),
     "hold": Step(f"{_HERE}.measuring:hold", light=True),
     "evaluate": Step(f"{_HERE}.judging:evaluate", light=True),
+    "list_students": Step(f"{_HERE}.judging:list_students", light=True),
     "choose_student": Step(f"{_HERE}.judging:choose_student", light=True),
     "decide": Step(f"{_HERE}.judging:decide_next", light=True),
 }

@@ -54,6 +54,11 @@ def read_pair(labelled: Path, predicted: Path) -> tuple[list[Atoms], list[Labels
     return read_frames(labelled), [labels_of(frame) for frame in read_frames(predicted)]
 
 
+def list_students(task: TaskContext) -> None:
+    """Parameters settings (students: family and size of each that was there). Output: students.json."""
+    task.write("students.json", {"students": task.parameters["settings"]["students"]})
+
+
 def choose_student(task: TaskContext) -> None:
     """Parameters settings (candidates, and tried: a ``StudentTrial`` of each); inputs train, valid, test.
 
@@ -76,7 +81,7 @@ def choose_student(task: TaskContext) -> None:
 
 
 def decide_next(task: TaskContext) -> None:
-    """Parameters iteration, stage, stages, max_iterations, budget_reached.
+    """Parameters iteration, stage, stages, max_iterations, budget_reached, and what was lost, if anything was.
 
     Inputs: test (errors.json), prospective (errors.json, if there were new frames), counts (of collect),
     selection (of select), report0... (of exploration), md0... and own (of the student's own MD, and of the frames

@@ -148,7 +148,8 @@ def collect(task: TaskContext) -> None:
     data that has been trained on, whose frames are kept out of new: that is how a test set is made.
 
     Outputs: new.extxyz (accepted), train.extxyz, valid.extxyz (earlier and new), rejected.extxyz, counts.json.
-    A frame keeps its side for ever, and whole trajectories go to one side.
+    A frame keeps its side for ever, and so does its trajectory: later frames of it (of a pool, or of labels that an
+    earlier input left) follow. One that came alone was cut in two, and keeps its cut.
     """
     selected = read_frames(task.input("selected")) if task.has("selected") else []
     new, rejected = _accepted_and_not(task, selected)
@@ -260,10 +261,16 @@ def _split(
     frames: list[Atoms], train: list[Atoms], valid: list[Atoms], fraction: float, seed: int
 ) -> tuple[list[Atoms], list[Atoms]]:
     """Training and validation part of the new frames; those that are there already, or stand twice, are left out."""
-    from pfd.frames.split import split_by_trajectory
+    from pfd.frames.split import follow_trajectories, split_by_trajectory
 
     known = {frame.info["id"] for frame in [*train, *valid]}
     fresh = list({frame.info["id"]: frame for frame in frames if frame.info["id"] not in known}.values())
-    if fraction <= 0.0 or len(fresh) < 2:
+    if fraction <= 0.0:
         return fresh, []
-    return split_by_trajectory(fresh, fraction, seed, gap=0.0)  # a gap would throw paid labels away
+    to_train, to_valid, unknown = follow_trajectories(fresh, train, valid)
+    if len(unknown) < 2:
+        if valid or len(fresh) < 2:
+            return [*to_train, *unknown], to_valid
+        to_train, unknown = [], fresh  # there is no validation yet: this is what it can be made of
+    more_train, more_valid = split_by_trajectory(unknown, fraction, seed, gap=0.0)  # a gap would waste paid labels
+    return to_train + more_train, to_valid + more_valid

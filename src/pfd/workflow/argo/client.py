@@ -28,6 +28,7 @@ from pfd.workflow.argo.submitted import FOLDER, WORKFLOW_FILE, require_workflow
 from pfd.workflow.decisions import keep_decisions
 from pfd.workflow.driver_lock import driver_lock
 from pfd.workflow.journal import Journal
+from pfd.workflow.published import take_published
 from pfd.workflow.review import FOLDER as REVIEW
 from pfd.workflow.run_folder import task_folders
 
@@ -153,16 +154,14 @@ def _merge(there: Path, run: Path) -> None:
             shutil.rmtree(here.path, ignore_errors=True)
             here.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.rename(here.path)
-    decided = Journal(run / JOURNAL).read()
+    take_published(there, run)
     for path in sorted(there.iterdir()):
-        if path.name in {"data", "models"}:
-            shutil.rmtree(run / path.name, ignore_errors=True)
-            path.rename(run / path.name)
-        elif path.name in {"inputs", FOLDER, REVIEW}:
+        if path.name in {"inputs", FOLDER, REVIEW}:
             shutil.copytree(path, run / path.name, dirs_exist_ok=True)
         elif path.is_file():
+            if path.name == JOURNAL:
+                keep_decisions(Journal(run / JOURNAL).read(), Journal(path))
             path.replace(run / path.name)
-    keep_decisions(decided, Journal(run / JOURNAL))
 
 
 def _request(resolved: ResolvedInput, start: str) -> GraphRequest:
