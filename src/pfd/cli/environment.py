@@ -18,6 +18,7 @@ from pfd.environments.environment import Environment, environments_home, outdate
 from pfd.errors import MissingError, SettingError
 from pfd.models.training import make_family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+from pfd.wording import shell_word
 from pfd.workflow.argo import client as argo
 
 
@@ -75,7 +76,8 @@ def show_environments(as_json: bool) -> None:
         table.add_row(*(cell.replace("[", "\\[") for cell in shown))
     show_table(table)
     for path in old:
-        print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
+        removes = f"pfd env remove {shell_word(Path(path).name)}"
+        print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: {removes})")
 
 
 _PLURALS = {"family": "families", "labeler": "labelers", "engine": "engines"}

@@ -18,6 +18,7 @@ from pfd.config.overrides import with_overrides
 from pfd.errors import DataError, SettingError
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin, plugin_names
+from pfd.wording import shell_word
 
 SCHEMA = "pfd.schema.json"
 GOALS = get_args(Goal)
@@ -66,7 +67,7 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
     schema = json.dumps(input_schema(), indent=1, ensure_ascii=False) + "\n"
     beside = out.parent / SCHEMA
     if beside.exists() and beside.read_text(encoding="utf-8") != schema:
-        hint = f"remove it, or write it anew: pfd schema > {beside}"
+        hint = f"remove it, or write it anew: pfd schema > {shell_word(beside)}"
         raise SettingError("it is there already, and of another version", where=str(beside), hint=hint)
     text = "\n".join([f"# yaml-language-server: $schema={SCHEMA}", commented_yaml(content, comments)])
     if not beside.exists():
@@ -74,7 +75,7 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
             stream.write(schema)
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
-    typer.echo(f"{out} and {beside} are written\nnext: pfd check {out}; pfd submit {out}")
+    typer.echo(f"{out} and {beside} are written\nnext: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
 
 
 def _is_terminal() -> bool:

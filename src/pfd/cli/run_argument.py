@@ -8,6 +8,7 @@ from pfd.api import run_folder_of
 from pfd.config.given import name_given
 from pfd.errors import RunError
 from pfd.json_file import read_json
+from pfd.wording import shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.run_folder import NAME_FILE
 
@@ -31,7 +32,7 @@ def find_run(given: Path | None, identifier: str | None = None) -> Path:
         return _run_here(Path())
     found = _run_of(given) if given.is_file() else given
     if not holds_run(found):
-        hint = "give the folder that pfd submit made" if found == given else f"pfd submit {given} makes it"
+        hint = "give the folder that pfd submit made" if found == given else f"pfd submit {shell_word(given)} makes it"
         raise RunError("no run in this folder", where=str(found), hint=hint)
     return found
 

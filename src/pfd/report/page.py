@@ -35,7 +35,7 @@ from pfd.report.words import ACTIONS, duration, utc
 from pfd.wording import counted
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
-from pfd.workflow.look import used_tasks
+from pfd.workflow.look import state_of, used_tasks
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
@@ -49,7 +49,7 @@ ENDINGS = {
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
     "paused": "Paused where --until asked; the same command without it goes on.",
-    "waiting": "Waiting for you: for labels made by hand, or a look at chosen frames; pfd status tells which.",
+    "waiting": "Waiting for you",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 
@@ -82,12 +82,13 @@ def report_page(run_folder: Path, live: State | None = None) -> str:
     """
     data = read_report_data(run_folder)
     journal = Journal(run_folder / JOURNAL_FILE).read()
-    tasks = used_tasks(run_folder, journal)
+    tasks, name = used_tasks(run_folder, journal), run_folder.resolve().name
     sources = Sources(
         journal=journal,
-        failures=failed_tasks(journal, tasks, run_folder.resolve().name),
+        failures=failed_tasks(journal, tasks, name),
         frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST)),
         asked=asked(run_folder),
+        awaits=state_of(journal, None, Path(name))[1],
     )
     return render(data, sources, live)
 
@@ -101,12 +102,14 @@ class Sources:
         failures: tasks that have failed.
         frames: for the viewer.
         asked: what was asked for.
+        awaits: what the run waits for, and the command that helps.
     """
 
     journal: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[FailedTask] = ()
     frames: ShownFrames = NO_FRAMES
     asked: Sequence[tuple[str, str]] = ()
+    awaits: str = ""
 
 
 NOTHING_ELSE = Sources()
@@ -154,7 +157,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         asked=sources.asked,
         frames=sources.frames,
         listed=LISTED,
-        ending=ENDINGS.get(data.status, data.status),
+        ending=_ending(data, sources),
         headings=[HEADINGS[column].replace("\n", " ") for column in columns],
         rows=[row.cells(columns) for row in result_rows(data)],
         user_rows=[row.cells(columns) for row in user_rows(data)],
@@ -184,6 +187,12 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         **{name: [svg(plot) for plot in found] for name, found in _plots(data).items()},
         **{name: svg(plot) if plot else None for name, plot in _single_plots(data).items()},
     )
+
+
+def _ending(data: ReportData, sources: Sources) -> str:
+    """How the run has ended, or where it stands."""
+    words = ENDINGS.get(data.status, data.status)
+    return f"{words}: {sources.awaits}." if data.status == "waiting" and sources.awaits else words
 
 
 def _plots(data: ReportData) -> dict[str, list[str]]:

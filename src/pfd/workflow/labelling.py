@@ -12,6 +12,7 @@ from pfd.errors import TaskFailed
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record, verdict
+from pfd.wording import shell_word
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
 from pfd.workflow.labels_gate import refused
@@ -200,7 +201,7 @@ class Labelling:
                 f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
                 where=place,
                 hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success}); if no "
-                "setting was wrong, pfd resubmit RUN --from label makes the labels anew",
+                f"setting was wrong, pfd resubmit {shell_word(self._run.path)} --from label makes the labels anew",
             )
 
 
