@@ -67,6 +67,9 @@ def test_only_looking_decides_nothing(run, ids, capsys):
     assert "finetune iteration 000" in said
     assert "finetune test" in said
     assert "…" not in said
+    assert "temperature" in said
+    assert "largest" in said
+    assert "s(stage)-g(group)-x(structure)" in said
     assert decided(run) == {}
     approve_and_show(run, [], everything=False, as_json=True)
     frames = json.loads(capsys.readouterr().out)["frames"]

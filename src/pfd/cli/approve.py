@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STEM_DIGITS = 3
 """Fewest characters of a frame's id that name it; shorter words are numbers of the table."""
+NAMES = "trajectory: loop-iteration-s(stage)-g(group)-x(structure)-temperature-r(replica), all counted from 0"
 _RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")
 
 
@@ -121,10 +122,10 @@ def _show(run: Path, frames: Sequence[Atoms], as_json: bool) -> None:
         "formula": "formula",
         "trajectory": "trajectory",
         "step": "step",
-        "temperature_K": "K",
-        "pressure_GPa": "GPa",
+        "temperature_K": "temperature\nK",
+        "pressure_GPa": "pressure\nGPa",
         "gain_nats": "gain\nnats",
-        "max_force_eV_per_A": "largest\neV/Å",
+        "max_force_eV_per_A": "largest\nforce\neV/Å",
         "decided": "",
     }
     shown = {key: title for key, title in columns.items() if any(row[key] is not None for row in rows)}
@@ -134,6 +135,8 @@ def _show(run: Path, frames: Sequence[Atoms], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(_text(row[key]) for key in shown))
     show_table(table)
+    if "trajectory" in shown:
+        print(NAMES)
     print(f"frames: {file}   (ase gui {shell_word(file)} shows them)")
     approve = f"pfd approve {shell_word(run)}"
     print(f"{approve} --all takes them all; {approve} --strike 3 --strike 5-7 all but those")

@@ -73,11 +73,8 @@ def lost_overrides(resolved: ResolvedInput, folder: Path) -> list[str]:
     told = [shell_word(f"{key}={_shown(_value(before, key))}") for key in lost]
     if not told:
         return []
-    words = " ".join(told)
-    return [
-        f"set on the command line before, and not now: {words}; give it again, or pfd submit {shell_word(folder)}, "
-        "which kept it"
-    ]
+    words, submit = " ".join(told), f"pfd submit {shell_word(folder)}"
+    return [f"set on the command line before, and not now: {words}; give it again, or {submit}, which kept it"]
 
 
 def _value(content: Any, key: str) -> Any:

@@ -85,13 +85,14 @@ def _is_terminal() -> bool:
 
 def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     """What is wanted, asked for where it was not given and there is somebody to ask; and the structure file."""
+    if flags.structure is not None:
+        _require_structure(flags.structure)
     missing = [] if asks else _missing(flags)
     if missing:
         hint = "name them, or call pfd init in a terminal, which asks"
         raise SettingError(f"missing: {', '.join(missing)}", where="pfd init", hint=hint)
     file = flags.structure or Path(typer.prompt("structure file (cif, POSCAR, extxyz ...)"))
-    if not file.is_file():
-        raise DataError("no such structure file", where=str(file), hint="name a file that ASE reads")
+    _require_structure(file)
     goal = flags.goal or typer.prompt(f"goal ({', '.join(GOALS)})", default="both")
     if goal not in GOALS:
         raise SettingError(f"{goal!r} is no goal", where="--goal", hint=f"write {', '.join(GOALS)}")
@@ -110,6 +111,11 @@ def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     if model not in shipped and not Path(model).is_absolute():
         model = os.path.relpath(Path(model).resolve(), out.resolve().parent)
     return Wish(named, cast("Goal", goal), family, model, label, student, flags.temperatures), file
+
+
+def _require_structure(file: Path) -> None:
+    if not file.is_file():
+        raise DataError("no such structure file", where=str(file), hint="name a file that ASE reads")
 
 
 def _missing(flags: Flags) -> list[str]:

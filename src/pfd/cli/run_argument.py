@@ -12,6 +12,9 @@ from pfd.wording import shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.run_folder import NAME_FILE
 
+LABELS_SUFFIX = ".labels"
+"""Ends the name of the folder of ``pfd label``, which is a run, but seldom the one that is meant."""
+
 
 def find_run(given: Path | None, identifier: str | None = None) -> Path:
     """The run folder to look at.
@@ -111,7 +114,8 @@ def _names_of(run: Path) -> list[str]:
 def _run_here(here: Path) -> Path:
     if holds_run(here):
         return here
-    runs = sorted(child for child in here.iterdir() if child.is_dir() and holds_run(child))
+    found = sorted(child for child in here.iterdir() if child.is_dir() and holds_run(child))
+    runs = [child for child in found if child.suffix != LABELS_SUFFIX] or found
     if len(runs) == 1:
         return runs[0]
     where = str(here.resolve())

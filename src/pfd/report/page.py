@@ -54,8 +54,8 @@ ENDINGS = {
 }
 
 
-def write_report(run_folder: Path) -> Path:
-    """Write ``report.html`` into a run folder, atomically, and return its path.
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` into a run folder, or the page to another file, atomically, and return its path.
 
     Reads ``report-data.json``, ``summary.json``, ``journal.jsonl`` and the task folders; any of them may be missing, as
     in a run that goes on. The same files give the same page. It loads nothing from elsewhere.
@@ -64,8 +64,8 @@ def write_report(run_folder: Path) -> Path:
         RunError: if the folder is not there or one of the files is damaged.
     """
     page = report_page(run_folder)
-    path = run_folder / PAGE_FILE
-    draft = path.with_name(f".{PAGE_FILE}.draft")
+    path = run_folder / PAGE_FILE if out is None else out
+    draft = path.with_name(f".{path.name}.draft")
     draft.write_text(page, encoding="utf-8")
     return draft.replace(path)
 

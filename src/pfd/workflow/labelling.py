@@ -156,7 +156,7 @@ class Labelling:
             raise TaskFailed(
                 f"no label is left: {begun} were begun in this run folder, those of earlier inputs included",
                 where=f"{self._binding.name}.label",
-                hint="raise label.max_total or label.max_core_hours",
+                hint="raise finetune.label.max_total or finetune.label.max_core_hours",
             )
 
     def _min_done(self, count: int, done: int) -> float:
@@ -200,8 +200,9 @@ class Labelling:
             raise TaskFailed(
                 f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
                 where=place,
-                hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success}); if no "
-                f"setting was wrong, pfd resubmit {shell_word(self._run.path)} --from label makes the labels anew",
+                hint=f"mend the labeler's settings, or lower finetune.label.min_success ({self._binding.min_success}); "
+                f"if no setting was wrong, pfd resubmit {shell_word(self._run.path)} "
+                "--from label makes the labels anew",
             )
 
 
