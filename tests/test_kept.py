@@ -19,10 +19,10 @@ def run(tmp_path):
 
 def test_one_kept_copy_is_taken_and_of_several_none_and_they_are_named(run):
     (run / "inputs" / "aaaaaaaa-label.py").write_text("1")
-    assert here_or_kept(run, Path("label.py"), "label.command").name == "aaaaaaaa-label.py"
+    assert here_or_kept(run, Path("label.py"), "finetune.label.command").name == "aaaaaaaa-label.py"
     (run / "inputs" / "bbbbbbbb-label.py").write_text("2")
     with pytest.raises(SettingError, match="2 kept ones of that name") as caught:
-        here_or_kept(run, Path("label.py"), "label.command")
+        here_or_kept(run, Path("label.py"), "finetune.label.command")
     assert "aaaaaaaa-label.py, bbbbbbbb-label.py" in caught.value.hint
 
 

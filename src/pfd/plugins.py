@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points
 from importlib.util import find_spec
@@ -31,15 +32,42 @@ def load_plugin(group: str, name: str, where: str = "") -> Any:
     """
     points: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=group)}
     if name not in points:
-        kind = group.rsplit(".", 1)[-1]
-        near = difflib.get_close_matches(name, points, n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        raise SettingError(
-            f"{shortened(name)!r} is not one of the {kind}",
-            where=where,
-            hint=f"{guess}there are: {', '.join(sorted(points))}",
-        )
+        called = {other: each for each in points.values() for other in getattr(each.load(), "also_called", ())}
+        meant = {other: each.name for other, each in called.items()}
+        raise unknown_name(name, group.rsplit(".", 1)[-1], points, where, meant)
     return points[name].load()
+
+
+def unknown_name(
+    name: str, kind: str, known: Iterable[str], where: str = "", also_called: Mapping[str, str] | None = None
+) -> SettingError:
+    """The error for a name that is none of the known ones; its hint names the nearest and all others.
+
+    Args:
+        name: what was given.
+        kind: what the known ones are, in the plural.
+        known: their names.
+        where: the key or option.
+        also_called: other words for them, which a given name begins with -> name.
+    """
+    names = sorted(known)
+    words = {
+        _plain(word): each for word, each in {**dict(zip(names, names, strict=True)), **(also_called or {})}.items()
+    }
+    begun = [word for word in words if _plain(name).startswith(word)]
+    near = [words[max(begun, key=len)]] if begun else difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"{guess}there are: {', '.join(names)}"
+    return SettingError(f"{shortened(name)!r} is not one of the {kind}", where=where, hint=hint)
+
+
+def _plain(word: str) -> str:
+    """A name without what spellings of it differ in.
+
+    >>> _plain("DPA-3.1")
+    'dpa31'
+    """
+    return "".join(each for each in word.lower() if each.isalnum())
 
 
 def missing_modules(modules: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,9 @@
-"""Counted nouns in messages, and long texts in few words."""
+"""Counted nouns in messages, long texts in few words, and paths in commands that are shown."""
 
 from __future__ import annotations
+
+import shlex
+from pathlib import Path
 
 LONGEST = 300
 """Most characters that a message shows of one value, or of one line."""
@@ -13,6 +16,15 @@ def shortened(text: str, most: int = LONGEST) -> str:
     ('seed', 'xxxxx...')
     """
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def shell_word(word: str | Path) -> str:
+    """A path or word as a command that is shown has it, so that it can be pasted into a shell.
+
+    >>> shell_word("runs/silicon"), shell_word(Path("Müller/my run"))
+    ('runs/silicon', "'Müller/my run'")
+    """
+    return shlex.quote(str(word))
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -16,6 +16,7 @@ from pfd.cli.argo import resubmit_to_argo
 from pfd.cli.main import app
 from pfd.cli.status import status_lines, status_of
 from pfd.errors import RunError, SettingError
+from pfd.report.page import report_page
 from pfd.workflow.decisions import decisions
 from pfd.workflow.journal import Journal
 
@@ -50,6 +51,14 @@ def decided(run):
     return decisions(Journal(run / "journal.jsonl").read())
 
 
+def test_the_page_and_the_status_tell_what_to_do_by_the_name_of_the_run(run):
+    strange = run.rename(run.with_name("Größe von Kupfer"))
+    words = "6 chosen frames in review/frames.extxyz of the run wait to be looked at: pfd approve"
+    assert f"{words} '{strange}' shows them" in status_of(strange)["error"]
+    ending = report_page(strange).partition('<p class="ending waiting">')[2].partition("</p>")[0]
+    assert ending.startswith(f"Waiting for you: {words} &#39;{strange.name}&#39; shows them")
+
+
 def test_only_looking_decides_nothing(run, ids, capsys):
     approve_and_show(run, [], everything=False, as_json=False)
     said = capsys.readouterr().out
@@ -58,6 +67,9 @@ def test_only_looking_decides_nothing(run, ids, capsys):
     assert "finetune iteration 000" in said
     assert "finetune test" in said
     assert "…" not in said
+    assert "temperature" in said
+    assert "largest" in said
+    assert "s(stage)-g(group)-x(structure)" in said
     assert decided(run) == {}
     approve_and_show(run, [], everything=False, as_json=True)
     frames = json.loads(capsys.readouterr().out)["frames"]

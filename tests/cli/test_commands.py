@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from importlib.metadata import version
 
 import pytest
+import typer
 from tests.cli.conftest import EXAMPLE, pfd
 
+from pfd.cli.report import report_run
 from pfd.frames import read_frames
 
 
@@ -43,6 +46,23 @@ def test_summary_has_its_stable_keys(toy):
     steps = {"explore", "select", "label", "train", "evaluate", "orchestration", "imports", "wall"}
     assert steps <= set(summary["seconds"])
     assert set(summary["labels"]) == {"asked", "accepted", "rejected", "unfinished", "kept", "flagged"}
+
+
+def test_a_report_that_cannot_be_written_is_still_shown(toy_copy, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    with pytest.raises(typer.Exit) as ended:
+        report_run(toy_copy / "toy", serve=False, port=None)
+    monkeypatch.undo()
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr()
+    assert "fine-tuned" in said.out
+    assert "Read-only file system\n  Try: pfd report " in said.err
+    assert " --out report.html" in said.err
+    report_run(toy_copy / "toy", serve=False, port=None, out=toy_copy / "page.html")
+    assert (toy_copy / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_report_writes_the_page_again(toy):

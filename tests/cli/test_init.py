@@ -102,6 +102,7 @@ MISTAKES = {
     "nothing": ([], ["--structure FILE", "--goal finetune|distill|both"]),
     "no checkpoint": (["--structure", "Cu.extxyz", "--goal", "both", "--family", "mace"], ["--model FILE"]),
     "no structure": (["--structure", "Ag.cif", "--goal", "both"], ["no such structure file"]),
+    "no structure, and no goal": (["--structure", "nope.cif"], ["nope.cif: no such structure file"]),
     "no goal": (["--structure", "Cu.extxyz", "--goal", "win"], ["'win' is no goal"]),
     "no family": (["--structure", "Cu.extxyz", "--goal", "both", "--family", "x"], ["'x' is not one of the families"]),
     "a labeler that needs more": (

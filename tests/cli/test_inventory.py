@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pfd.cli import doctor, inventory
+from pfd.cli.environment import show_path
 from pfd.cli.main import app
 from pfd.errors import ModelError, SettingError
 from pfd.models.chgnet import CHGNet
@@ -54,8 +55,46 @@ def test_doctor_finds_a_broken_family_in_its_own_process(monkeypatch, capsys):
 
 
 def test_doctor_refuses_a_name_that_is_nothing():
-    with pytest.raises(SettingError, match="'toyy' is not one of the families"):
-        doctor.examine(["toyy"], as_json=False)
+    with pytest.raises(SettingError, match="'toyy' is not one of the families and labelers") as caught:
+        doctor.examine(["toyy", "gpaw"], as_json=False)
+    assert "did you mean 'toy'" in caught.value.hint
+    assert {"chgnet", "espresso", "gpaw"} <= set(caught.value.hint.partition("there are: ")[2].split(", "))
+
+
+def test_env_tells_all_that_have_an_environment():
+    with pytest.raises(SettingError, match="'foo' is not one of") as caught:
+        show_path("foo")
+    assert {"argo", "chgnet", "gpaw"} <= set(caught.value.hint.removeprefix("there are: ").split(", "))
+    assert "toy" not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DPA", "deepmd"),
+        ("DPA-2.4-7M", "deepmd"),
+        ("DP", "deepmd"),
+        ("M3GNet", "mattersim"),
+        ("7net", "sevennet"),
+        ("SevenNet-0", "sevennet"),
+        ("MACE-MP-0", "mace"),
+        ("CHGNet", "chgnet"),
+        ("chgnt", "chgnet"),
+    ],
+)
+def test_a_family_is_found_by_the_name_of_its_models(name, meant):
+    with pytest.raises(SettingError) as caught:
+        inventory.show_family(name, as_json=False)
+    assert caught.value.hint.startswith(f"did you mean {meant!r}? there are: ")
+
+
+def test_a_family_alone_lists_its_weights(capsys):
+    inventory.show_family("toy", as_json=False)
+    assert capsys.readouterr().out.endswith("\npfd models toy soft-copper\n")
+    inventory.show_family("chgnet", as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["family"] == "chgnet"
+    assert "0.3.0" in row["weights"]
 
 
 def test_a_card_is_read_from_weights_and_from_a_model_folder(tmp_path, capsys):

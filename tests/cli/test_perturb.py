@@ -20,8 +20,11 @@ def pfd(*arguments, cwd):
 
 def test_it_says_what_was_written_and_what_was_replaced(tmp_path):
     first = pfd(COPPER, "--out", "one.extxyz", "-d", 0.01, cwd=tmp_path)
-    again = pfd(COPPER, "--out", "one.extxyz", "-d", 0.01, "-n", 2, cwd=tmp_path)
+    refused = pfd(COPPER, "--out", "one.extxyz", "-d", 0.01, "-n", 2, cwd=tmp_path)
+    again = pfd(COPPER, "--out", "one.extxyz", "-d", 0.01, "-n", 2, "--force", cwd=tmp_path)
     assert first.stdout == "one.extxyz: 1 frame of 4 atoms\n"
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--out one.extxyz: it is there already\n  Try: --force writes over it" in refused.stderr
     assert again.stdout == "one.extxyz: 2 frames of 4 atoms (replaced)\n"
     assert first.stderr == again.stderr == ""
     assert len(read_frames(tmp_path / "one.extxyz")) == 2

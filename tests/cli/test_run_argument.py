@@ -44,6 +44,14 @@ def test_without_an_argument_the_only_run_is_meant(tmp_path, monkeypatch):
     assert find_run(None).resolve() == tmp_path / "one"
 
 
+def test_the_folder_of_labels_of_a_file_is_meant_only_if_there_is_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "labelled.labels")
+    assert find_run(None).name == "labelled.labels"
+    make_run(tmp_path / "one")
+    assert find_run(None).name == "one"
+
+
 def test_a_run_folder_is_gone_on_with(tmp_path):
     run = make_run(tmp_path / "one")
     assert input_and_run(run, None) == (run / "input.yaml", run)

@@ -64,6 +64,17 @@ def test_random_has_a_seed_and_no_plot(files):
     assert not (files / "a.gains.svg").exists()
 
 
+def test_what_is_there_is_written_over_only_by_force(files):
+    command = ("pool.extxyz", "--max", 3, "--out", "chosen.extxyz", "--method", "random")
+    (files / "chosen.extxyz").write_text("mine")
+    refused = pfd(*command, cwd=files)
+    assert refused.returncode == 2
+    assert "it is there already" in refused.stderr
+    assert (files / "chosen.extxyz").read_text() == "mine"
+    assert pfd(*command, "--force", cwd=files).returncode == 0
+    assert len(read_frames(files / "chosen.extxyz")) == 3
+
+
 def test_nothing_surprising_is_a_result(files):
     ended = pfd(
         "pool.extxyz", "--max", 4, "--out", "a.extxyz", "--reference", "known.extxyz", "--min-gain-nats", 1e9, cwd=files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 from tests.cli.conftest import pfd
 
+from pfd.cli.status import status_of
 from pfd.cli.stop import stop_and_say
 from pfd.errors import RunError
 from pfd.tasks.process import ProcessName, _start_ticks, this_process
@@ -63,6 +65,7 @@ def test_a_driver_that_was_started_from_python_gets_what_python_takes_as_ctrl_c(
 
 
 def test_a_driver_on_another_host_is_not_reached(run):
+    run = run.rename(run.with_name("Größe von Kupfer"))
     (run / "lock").touch()
     there = this_process().model_copy(update={"host": "node7", "boot_id": "another"})
     own = Driver.this((run / "lock").stat().st_ino).model_copy(update={"process": there})
@@ -70,7 +73,14 @@ def test_a_driver_on_another_host_is_not_reached(run):
     with pytest.raises(RunError, match=r"on another host: process .* on node7") as caught:
         stop_and_say(run, 1.0)
     assert caught.value.exit_code == 2
-    assert "ssh node7 pfd stop" in str(caught.value)
+    first, second = caught.value.hint.split("; if that host is gone: ")
+    assert shlex.split(shlex.split(first)[-1]) == ["pfd", "stop", str(run)]  # of this shell, then of that of node7
+    assert shlex.split(second) == ["pfd", "submit", str(run), "--take-over"]
+
+
+def test_the_command_that_goes_on_can_be_pasted(run):
+    run = run.rename(run.with_name("Müller's run"))
+    assert status_of(run)["error"] == f"pfd submit {shlex.quote(str(run))} goes on"
 
 
 def test_no_driver_is_no_failure_and_no_run_is(run):

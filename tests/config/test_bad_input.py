@@ -370,6 +370,14 @@ MISTAKES = {
     "supercell of one": ({"structures.0.supercell": [2]}, ["structures.0.supercell: 3 entries are needed (found 1)"]),
     "supercell of four": ({"structures.0.supercell": [2, 2, 2, 2]}, ["supercell: 3 entries are needed (found 4)"]),
     "no temperature": ({f"{GROUP}.temperatures_K": []}, ["temperatures_K: at least 1 entry is needed (found 0)"]),
+    "a number in quotes for a list": (
+        {f"{GROUP}.temperatures_K": "300"},
+        ["write temperatures_K: [300]"],
+    ),
+    "a key outside of its sections": (
+        {"max_frames": 3},
+        ["max_frames: unknown key; did you mean finetune.select.max_frames?"],
+    ),
     "structures as a list of names": ({"structures": ["POSCAR"]}, ["write structures: [{file: POSCAR}]"]),
     "structures as one section": ({"structures": {"file": "x"}}, ["a section of keys); write structures: [{file: x}]"]),
     "structures as a name": ({"structures": "POSCAR"}, ["write structures: [{file: POSCAR}]"]),

@@ -175,4 +175,4 @@ def test_a_mistake_of_a_labeler_stands_at_its_own_key(check, label, key):
     with pytest.raises((InputError, MissingError)) as caught:
         check({"method": "command", "level": "PBE", **label})
     assert caught.value.where.endswith(f"input.yaml: finetune.label.{key}")
-    assert "label.method" not in str(caught.value)
+    assert "finetune.label.method" not in str(caught.value)

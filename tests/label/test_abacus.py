@@ -155,7 +155,7 @@ def test_orbitals_are_named_linked_and_checked(written, abacus, pseudo_dir, tmp_
             (own / "O.orb").write_text((own / "Fe.orb").read_text() if content == "Fe" else content)
         with pytest.raises(InputError, match=told) as caught:
             abacus(**settings).level_of_theory()
-        assert caught.value.where == "label.orbitals.O"
+        assert caught.value.where == "finetune.label.orbitals.O"
 
 
 def test_charge_spin_and_moments_are_honoured(written):
@@ -201,7 +201,7 @@ def test_more_keys_reach_abacus(written):
 
 
 MISTAKES = {
-    "a key of the labeler": ({"input": {"ecutwfc": 50}}, "write label.ecutwfc_Ry"),
+    "a key of the labeler": ({"input": {"ecutwfc": 50}}, "write finetune.label.ecutwfc_Ry"),
     "in upper case": ({"input": {"NELEC": 50}}, "the charge is that of the frame"),
     "k-points in 1/Bohr": ({"input": {"kspacing": 0.1}}, "ABACUS counts in 1/Bohr"),
     "free spins": ({"input": {"nspin": 4}}, "moments are collinear here"),
@@ -225,7 +225,7 @@ def test_mistakes_of_the_section_name_the_key(monkeypatch):
     monkeypatch.setattr("pfd.label.labeler.load_plugin", lambda *_args, **_options: Abacus)
     with pytest.raises(SettingError) as caught:
         make_labeler({"method": "abacus", "pseudo_dir": ".", "pseudopotentials": {"Si": "Si.upf"}, "ecutwfc": 60})
-    assert caught.value.where in {"label.ecutwfc", "label.ecutwfc_Ry"}
+    assert caught.value.where in {"finetune.label.ecutwfc", "finetune.label.ecutwfc_Ry"}
 
 
 def test_frames_without_an_input_are_named_before_anything_runs(abacus, stand_in):

@@ -181,11 +181,16 @@ def test_an_unknown_keyword_is_the_inputs_fault(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "kind", "words", "where"),
     [
-        ({"calculator": "no_such"}, MissingError, "no_such", "label.calculator"),
-        ({"calculator": "no_such_package:Calculator"}, MissingError, "no_such_package", "label.calculator"),
-        ({"calculator": "ase.calculators.lj:NoSuch"}, InputError, "NoSuch", "label.calculator"),
-        ({"calculator": "emt", "python": "no-such-python"}, MissingError, "no-such-python", "label.python"),
-        ({"calculator": "emt", "command": "no-such-mpirun -np 2"}, MissingError, "no-such-mpirun", "label.command"),
+        ({"calculator": "no_such"}, MissingError, "no_such", "finetune.label.calculator"),
+        ({"calculator": "no_such_package:Calculator"}, MissingError, "no_such_package", "finetune.label.calculator"),
+        ({"calculator": "ase.calculators.lj:NoSuch"}, InputError, "NoSuch", "finetune.label.calculator"),
+        ({"calculator": "emt", "python": "no-such-python"}, MissingError, "no-such-python", "finetune.label.python"),
+        (
+            {"calculator": "emt", "command": "no-such-mpirun -np 2"},
+            MissingError,
+            "no-such-mpirun",
+            "finetune.label.command",
+        ),
     ],
 )
 def test_what_is_not_there_is_told_before_anything_is_started(settings, kind, words, where):

@@ -215,9 +215,9 @@ def test_every_key_that_the_labeler_writes_is_refused_in_sections(cp2k, cp2k_dat
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"sections": {"FORCE_EVAL": {"DFT": {"MGRID": {"cutoff": 100}}}}}, "write label.cutoff_Ry"),
-        ({"sections": {"FORCE_EVAL": {"DFT": {"SCF": {"smear": {"_": "OFF"}}}}}}, "write label.smearing"),
-        ({"sections": {"FORCE_EVAL": {"SUBSYS": {"KIND": [{"_": "Si"}]}}}}, "write label.basis_sets"),
+        ({"sections": {"FORCE_EVAL": {"DFT": {"MGRID": {"cutoff": 100}}}}}, "write finetune.label.cutoff_Ry"),
+        ({"sections": {"FORCE_EVAL": {"DFT": {"SCF": {"smear": {"_": "OFF"}}}}}}, "write finetune.label.smearing"),
+        ({"sections": {"FORCE_EVAL": {"SUBSYS": {"KIND": [{"_": "Si"}]}}}}, "write finetune.label.basis_sets"),
         ({"sections": {"FORCE_EVAL": {"DFT": {"SCF": {"OT": {"_": "ON"}}}}}}, "diagonalisation"),
         ({"sections": {"FORCE_EVAL": {"DFT": {"SCF": {"IGNORE_CONVERGENCE_FAILURE": True}}}}}, "no label"),
         ({"sections": {"FORCE_EVAL": {"DFT": {"SURF_DIP": None}}}}, "write a number"),
@@ -287,7 +287,7 @@ def test_a_slab_that_stands_on_edge_is_refused(cp2k):
 def test_what_is_not_in_the_files_is_named_with_what_is(cp2k):
     with pytest.raises(InputError, match=r"Si has no TZVP in BASIS_MOLOPT(.|\n)*it has: DZVP-TEST-GTH") as caught:
         cp2k(basis_sets={"Si": "TZVP"}).level_of_theory()
-    assert caught.value.where == "label.basis_sets.Si"
+    assert caught.value.where == "finetune.label.basis_sets.Si"
     assert "BASIS_MOLOPT_UZH" in str(caught.value)
     with pytest.raises(InputError, match="Al has no GTH-BLYP"):
         cp2k(functional="BLYP").level_of_theory()

@@ -107,7 +107,7 @@ def test_a_disk_that_is_none_is_named(tmp_path, name):
     working = working_folder(tmp_path, tmp_path / name)
     with pytest.raises(TransientError, match="no folder can be made") as caught:
         working.__enter__()
-    assert caught.value.where == "label.scratch_dir"
+    assert caught.value.where == "finetune.label.scratch_dir"
 
 
 def test_a_full_disk_under_the_run_folder_is_no_mistake_of_the_input(tmp_path, monkeypatch):

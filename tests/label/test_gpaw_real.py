@@ -111,7 +111,7 @@ def test_two_ranks_of_mpi_make_one_label(middle, tmp_path):
 def test_a_functional_it_does_not_know_is_told_before_anything_is_paid_for():
     with pytest.raises(SettingError, match="no-such-functional") as caught:
         gpaw(xc="no-such-functional").check([silicon()])
-    assert caught.value.where == "label.xc"
+    assert caught.value.where == "finetune.label.xc"
 
 
 @pytest.mark.espresso

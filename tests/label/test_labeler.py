@@ -21,16 +21,16 @@ def test_every_registered_labeler_of_this_room_can_be_made():
 @pytest.mark.parametrize(
     ("settings", "where", "told"),
     [
-        ({}, "label.method", "method: tblite"),
-        ({"method": "tblight"}, "label.method", "did you mean 'tblite'?"),
-        ({"method": "tblite", "max_scf_step": 3}, "label.max_scf_step", "did you mean 'max_scf_steps'?"),
-        ({"method": "tblite", "max_scf_steps": 0}, "label.max_scf_steps", "greater than or equal to 1"),
+        ({}, "finetune.label.method", "method: tblite"),
+        ({"method": "tblight"}, "finetune.label.method", "did you mean 'tblite'?"),
+        ({"method": "tblite", "max_scf_step": 3}, "finetune.label.max_scf_step", "did you mean 'max_scf_steps'?"),
+        ({"method": "tblite", "max_scf_steps": 0}, "finetune.label.max_scf_steps", "greater than or equal to 1"),
         (
             {"method": "tblite", "accept": {"max_force_eV_per_A": -1}},
-            "label.accept.max_force_eV_per_A",
+            "finetune.label.accept.max_force_eV_per_A",
             "greater than 0",
         ),
-        ({"method": "espresso", "pseudo_dir": ".", "pseudopotentials": {}}, "label.ecutwfc_Ry", "required"),
+        ({"method": "espresso", "pseudo_dir": ".", "pseudopotentials": {}}, "finetune.label.ecutwfc_Ry", "required"),
     ],
 )
 def test_mistakes_name_the_key(settings, where, told):

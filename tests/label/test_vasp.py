@@ -131,8 +131,8 @@ MISTAKES = {
     "molecular dynamics": ({"IBRION": 0}, "labels are static calculations"),
     "from a charge": ({"ICHARG": 11}, "labels are static calculations"),
     "no stress": ({"ISIF": 0}, "VASP computes no stress below ISIF = 2"),
-    "moments by hand": ({"MAGMOM": "8*5"}, "label.magmoms"),
-    "U by hand": ({"LDAUU": "5.3 0"}, "label.hubbard"),
+    "moments by hand": ({"MAGMOM": "8*5"}, "finetune.label.magmoms"),
+    "U by hand": ({"LDAUU": "5.3 0"}, "finetune.label.hubbard"),
     "electrons by hand": ({"NELECT": 100}, "the charge is that of the frame"),
     "no number": ({"NELM": "many"}, "write a whole number of electronic steps"),
     "a force field": ({"ML_LMLFF": True}, "those of a force field"),
@@ -205,7 +205,7 @@ def test_mistakes_of_the_section_name_the_key(monkeypatch):
     monkeypatch.setattr("pfd.label.labeler.load_plugin", lambda *_args, **_options: Vasp)
     with pytest.raises(SettingError) as caught:
         make_labeler({"method": "vasp", "potcar_dir": ".", "potcars": {"Si": "Si"}, "kspacing": 0.3})
-    assert caught.value.where == "label.kspacing"
+    assert caught.value.where == "finetune.label.kspacing"
     assert "did you mean 'kspacing_per_A'?" in caught.value.hint
 
 
@@ -253,7 +253,7 @@ def test_potcars_that_do_not_fit_are_named(vasp, potcar_dir):
     ):
         with pytest.raises(InputError, match=told) as caught:
             vasp(potcars=named).level_of_theory()
-        assert caught.value.where.startswith("label.potcars")
+        assert caught.value.where.startswith("finetune.label.potcars")
 
 
 # k-points, cell, slabs and molecules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -157,16 +158,18 @@ def test_a_task_on_another_host_runs_as_long_as_the_run_has_a_driver(run):
     ],
 )
 def test_the_last_word_of_the_driver_counts_not_of_who_writes_beside_it(last, status):
-    assert state_of([last, {"event": "stop", "by": "me"}, {"event": "redo"}], None)[0] == status
+    assert state_of([last, {"event": "stop", "by": "me"}, {"event": "redo"}], None, Path("toy"))[0] == status
 
 
 def test_once_somebody_has_looked_the_run_waits_no_more():
     paused = {"event": "paused", "after": "approval", "message": "look"}
     reviewed = {"event": "reviewed", "approved": ["a"], "struck": []}
-    assert state_of([reviewed, paused, {"event": "stop"}], None) == ("waiting", "look")
-    status, words = state_of([paused, reviewed, {"event": "stop"}], None)
+    status, words = state_of([reviewed, paused, {"event": "stop"}], None, Path("my run"))
+    assert status == "waiting"
+    assert words.startswith("look: pfd approve 'my run' shows them, pfd approve 'my run' --all takes them all")
+    status, words = state_of([paused, reviewed, {"event": "stop"}], None, Path("toy"))
     assert status == "paused"
-    assert "goes on" in words
+    assert words.endswith("pfd submit toy goes on")
 
 
 def test_open_tasks_count_if_this_submission_has_begun_them(run):
@@ -214,7 +217,7 @@ def test_a_run_that_was_to_be_on_kubernetes_says_where_it_is(run):
     assert look.status == "interrupted"
     assert look.error.startswith("it never got to Kubernetes")
     write_events(run, (0, "submit", {}), (1, "tasks", begun(run, [make(run, 0)])))
-    assert Onlooker(run).look()[0].error == "pfd submit RUN goes on"  # it was driven from here since
+    assert Onlooker(run).look()[0].error == f"pfd submit {run} goes on"  # it was driven from here since
     write_json(run / "argo" / "workflow.json", {"workflow": "mini-abc", "settings": {}})
     look, _ = Onlooker(run).look()
     assert "Kubernetes as mini-abc" in look.error

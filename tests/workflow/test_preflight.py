@@ -119,7 +119,7 @@ def test_core_hours_that_do_not_pay_for_it_are_told(submitted, depth_is_a_basis,
     monkeypatch.setattr("pfd.workflow.budget.core_seconds", lambda folder, cores: 3600.0 * folder.done())
     monkeypatch.setattr("pfd.workflow.ledger.core_seconds", lambda folder, cores: 3600.0 * folder.done())
     ended, said = submitted(max_core_hours=4.5)
-    unpaid = "label.max_core_hours or label.max_total does not pay for it"
+    unpaid = "finetune.label.max_core_hours or finetune.label.max_total does not pay for it"
     assert said == [f"depth 1, tried with 1.25: nothing to compare ({unpaid})"]
     assert not list(ended.path.glob(LABELS))
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from pfd.cli.wide_table import show_table
 from pfd.errors import RunError, SettingError
 from pfd.frames import MODEL_FORCE_KEY, read_frames
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.decisions import decide, decisions
 from pfd.workflow.journal import Journal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STEM_DIGITS = 3
 """Fewest characters of a frame's id that name it; shorter words are numbers of the table."""
+NAMES = "trajectory: loop-iteration-s(stage)-g(group)-x(structure)-temperature-r(replica), all counted from 0"
 _RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")
 
 
@@ -52,11 +53,11 @@ def approve_and_show(run: Path, strike: Sequence[str], *, everything: bool, as_j
         _show(run, frames, as_json)
         return
     ids = [str(frame.info["id"]) for frame in frames]
-    struck = {ids[number] for word in strike for number in _numbers(word, ids)}
+    struck = {ids[number] for word in strike for number in _numbers(word, ids, run)}
     approved = [name for name in ids if name not in struck]
     loop = str(frames[0].info[PLACE_KEY]).partition("/")[0]
     decide(run, loop, approved, sorted(struck), getpass.getuser())
-    goes_on = f"pfd resubmit {run}" if workflow_of(run) is not None else f"pfd submit {run}"
+    goes_on = f"pfd {'submit' if workflow_of(run) is None else 'resubmit'} {shell_word(run)}"
     if as_json:
         print(json.dumps({"approved": approved, "struck": sorted(struck), "next": goes_on}, indent=1))
         return
@@ -78,7 +79,7 @@ def waiting_frames(run: Path) -> list[Atoms]:
     return read_frames(run / FOLDER / FILE)
 
 
-def _numbers(word: str, ids: Sequence[str]) -> list[int]:
+def _numbers(word: str, ids: Sequence[str], run: Path) -> list[int]:
     """Which frames a word means, counted from 0.
 
     Raises:
@@ -98,7 +99,8 @@ def _numbers(word: str, ids: Sequence[str]) -> list[int]:
         if len(fits) != 1:
             what = f"{part!r} may be any of {', '.join(ids[each] for each in fits)}" if fits else f"no frame {part!r}"
             hint = (
-                "name a number of the table, a range such as 3-5, or the beginning of an id; pfd approve RUN lists them"
+                "name a number of the table, a range such as 3-5, or the beginning of an id; "
+                f"pfd approve {shell_word(run)} lists them"
             )
             raise SettingError(what, where="--strike", hint=hint)
         found += fits
@@ -120,10 +122,10 @@ def _show(run: Path, frames: Sequence[Atoms], as_json: bool) -> None:
         "formula": "formula",
         "trajectory": "trajectory",
         "step": "step",
-        "temperature_K": "K",
-        "pressure_GPa": "GPa",
+        "temperature_K": "temperature\nK",
+        "pressure_GPa": "pressure\nGPa",
         "gain_nats": "gain\nnats",
-        "max_force_eV_per_A": "largest\neV/Å",
+        "max_force_eV_per_A": "largest\nforce\neV/Å",
         "decided": "",
     }
     shown = {key: title for key, title in columns.items() if any(row[key] is not None for row in rows)}
@@ -133,8 +135,11 @@ def _show(run: Path, frames: Sequence[Atoms], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(_text(row[key]) for key in shown))
     show_table(table)
-    print(f"frames: {file}   (ase gui {file} shows them)")
-    print(f"pfd approve {run} --all takes them all; pfd approve {run} --strike 3 --strike 5-7 all but those")
+    if "trajectory" in shown:
+        print(NAMES)
+    print(f"frames: {file}   (ase gui {shell_word(file)} shows them)")
+    approve = f"pfd approve {shell_word(run)}"
+    print(f"{approve} --all takes them all; {approve} --strike 3 --strike 5-7 all but those")
 
 
 def _row(number: int, frame: Atoms, decided: dict[str, bool]) -> dict[str, Any]:

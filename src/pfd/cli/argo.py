@@ -14,7 +14,7 @@ from pfd.cli.check import check_and_show
 from pfd.cli.run_argument import input_and_run
 from pfd.config.reading import read_input
 from pfd.errors import RunError
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 from pfd.workflow.argo import client
 from pfd.workflow.argo.prepare import check_for_argo
 from pfd.workflow.argo.submitted import require_workflow
@@ -75,7 +75,8 @@ def _say_submitted(folder: Path, answer: dict[str, Any]) -> None:
     print(f"workflow: {answer['workflow']}")
     if answer["reused"]:
         print(f"{counted(answer['reused'], 'step')} used again")
-    print(f"{answer['phase']}; pfd status and pfd download tell how far it is. Run folder: {folder}")
+    word = shell_word(folder)
+    print(f"{answer['phase']}; pfd status {word} and pfd download {word} tell how far it is. Run folder: {folder}")
     if answer["phase"] == "Failed":  # told at once in debug mode alone
         raise SystemExit(1)
 
@@ -110,7 +111,7 @@ def adopt_workflow(input_file: Path, name: str) -> Path:
     resolved = read_input(input_file)
     folder = run_folder_of(input_file, resolved.input.name)
     if folder.exists():
-        hint = f"pfd download {folder} is about that one; for the workflow, stand in another folder"
+        hint = f"pfd download {shell_word(folder)} is about that one; for the workflow, stand in another folder"
         raise RunError(f"it is there already, and not of the workflow {name!r}", where=str(folder), hint=hint)
     client.require_secrets(resolved.input.argo)
     settings = resolved.input.argo.model_dump(mode="json")

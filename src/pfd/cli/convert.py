@@ -8,6 +8,7 @@ import typer
 
 from pfd.cli.out_file import require_new
 from pfd.config.reading import ResolvedInput
+from pfd.wording import shell_word
 
 
 def convert_file(old: Path, out: Path | None) -> None:
@@ -43,7 +44,7 @@ def convert_file(old: Path, out: Path | None) -> None:
         return
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
-    typer.echo(f"{out} is written: pfd check {out}", err=True)
+    typer.echo(f"{out} is written: pfd check {shell_word(out)}", err=True)
 
 
 def say_older(resolved: ResolvedInput) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from pfd.report.words import utc
+from pfd.wording import shell_word
 
 LOG_FILE = "driver.log"
 HELD_VARIABLE = "PFD_DRIVER_HOLDS"
@@ -36,7 +37,7 @@ def leave_in_background(*, many: bool = False) -> int:
         typer.echo(f"look on: pfd watch RUN\nstop: pfd stop RUN, or kill {process.pid} for all of them")
         return 0
     typer.echo(f"process {process.pid} drives {run} in the background; its log: {run / LOG_FILE}")
-    typer.echo(f"look on: pfd watch {run}\nstop: pfd stop {run}")
+    typer.echo(f"look on: pfd watch {shell_word(run)}\nstop: pfd stop {shell_word(run)}")
     return 0
 
 

@@ -21,7 +21,7 @@ from pfd.environments.launch import HERE, EnvironmentSettings, Launch, launch_of
 from pfd.models.environment import environment_of, install_hint
 from pfd.models.family import Family
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names, unknown_name
 
 LONGEST_SECONDS = 600.0
 """A self-test that takes longer counts as broken."""
@@ -44,15 +44,16 @@ def examine(names: Sequence[str], as_json: bool, input_file: Path | None = None)
     ]
     wanted = [(group, name) for group, name in known if name in (names or used or [each for _, each in known])]
     for name in names:
-        if name not in {known_name for _, known_name in known}:
-            load_plugin(FAMILIES, name)
+        if name not in (there := {each for _, each in known}):
+            raise unknown_name(name, "families and labelers", there)
     rows = []
     console = Console(stderr=True)
     with console.status("") as status:
         for group, name in wanted:
-            status.update(f"testing {name}")
+            kind = "family" if group == FAMILIES else "labeler"
+            status.update(f"testing the {kind} {name}")
             if not console.is_terminal:
-                print(f"testing {name}", file=sys.stderr, flush=True)
+                print(f"testing the {kind} {name}", file=sys.stderr, flush=True)
             rows.append(_family(make_family(name), told.get(name)) if group == FAMILIES else _labeler(name))
     if as_json:
         print(json.dumps(rows, indent=1))

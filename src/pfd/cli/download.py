@@ -12,7 +12,7 @@ from typing import Any
 from pfd.cli.run_argument import find_run, unknown_workflow
 from pfd.errors import RunError, SettingError
 from pfd.json_file import read_json, write_json
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import used_tasks
@@ -104,7 +104,9 @@ def _collect(run: Path, out: Path, asked: Download) -> None:
         copies = [(run / name, name) for name in RESULTS if (run / name).exists()]
         if not (run / "models").is_dir():
             raise RunError(
-                "no loop has ended yet", where=str(run), hint="pfd status tells how far it is; -l lists outputs"
+                "no loop has ended yet",
+                where=str(run),
+                hint=f"pfd status {shell_word(run)} tells how far it is; -l lists outputs",
             )
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / MARK, _mark(run))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfd.wording import shell_word
 from pfd.workflow.journal import Journal
 
 if TYPE_CHECKING:
@@ -69,13 +70,11 @@ def lost_overrides(resolved: ResolvedInput, folder: Path) -> list[str]:
         before = yaml.safe_load(earlier[-1].read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return []
-    told = [f"{key}={_shown(_value(before, key))}" for key in lost]
+    told = [shell_word(f"{key}={_shown(_value(before, key))}") for key in lost]
     if not told:
         return []
-    words = " ".join(told)
-    return [
-        f"set on the command line before, and not now: {words}; give it again, or pfd submit {folder}, which kept it"
-    ]
+    words, submit = " ".join(told), f"pfd submit {shell_word(folder)}"
+    return [f"set on the command line before, and not now: {words}; give it again, or {submit}, which kept it"]
 
 
 def _value(content: Any, key: str) -> Any:

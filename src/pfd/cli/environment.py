@@ -17,7 +17,8 @@ from pfd.environments.build import Source, create, download, remove
 from pfd.environments.environment import Environment, environments_home, outdated
 from pfd.errors import MissingError, SettingError
 from pfd.models.training import make_family
-from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names
+from pfd.plugins import FAMILIES, LABELERS, load_plugin, missing_modules, plugin_names, unknown_name
+from pfd.wording import shell_word
 from pfd.workflow.argo import client as argo
 
 
@@ -75,7 +76,8 @@ def show_environments(as_json: bool) -> None:
         table.add_row(*(cell.replace("[", "\\[") for cell in shown))
     show_table(table)
     for path in old:
-        print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: pfd env remove {Path(path).name})")
+        removes = f"pfd env remove {shell_word(Path(path).name)}"
+        print(f"of another pfd, Python or plug-in: {path}  (if nothing uses it: {removes})")
 
 
 _PLURALS = {"family": "families", "labeler": "labelers", "engine": "engines"}
@@ -148,7 +150,9 @@ def show_path(name: str) -> None:
 def _tenant(name: str) -> Tenant:
     known = {tenant.name: tenant for tenant in reversed(tenants())}  # a family goes before a labeler of its name
     if name not in known:
-        load_plugin(LABELERS if name in plugin_names(LABELERS) else FAMILIES, name)
+        if name not in plugin_names(LABELERS):
+            having = [each.name for each in known.values() if each.packages]
+            raise unknown_name(name, "families, labelers and engines that have an environment", having)
         raise SettingError(f"the labeler {name!r} needs no packages, and so no environment of its own")
     if not known[name].packages:
         raise SettingError(f"the family {name!r} needs no packages, and so no environment of its own")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pfd.cli.elsewhere import run_where_it_lives
 from pfd.errors import RunError, SettingError
 from pfd.frames import read_frames
+from pfd.wording import shell_word
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -42,7 +43,9 @@ def export_run(run: Path, target: Path, to: str, model: str) -> None:
     else:
         export_program(folder, _known_frames(run), target, to)
     print(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
-    print(f"cd {target}; lmp -in {INPUT_FILE}" if to == "lammps" else f"how to run it: {target / README_FILE}")
+    print(
+        f"cd {shell_word(target)}; lmp -in {INPUT_FILE}" if to == "lammps" else f"how to run it: {target / README_FILE}"
+    )
 
 
 def _export_ase(folder: Path, target: Path) -> None:

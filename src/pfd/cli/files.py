@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pfd.cli.completion import complete_labelers
-from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Head, LabelKeys, Overrides, TrustFile
+from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Force, Head, LabelKeys, Overrides, TrustFile
 from pfd.cli.running import interruptible
 from pfd.errors import SettingError
 
@@ -37,6 +37,7 @@ def perturb(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
     out: Annotated[Path | None, typer.Option(help="File to write; only with one structure file.")] = None,
+    force: Force = False,
 ) -> None:
     """Write randomly strained and displaced copies of structures to pert_STEM.extxyz.
 
@@ -44,7 +45,7 @@ def perturb(
     """
     from pfd.cli.perturb import perturb_files
 
-    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out)
+    perturb_files(files, count, strain, displacement_A, style, fraction, repeat, seed, out, force=force)
 
 
 def select(
@@ -56,6 +57,7 @@ def select(
     score: Annotated[str, typer.Option(help="For entropy: mean, top or per_cost.")] = "mean",
     seed: Annotated[int, typer.Option(min=0, help="Seed of random and mixed.")] = 0,
     min_gain_nats: Annotated[float | None, typer.Option(help="Stop where a pick gains less.")] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Choose frames worth a label: sane, new, and different from what is known.
@@ -64,7 +66,7 @@ def select(
     """
     from pfd.cli.select import select_from_files
 
-    select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json)
+    select_from_files(pool, reference or [], max_frames, out, method, score, seed, min_gain_nats, as_json, force=force)
 
 
 def label(
@@ -143,7 +145,7 @@ def properties(
     structure: Annotated[Path, typer.Option(help="Structure file, any that ASE reads.")],
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="Keys of evaluate.properties to set, e.g. strain=0.01.", metavar="[KEY=VALUE...]"),
+        typer.Argument(help="Keys of evaluate.properties to set, e.g. strain=0.01.", metavar="KEY=VALUE"),
     ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(help="equation_of_state, elastic, vacancy, phonons, md ... May be repeated.")

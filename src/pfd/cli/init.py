@@ -18,6 +18,7 @@ from pfd.config.overrides import with_overrides
 from pfd.errors import DataError, SettingError
 from pfd.models.family import Family
 from pfd.plugins import FAMILIES, LABELERS, load_plugin, plugin_names
+from pfd.wording import shell_word
 
 SCHEMA = "pfd.schema.json"
 GOALS = get_args(Goal)
@@ -66,7 +67,7 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
     schema = json.dumps(input_schema(), indent=1, ensure_ascii=False) + "\n"
     beside = out.parent / SCHEMA
     if beside.exists() and beside.read_text(encoding="utf-8") != schema:
-        hint = f"remove it, or write it anew: pfd schema > {beside}"
+        hint = f"remove it, or write it anew: pfd schema > {shell_word(beside)}"
         raise SettingError("it is there already, and of another version", where=str(beside), hint=hint)
     text = "\n".join([f"# yaml-language-server: $schema={SCHEMA}", commented_yaml(content, comments)])
     if not beside.exists():
@@ -74,7 +75,7 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
             stream.write(schema)
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
-    typer.echo(f"{out} and {beside} are written\nnext: pfd check {out}; pfd submit {out}")
+    typer.echo(f"{out} and {beside} are written\nnext: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
 
 
 def _is_terminal() -> bool:
@@ -84,13 +85,14 @@ def _is_terminal() -> bool:
 
 def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     """What is wanted, asked for where it was not given and there is somebody to ask; and the structure file."""
+    if flags.structure is not None:
+        _require_structure(flags.structure)
     missing = [] if asks else _missing(flags)
     if missing:
         hint = "name them, or call pfd init in a terminal, which asks"
         raise SettingError(f"missing: {', '.join(missing)}", where="pfd init", hint=hint)
     file = flags.structure or Path(typer.prompt("structure file (cif, POSCAR, extxyz ...)"))
-    if not file.is_file():
-        raise DataError("no such structure file", where=str(file), hint="name a file that ASE reads")
+    _require_structure(file)
     goal = flags.goal or typer.prompt(f"goal ({', '.join(GOALS)})", default="both")
     if goal not in GOALS:
         raise SettingError(f"{goal!r} is no goal", where="--goal", hint=f"write {', '.join(GOALS)}")
@@ -109,6 +111,11 @@ def _wish(flags: Flags, out: Path, *, asks: bool) -> tuple[Wish, Path]:
     if model not in shipped and not Path(model).is_absolute():
         model = os.path.relpath(Path(model).resolve(), out.resolve().parent)
     return Wish(named, cast("Goal", goal), family, model, label, student, flags.temperatures), file
+
+
+def _require_structure(file: Path) -> None:
+    if not file.is_file():
+        raise DataError("no such structure file", where=str(file), hint="name a file that ASE reads")
 
 
 def _missing(flags: Flags) -> list[str]:

@@ -17,6 +17,9 @@ from pfd.models.environment import install_hint, launch_for, read_card
 from pfd.models.family import MODEL_FILE, Family, read_model
 from pfd.models.training import make_family
 from pfd.plugins import FAMILIES, missing_modules, plugin_names
+from pfd.wording import shell_word
+
+COLUMNS = ("family", "installed", "teacher", "student", "lammps", "weights")
 
 
 def show_models(as_json: bool, input_file: Path | None = None) -> None:
@@ -27,7 +30,25 @@ def show_models(as_json: bool, input_file: Path | None = None) -> None:
     """
     told = told_by_input(input_file)
     rows = [_family(name, told.get(name)) for name in plugin_names(FAMILIES)]
-    _show(rows, as_json, "Model families", ("family", "installed", "teacher", "student", "lammps", "weights"))
+    _show(rows, as_json, "Model families", COLUMNS)
+
+
+def show_family(name: str, as_json: bool, input_file: Path | None = None) -> None:
+    """Print one family, and the commands that read its shipped weights.
+
+    Raises:
+        SettingError: if there is no such family, or the input has mistakes.
+    """
+    family = make_family(name)
+    _show([_family(name, told_by_input(input_file).get(name))], as_json, f"The family {name}", COLUMNS)
+    if as_json:
+        return
+    for weights in family.shipped:
+        print(f"pfd models {name} {shell_word(weights)}")
+    if not family.shipped and family.FineTuneSettings is not None:
+        print(f"no weights come with it: pfd models {name} FILE reads a checkpoint")
+    for weights, source in family.downloads.items():
+        print(f"{weights}: {source}")
 
 
 def show_card(

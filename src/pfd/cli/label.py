@@ -16,6 +16,7 @@ from pfd.cli.hints import hints
 from pfd.cli.labels_option import HINTS
 from pfd.cli.out_file import require_new, require_writable
 from pfd.cli.progress import Follower, display_for
+from pfd.cli.run_argument import LABELS_SUFFIX
 from pfd.config.label_check import check_labels, labels_by_method, labels_of_input
 from pfd.errors import SettingError
 from pfd.frames.outside import read_outside
@@ -27,9 +28,6 @@ from pfd.workflow.run_folder import NAME_FILE, take_folder
 
 if TYPE_CHECKING:
     from pfd.engines.engine import Progress
-
-SUFFIX = ".labels"
-"""Ends the name of the run folder beside the output."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,12 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
         RunError: if the folder beside the output is in use, or something else.
         TaskFailed: if no label could be made.
     """
-    folder = options.out.with_suffix(SUFFIX)
+    folder = options.out.with_suffix(LABELS_SUFFIX)
     if folder == options.out:
         hint = "name a file, such as labelled.extxyz"
-        raise SettingError(f"a name that ends in {SUFFIX} is that of the folder beside it", where="--out", hint=hint)
+        raise SettingError(
+            f"a name that ends in {LABELS_SUFFIX} is that of the folder beside it", where="--out", hint=hint
+        )
     if (folder / NAME_FILE).is_file():
         require_writable(options.out, [frames], "--out")
     else:

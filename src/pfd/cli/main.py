@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from pfd.cli import files, inputs, running
-from pfd.cli.completion import complete_families
+from pfd.cli.completion import complete_families, complete_runs
 from pfd.cli.env import environments
 from pfd.cli.options import (
     HERE,
@@ -176,6 +176,10 @@ def report(
         int | None,
         typer.Option(help="Where to serve it; 0 takes a free one.  [default: 8765]", min=0, max=65535, metavar="PORT"),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the page here instead, e.g. of a run folder that is not yours.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
@@ -184,14 +188,16 @@ def report(
     from pfd.cli.report import report_run
     from pfd.cli.run_argument import find_run
 
-    report_run(find_run(run), serve=serve, port=port)
+    report_run(find_run(run), serve=serve, port=port, out=out)
 
 
 @app.command(rich_help_panel=HERE)
 def models(
     family: Annotated[
         str | None,
-        typer.Argument(help="A family, to read a model of it.", metavar="FAMILY", autocompletion=complete_families),
+        typer.Argument(
+            help="A family; alone, its weights are listed.", metavar="FAMILY", autocompletion=complete_families
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Argument(help="Its checkpoint, shipped weights or folder.", metavar="MODEL")
@@ -203,9 +209,9 @@ def models(
 ) -> None:
     """The model families and what is installed of them; or what one model says of itself: heads, elements, cutoff.
 
-    Example: pfd models; pfd models deepmd DPA-3.pt
+    Example: pfd models; pfd models chgnet; pfd models deepmd DPA-3.pt
     """
-    from pfd.cli.inventory import show_card, show_models
+    from pfd.cli.inventory import show_card, show_family, show_models
     from pfd.errors import SettingError
 
     if model is None and (head is not None or trust_file):
@@ -214,7 +220,7 @@ def models(
     if family is None:
         show_models(as_json, input_file)
     elif model is None:
-        raise SettingError("a family is named, and no model", hint="pfd models FAMILY MODEL, or pfd models for all")
+        show_family(family, as_json, input_file)
     else:
         show_card(family, model, head, trust_file, as_json, input_file)
 
@@ -257,7 +263,9 @@ def schema(
 
 @app.command(rich_help_panel=LOOK)
 def export(
-    run: RunArgument,
+    run: Annotated[
+        Path, typer.Argument(help="Run folder, or its input file.", metavar="RUN", autocompletion=complete_runs)
+    ],
     target: Annotated[Path, typer.Argument(help="New folder for the files.", metavar="DIR")],
     to: Annotated[
         str, typer.Option(help="lammps, or gpumd for a NEP: files and an input; ase: the model folder.")

@@ -29,6 +29,7 @@ RunIdentifier = Annotated[
     str | None,
     typer.Argument(help="After an input, which of its runs: a folder, or its workflow on Kubernetes.", metavar="ID"),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Until = Annotated[
     str | None, typer.Option(help="Pause after this step: select, label or train.", autocompletion=complete_steps)

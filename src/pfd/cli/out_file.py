@@ -9,18 +9,19 @@ from pathlib import Path
 from pfd.errors import SettingError
 
 
-def require_new(out: Path, where: str) -> None:
+def require_new(out: Path, where: str, hint: str = "name another file, or remove it") -> None:
     """Refuse a file that is there already, or whose folder is not.
 
     Args:
         out: the file.
         where: the option that names it.
+        hint: what to try if it is there.
 
     Raises:
         SettingError
     """
     if out.exists() or out.is_symlink():
-        raise SettingError("it is there already", where=f"{where} {out}", hint="name another file, or remove it")
+        raise SettingError("it is there already", where=f"{where} {out}", hint=hint)
     require_writable(out, [], where)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from pfd.cli.hints import hints
-from pfd.cli.out_file import require_writable
+from pfd.cli.out_file import require_new, require_writable
 from pfd.digests import derive_seed
 from pfd.errors import SettingError
 from pfd.frames import write_frames
@@ -39,11 +39,14 @@ def perturb_files(
     repeat: tuple[int, int, int],
     seed: int,
     out: Path | None = None,
+    *,
+    force: bool = False,
 ) -> None:
     """Write ``pert_<stem>.extxyz`` for each file into the working folder, or ``out`` for a single one.
 
     Raises:
-        SettingError: if the style is unknown, two files would be written to one name, or one cannot be written.
+        SettingError: if the style is unknown, two files would be written to one name, or one is there already or
+            cannot be written.
         DataError: if a file cannot be read.
     """
     if style not in get_args(Style):
@@ -56,7 +59,10 @@ def perturb_files(
     if len(set(targets)) < len(targets):
         raise SettingError("two files have the same stem", where="FILES", hint="perturb them one at a time")
     for target in targets:
-        require_writable(target, files, "--out" if out is not None else "FILES")
+        where = "--out" if out is not None else "FILES"
+        require_writable(target, files, where)
+        if not force:
+            require_new(target, where, "--force writes over it; or name another file with --out")
     for file, target in zip(files, targets, strict=True):
         with hints(HINTS):
             frames = [

@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
+from pfd.cli.out_file import require_writable
 from pfd.cli.status import ENDED, show_status, status_of
 from pfd.cli.submit import print_table
 from pfd.errors import SettingError
 from pfd.report.page import write_report
 from pfd.report.server import PORT, ReportServer
+from pfd.wording import shell_word
 
 
-def report_run(run: Path, *, serve: bool, port: int | None) -> None:
+def report_run(run: Path, *, serve: bool, port: int | None, out: Path | None = None) -> None:
     """Write the page and show where the run stands, or serve the page.
+
+    Args:
+        run: the run folder.
+        serve: serve the page, and write nothing.
+        port: where.
+        out: file for the page, if not the one in the run folder.
 
     Raises:
         RunError: if there is no run, or a file of it is damaged.
-        SettingError: if the port cannot be had, or nothing is served that could have one.
+        SettingError: if the port cannot be had, nothing is served that could have one, or ``out`` cannot be written.
+        typer.Exit: with code 1, if the run folder cannot be written to; the table has been printed.
     """
+    if serve and out is not None:
+        raise SettingError("nothing is written while the page is served", where="--out", hint="leave out one of them")
     if serve:
         _serve(run, PORT if port is None else port)
     elif port is not None:
         raise SettingError("no page is served that could have a port", where="--port", hint="add --serve")
     else:
-        _write_and_show(run)
+        _write_and_show(run, out)
 
 
-def _write_and_show(run: Path) -> None:
-    page = write_report(run)
+def _write_and_show(run: Path, out: Path | None) -> None:
+    if out is not None:
+        require_writable(out, [], "--out")
+    refused = ""
+    try:
+        page = write_report(run, out)
+    except OSError as error:
+        refused = error.strerror or str(error)
     console = Console(soft_wrap=True, highlight=False)
     if not print_table(run):
         console.print("no model has been compared on the fixed test set yet")
     if status_of(run)["status"] not in ENDED:
         show_status(run, as_json=False)
-    console.print(f"report: {page}", markup=False)
+    if not refused:
+        console.print(f"report: {page}", markup=False)
+        return
+    what = f"the page was not written to {run if out is None else out}: {refused}"
+    print(f"{what}\n  Try: pfd report {shell_word(run)} --out report.html, in a folder of yours", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 def _serve(run: Path, port: int) -> None:

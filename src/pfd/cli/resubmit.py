@@ -15,7 +15,7 @@ from pfd.cli.run_argument import input_and_run
 from pfd.cli.submit import submit_and_show
 from pfd.errors import SettingError
 from pfd.tasks.folder import TaskFolder
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import used_tasks
@@ -93,7 +93,7 @@ def list_steps(run: Path, reuse: str | None) -> None:
     """
     if reuse is not None:
         what = "steps are not numbered: everything that is done is used again"
-        hint = f"pfd resubmit {run} --from STEP names what is done anew; --list tells the steps"
+        hint = f"pfd resubmit {shell_word(run)} --from STEP names what is done anew; --list tells the steps"
         raise SettingError(what, where="--reuse", hint=hint)
     done: Counter[str] = Counter()
     total: Counter[str] = Counter()

@@ -8,8 +8,12 @@ from pfd.api import run_folder_of
 from pfd.config.given import name_given
 from pfd.errors import RunError
 from pfd.json_file import read_json
+from pfd.wording import shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.run_folder import NAME_FILE
+
+LABELS_SUFFIX = ".labels"
+"""Ends the name of the folder of ``pfd label``, which is a run, but seldom the one that is meant."""
 
 
 def find_run(given: Path | None, identifier: str | None = None) -> Path:
@@ -31,7 +35,7 @@ def find_run(given: Path | None, identifier: str | None = None) -> Path:
         return _run_here(Path())
     found = _run_of(given) if given.is_file() else given
     if not holds_run(found):
-        hint = "give the folder that pfd submit made" if found == given else f"pfd submit {given} makes it"
+        hint = "give the folder that pfd submit made" if found == given else f"pfd submit {shell_word(given)} makes it"
         raise RunError("no run in this folder", where=str(found), hint=hint)
     return found
 
@@ -110,7 +114,8 @@ def _names_of(run: Path) -> list[str]:
 def _run_here(here: Path) -> Path:
     if holds_run(here):
         return here
-    runs = sorted(child for child in here.iterdir() if child.is_dir() and holds_run(child))
+    found = sorted(child for child in here.iterdir() if child.is_dir() and holds_run(child))
+    runs = [child for child in found if child.suffix != LABELS_SUFFIX] or found
     if len(runs) == 1:
         return runs[0]
     where = str(here.resolve())

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pfd.cli.hints import hints
-from pfd.cli.out_file import require_writable
+from pfd.cli.out_file import require_new, require_writable
 from pfd.errors import DataError, SettingError
 from pfd.frames import read_frames, write_frames
 from pfd.select import SelectSettings, select_frames
@@ -35,15 +35,19 @@ def select_from_files(
     seed: int,
     min_gain_nats: float | None,
     as_json: bool,
+    *,
+    force: bool = False,
 ) -> None:
     """Write the chosen frames, in the order of the picks, and beside them a plot of the gain per pick.
 
     Raises:
-        SettingError: if the method or score is unknown, or the output cannot be written or would overwrite an input.
+        SettingError: if the method or score is unknown, or the output is there, cannot be written, or is an input.
         DataError: if a file cannot be read, the pool is empty, or its description does not fit into memory.
     """
     settings = _settings(method, score, max_frames, min_gain_nats)
     require_writable(out, (*pool, *reference), "--out")
+    if not force:
+        require_new(out, "--out", "name another file, or write over it with --force")
     with hints(HINTS):
         candidates = [frame for path in pool for frame in read_frames(path)]
         known = [frame for path in reference for frame in read_frames(path)]

@@ -116,7 +116,7 @@ def decision_lines(decisions: Sequence[Event]) -> list[str]:
 def status_of(path: Path) -> dict[str, Any]:
     """The status as plain data."""
     run = open_run(path)
-    look, events = Onlooker(run.path).look()
+    look, events = Onlooker(path).look()
     status = look.status
     tasks = used_tasks(run.path, events)
     failures = [asdict(failure) for failure in failed_tasks(events, tasks, str(path))]

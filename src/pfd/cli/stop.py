@@ -13,7 +13,7 @@ import typer
 from pfd.errors import RunError
 from pfd.tasks.folder import TaskFolder
 from pfd.tasks.process import this_process
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 from pfd.workflow.argo import client
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.driver_lock import Driver, driver_of
@@ -40,7 +40,9 @@ def stop_and_say(run: Path, wait_s: float) -> int:
     driver = driver_of(run)
     if driver is None and workflow_of(run) is not None:
         typer.echo(f"the workflow {client.stop(run)} ends; pods that have ended lose nothing")
-        typer.echo(f"pfd download {run} brings what they have done, pfd resubmit {run} goes on with it")
+        typer.echo(
+            f"pfd download {shell_word(run)} brings what they have done, pfd resubmit {shell_word(run)} goes on with it"
+        )
         return 0
     if driver is None:
         typer.echo(f"no driver works on {run}; the run is {_status(run)}")
@@ -48,7 +50,8 @@ def stop_and_say(run: Path, wait_s: float) -> int:
         return 0
     if not driver.process.here:
         host = driver.process.host
-        hint = f"ssh {host} pfd stop {run.resolve()}; if that host is gone: pfd submit {run} --take-over"
+        there = shell_word(f"pfd stop {shell_word(run.resolve())}")  # read by two shells
+        hint = f"ssh {host} {there}; if that host is gone: pfd submit {shell_word(run)} --take-over"
         raise RunError(f"the driver is on another host: {driver.in_words()}", where=str(run), hint=hint)
     ran = _running(run)
     _ask(run, driver)
@@ -59,7 +62,8 @@ def stop_and_say(run: Path, wait_s: float) -> int:
     if driver_of(run) == driver:
         pid = driver.process.pid
         typer.echo(
-            f"process {pid} has not ended in {wait_s:g} s; pfd stop {run} waits again, kill -9 {pid} ends it at once"
+            f"process {pid} has not ended in {wait_s:g} s; pfd stop {shell_word(run)} waits again, "
+            f"kill -9 {pid} ends it at once"
         )
         return 1
     done = sum(folder.done() for folder in ran)
@@ -68,7 +72,7 @@ def stop_and_say(run: Path, wait_s: float) -> int:
         typer.echo(f"of {counted(len(ran), 'running task')}: {done} finished, {len(ran) - done} will be done anew")
     _tell_orphans(run)
     if _status(run) == "interrupted":
-        typer.echo(f"pfd submit {run} goes on where it was")
+        typer.echo(f"pfd submit {shell_word(run)} goes on where it was")
     return 0
 
 
@@ -109,4 +113,6 @@ def _running(run: Path) -> list[TaskFolder]:
 def _tell_orphans(run: Path) -> None:
     left = _running(run)
     if left:
-        typer.echo(f"{counted(len(left), 'task')} still running without a driver: pfd submit {run} takes them in")
+        typer.echo(
+            f"{counted(len(left), 'task')} still running without a driver: pfd submit {shell_word(run)} takes them in"
+        )

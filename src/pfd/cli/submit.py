@@ -22,7 +22,7 @@ from pfd.evaluate.properties.results import limits_in_words
 from pfd.report.words import ACTIONS
 from pfd.wording import counted
 from pfd.workflow.journal import Journal
-from pfd.workflow.look import last_word, used_tasks
+from pfd.workflow.look import asked_for, last_word, used_tasks
 
 if TYPE_CHECKING:
     from pfd.config.reading import ResolvedInput
@@ -85,7 +85,7 @@ def _say_end(ended: Run, until: str | None) -> None:
     events = Journal(ended.path / "journal.jsonl").read()
     last = last_word(events)
     if ended.status == "waiting":
-        console.print(f"waiting (exit code 4): {last['message']}", markup=False)
+        console.print(f"waiting (exit code 4): {asked_for(last, ended.path)}", markup=False)
         return
     if ended.status == "paused":
         for line in say_chosen(chosen_frames(ended.path, used_tasks(ended.path, events)) if until == "select" else []):

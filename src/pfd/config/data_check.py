@@ -22,7 +22,7 @@ from pfd.frames.fingerprint import NEAR, overlap
 from pfd.frames.outside import read_outside
 from pfd.models.family import Progress, no_progress, read_model
 from pfd.models.named_model import named_model, predictions
-from pfd.wording import counted
+from pfd.wording import counted, shell_word
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -146,7 +146,7 @@ def _forces(brought: Brought) -> list[Finding]:
 def _noted(resolved: ResolvedInput, brought: Brought, findings: list[Finding]) -> Brought:
     for finding in findings:
         if finding.verdict is Verdict.REFUSED:
-            hint = f"{finding.hint}; pfd check data {brought.file} tells more"
+            hint = f"{finding.hint}; pfd check data {shell_word(brought.file)} tells more"
             raise DataError(f"{brought.file}: {finding.text}", where=resolved.place(brought.key), hint=hint)
     warnings = [each for each in findings if each.verdict is Verdict.WARNING]
     notes = tuple(each.text for each in warnings if each.frames or each.sign == REVERSED)  # not that a set is small

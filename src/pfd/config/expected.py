@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -60,7 +61,16 @@ def list_example(name: str, found: Any, expected: Sequence[Any]) -> str:
         return f"{name}: [{_flow(found)}]" if isinstance(found, Mapping) and len(_flow(found)) <= _SHORT else ""
     if isinstance(found, Mapping):
         return ""
-    return f"{name}: [{', '.join([_flow(found)] * (fixed_length(lists[0]) or 1))}]"
+    entry = found.strip() if str not in entries and _is_number(found) else _flow(found)
+    return f"{name}: [{', '.join([entry] * (fixed_length(lists[0]) or 1))}]"
+
+
+def _is_number(found: Any) -> bool:
+    """Whether a text is a number that was put in quotes."""
+    try:
+        return isinstance(found, str) and math.isfinite(float(found))
+    except ValueError:
+        return False
 
 
 def section_example(path: Sequence[str], found: Any, expected: Sequence[Any]) -> str:

@@ -133,7 +133,7 @@ def _comments(content: dict[str, Any], supercell: Sequence[int]) -> dict[str, st
         "finetune.explore.0.0.ensemble": "npt with pressures_GPa: the cell moves too",
         "finetune.select.max_frames": "at most so many labels an iteration; they are what costs",
         "finetune.label": "who labels; docs/labels.md, and max_total: 100 caps the number",
-        "finetune.converge.force_rmse_relative": "the force error over the RMS force: 10 %",
+        "finetune.converge.force_rmse_relative": "the force error over the RMS force",
         "distill.student": "size XS is fastest; S, M and L are more accurate; auto compares them",
         "distill.explore": "labelled by the teacher, so there is no label section",
         "distill.explore.0.0.with": "from the second iteration on the student itself explores",

@@ -17,6 +17,7 @@ from pfd.explore.settings import PoolSettings
 from pfd.label.external import ExternalSettings
 from pfd.models.family import Family
 from pfd.plugins import install_command, missing_modules
+from pfd.wording import shell_word
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -128,7 +129,7 @@ def _require_modules(settings: Property, family: Family, there: Launch) -> None:
     lacks = missing_modules(settings.modules) if there == HERE else probe(there, settings.modules)["missing"]
     if lacks:
         hint = install_command(settings.extra)
-        hint = hint if there == HERE else f"{there.python} -m pip install {' '.join(settings.modules)}"
+        hint = hint if there == HERE else f"{shell_word(there.python)} -m pip install {' '.join(settings.modules)}"
         what = f"{settings.kind} needs {', '.join(lacks)}, which {there.what} lacks, where {family.name!r} runs"
         raise MissingError(what, hint=f"{hint}, or leave this property out")
 

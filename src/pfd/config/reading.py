@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pfd.config.given import read_given
-from pfd.config.mistakes import as_written, mistakes_of, setting_error, value_mistakes
+from pfd.config.mistakes import as_written, known_keys, mistakes_of, setting_error, value_mistakes
 from pfd.config.overrides import COMMAND_LINE
 from pfd.config.sections import CampaignSettings, Input, TrainSettings
 from pfd.config.yaml_file import parse
@@ -135,6 +135,12 @@ def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Seque
             fitting = _validated((student.FitSettings,), own, "distill.student", lines)
     depth = {loop: _explore_depth(content.get(loop)) for loop in ("finetune", "distill")}
     if lines:
+        own: dict[str, Sequence[type[Settings]]] = {
+            "finetune.label": () if labeler is None else (type(labeler), CampaignSettings),
+            "finetune.train": () if teacher is None else (teacher.FineTuneSettings or TrainSettings, TrainSettings),
+            "distill.student": () if student is None or student.FitSettings is None else (student.FitSettings,),
+        }
+        lines = [_with_full_key(line, own) for line in lines]
         raise _error_of(lines, depth, where, overridden)
     assert tree is not None
     assert teacher is not None
@@ -142,6 +148,26 @@ def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Seque
         *(tree, folder, teacher, labeler, campaign, train, tuning, student, fitting, where, depth, native),
         overridden=tuple(overridden),
     )
+
+
+def _with_full_key(line: str, own: Mapping[str, Sequence[type[Settings]]]) -> str:
+    """A line about a key of the whole file that is unknown there, with the keys of sections that are so called.
+
+    Args:
+        line: the mistake.
+        own: key of a section that a plug-in owns -> the settings that share it.
+    """
+    key, _, text = line.partition(": ")
+    if "." in key or not text.startswith("unknown key; "):
+        return line
+    sections = {name: known_keys((Input,), name.split(".")) for name in _SECTIONS}
+    sections |= {name: known_keys(models, ()) for name, models in own.items()}
+    meant = [f"{name}.{key}" for name, known in sections.items() if key in known]
+    return f"{key}: unknown key; did you mean {' or '.join(meant)}?" if meant else line
+
+
+_SECTIONS = ("finetune", "distill", "finetune.select", "finetune.converge", "evaluate", "resources")
+"""Those of the input whose keys are looked through for one that stands outside of them."""
 
 
 def _error_of(lines: Sequence[str], depth: Mapping[str, int], where: str, overridden: Sequence[str]) -> SettingError:
@@ -235,7 +261,7 @@ def _labeling(
     try:
         return settings.starting_at(folder), both[1]
     except SettingError as error:
-        lines.append(f"finetune.{error.where}: {error.what}; {error.hint}")
+        lines.append(f"{error.where}: {error.what}; {error.hint}")
         return None, None
 
 
@@ -312,8 +338,8 @@ def at(resolved: ResolvedInput, key: str) -> Iterator[None]:
         place = resolved.place(key)
         if error.where.startswith(place):
             raise
-        if error.where.startswith(("label.", "environments.")):  # a labeler knows the key, and not where it stands
-            place = resolved.place(error.where.replace("label.", "finetune.label.", 1))
+        if error.where.startswith(("finetune.label.", "environments.")):  # a labeler knows the key, and not the file
+            place = resolved.place(error.where)
             raise type(error)(error.what, where=place, hint=error.hint) from error
         what = f"{error.where}: {error.what}" if error.where and error.where not in key else error.what
         raise type(error)(what, where=place, hint=error.hint) from error

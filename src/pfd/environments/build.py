@@ -17,6 +17,7 @@ from pfd.environments.environment import LOG_FILE, RECORD_FILE, Environment
 from pfd.environments.launch import launch_in, probe
 from pfd.errors import MissingError, RunError, TaskFailed
 from pfd.json_file import write_json
+from pfd.wording import shell_word
 
 Say = Callable[[str], None]
 """Told what the build is at."""
@@ -60,7 +61,7 @@ def create(environment: Environment, modules: Sequence[str], source: Source, say
         TaskFailed: if pip fails, or what was installed lacks a module.
     """
     if source.wheelhouse is not None and not source.wheelhouse.is_dir():
-        hint = f"fill it where there is a network: pfd env wheels {environment.name} {source.wheelhouse}"
+        hint = f"fill it where there is a network: pfd env wheels {environment.name} {shell_word(source.wheelhouse)}"
         raise MissingError("there is no such folder of wheels", where=str(source.wheelhouse), hint=hint)
     with _lock(environment):
         (environment.path / RECORD_FILE).unlink(missing_ok=True)  # until the end it counts as unfinished

@@ -39,7 +39,7 @@ def chgnet_moments(frame: Atoms) -> np.ndarray:
     Source: B. Deng et al., Nature Machine Intelligence 5, 1031 (2023), doi:10.1038/s42256-023-00716-3.
     """
     require_chgnet()
-    where, hint = f"frame {frame_id(frame)}", "leave chgnet out of label.magnetic_starts"
+    where, hint = f"frame {frame_id(frame)}", "leave chgnet out of finetune.label.magnetic_starts"
     if frame.cell.rank < 3:
         raise InputError("CHGNet needs a cell to predict moments", where=where, hint=hint)
     if frame.numbers.max() > LARGEST_ATOMIC_NUMBER:

@@ -48,7 +48,7 @@ class CommandSettings(ForeignSettings):
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""
         located = super().starting_at(folder)
         words = [word for number, word in enumerate(shlex.split(self.command)) if _is_relative(number, word)]
-        named = [here_or_kept(folder, Path(word), "label.command") for word in words]
+        named = [here_or_kept(folder, Path(word), "finetune.label.command") for word in words]
         files = dict.fromkeys([*located.input_files, *(path for path in named if path.is_file())])
         return located.model_copy(update={"input_files": tuple(files)})
 
@@ -92,11 +92,11 @@ class Command(ForeignLabeler[CommandSettings]):
         for number, word in enumerate(words):
             if _is_relative(number, word) and word.endswith(SCRIPTS) and _file_name(number, word) not in files:
                 hint = "correct the path; it starts at the input file's folder"
-                raise SettingError(f"no such file: {word}", where="label.command", hint=hint)
+                raise SettingError(f"no such file: {word}", where="finetune.label.command", hint=hint)
         program = words[0]
         if program not in files and (_is_relative(0, program) or shutil.which(program) is None):
             hint = f"correct the path, install it, or write ./{Path(program).name} for a file beside the input"
-            raise MissingError(f"there is no program {program!r}", where="label.command", hint=hint)
+            raise MissingError(f"there is no program {program!r}", where="finetune.label.command", hint=hint)
         super().check(frames)
 
     def attempt(self, frame: Atoms, given: None, folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:
@@ -144,10 +144,10 @@ def _failure_of(finished: Finished, where: str, *, written: bool) -> PFDError | 
         return TransientError(what, where=where, hint="look at what it waits for")
     if finished.code in {126, 127} and not written:
         what = f"the command could not be run: {words}"
-        return MissingError(what, where="label.command", hint="try it by hand in the task folder")
+        return MissingError(what, where="finetune.label.command", hint="try it by hand in the task folder")
     if finished.code != 0 and any(sign in words for sign in SETUP_FAULTS):
         what = f"the command lacks something; its last words: {words}"
-        return MissingError(what, where="label.command", hint="install it where the command runs")
+        return MissingError(what, where="finetune.label.command", hint="install it where the command runs")
     if finished.code != 0 or not written:
         what = f"ended with code {finished.code}" if finished.code else f"wrote no {LABELLED_FILE}"
         hint = "look into command.out in the task folder"

@@ -116,7 +116,7 @@ class ProgramLabeler(Labeler, Generic[S, G]):
         disk = self._settings.scratch_dir
         if disk is not None and not (disk.expanduser().is_dir() and os.access(disk.expanduser(), os.W_OK)):
             what = f"{disk} is no folder that may be written to"
-            raise SettingError(what, where="label.scratch_dir", hint="correct the path, or make the folder")
+            raise SettingError(what, where="finetune.label.scratch_dir", hint="correct the path, or make the folder")
 
     def run(self, frame: Atoms, scratch: Path) -> Outcome:
         """Label one frame, on the ladder if need be; each try leaves in ``try-N`` what ``keep`` says.

@@ -67,7 +67,9 @@ def working_folder(scratch: Path, disk: Path | None) -> Iterator[Path]:
         folder.mkdir()
     except OSError as error:
         what = f"no folder can be made in {disk}: {error.strerror}"
-        raise TransientError(what, where="label.scratch_dir", hint="name a folder that may be written to") from error
+        raise TransientError(
+            what, where="finetune.label.scratch_dir", hint="name a folder that may be written to"
+        ) from error
     try:
         yield folder
     finally:

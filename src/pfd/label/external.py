@@ -66,7 +66,9 @@ class External(Labeler):
             InputError: if no file was given.
         """
         if len(self._files) != 1:
-            raise InputError("no label was put back for this frame", where="label.method", hint="submit the run again")
+            raise InputError(
+                "no label was put back for this frame", where="finetune.label.method", hint="submit the run again"
+            )
         found = read_frames(self._files[0])[0]
         beside = {**found.info, **{key: found.arrays[key].tolist() for key in found.arrays}}
         return Outcome(

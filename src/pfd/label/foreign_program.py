@@ -38,7 +38,7 @@ class ForeignSettings(ProgramSettings):
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``."""
-        files = tuple(here_or_kept(folder, path, "label.input_files") for path in self.input_files)
+        files = tuple(here_or_kept(folder, path, "finetune.label.input_files") for path in self.input_files)
         return super().starting_at(folder).model_copy(update={"input_files": files})
 
 
@@ -73,7 +73,7 @@ class ForeignLabeler(ProgramLabeler[F, None]):
             if ignored := [name for name in asked_of(frame) if name not in self.honours]:
                 what = f"frame {frame_id(frame)} asks for {', '.join(ignored)}"
                 hint = f"if the program heeds it, write honours: [{', '.join(sorted({*self.honours, *ignored}))}]"
-                raise InputError(what, where="label.honours", hint=hint)
+                raise InputError(what, where="finetune.label.honours", hint=hint)
 
     def prepare(self, frame: Atoms) -> None:
         """Nothing: any frame can be written."""
@@ -91,10 +91,12 @@ class ForeignLabeler(ProgramLabeler[F, None]):
         if not self._digests:
             for path in self._settings.input_files:
                 if not path.is_file():
-                    raise SettingError(f"no such file: {path}", where="label.input_files", hint="correct the path")
+                    raise SettingError(
+                        f"no such file: {path}", where="finetune.label.input_files", hint="correct the path"
+                    )
                 if original_name(path) in self._digests:
                     what = f"two files are called {original_name(path)}, and both would stand beside the frame"
-                    raise SettingError(what, where="label.input_files", hint="rename one of them")
+                    raise SettingError(what, where="finetune.label.input_files", hint="rename one of them")
                 self._digests[original_name(path)] = file_digest(path)
         return self._digests
 
@@ -107,4 +109,6 @@ class ForeignLabeler(ProgramLabeler[F, None]):
         for source, (name, digest) in zip(self._settings.input_files, self.file_digests().items(), strict=True):
             shutil.copy(source, folder / name)
             if file_digest(folder / name) != digest:
-                raise SettingError(f"{source} has changed", where="label.input_files", hint="submit the input again")
+                raise SettingError(
+                    f"{source} has changed", where="finetune.label.input_files", hint="submit the input again"
+                )

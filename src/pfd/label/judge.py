@@ -143,8 +143,8 @@ def require_accepted(measures: Measures, rules: AcceptanceRules, where: str) -> 
         raise LabelRejected(
             problem,
             where=where,
-            hint="give the frames moments nearer to those of the state you want, or a spin, or label.magnetic_starts; "
-            "accept.magnetic_state: flag keeps such labels",
+            hint="give the frames moments nearer to those of the state you want, or a spin, or "
+            "finetune.label.magnetic_starts; accept.magnetic_state: flag keeps such labels",
         )
 
 
@@ -154,7 +154,7 @@ def refuse_unhonoured(frames: Sequence[Atoms], labeler: Labeler) -> None:
     Raises:
         InputError: naming each of charge, spin, initial_magmoms and partial_pbc that is asked for in vain.
     """
-    refuse_unhonoured_state(frames, labeler.honours, f"the labeler {labeler.name!r}", "label.method")
+    refuse_unhonoured_state(frames, labeler.honours, f"the labeler {labeler.name!r}", "finetune.label.method")
 
 
 def _require_convergence(outcome: Outcome, where: str) -> None:

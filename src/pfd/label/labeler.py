@@ -235,8 +235,10 @@ def make_labeler(settings: Mapping[str, Any]) -> Labeler:
     """
     method = settings.get("method")
     if not isinstance(method, str):
-        raise SettingError("no method given", where="label.method", hint="name a labeler, such as method: tblite")
-    labeler: type[Labeler] = load_plugin("pfd.labelers", method, where="label.method")
+        raise SettingError(
+            "no method given", where="finetune.label.method", hint="name a labeler, such as method: tblite"
+        )
+    labeler: type[Labeler] = load_plugin("pfd.labelers", method, where="finetune.label.method")
     try:
         chosen = labeler.Settings.model_validate(dict(settings))
     except ValidationError as error:

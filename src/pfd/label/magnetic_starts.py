@@ -119,7 +119,7 @@ def _started(frames: Sequence[Atoms], starts: Sequence[Start]) -> list[Atoms]:
     if frames and not predicted and all(electronic_state(start).magmoms is None for start in started):
         raise InputError(
             "no start gives any atom of any frame a moment",
-            where="label.magnetic_starts",
+            where="finetune.label.magnetic_starts",
             hint="name elements of the frames, or give the structures initial moments",
         )
     return started
@@ -174,7 +174,7 @@ def start_moments(frame: Atoms, start: Start) -> np.ndarray:
         given = electronic_state(frame).magmoms
         if given is not None and given.ndim != 1:
             hint = "give the structures one number per atom, or write the moments by element"
-            raise InputError("the frame's moments are vectors", where="label.magnetic_starts", hint=hint)
+            raise InputError("the frame's moments are vectors", where="finetune.label.magnetic_starts", hint=hint)
         if given is None:
             return moments
         return np.abs(given) if start == "ferro" else given.copy()
@@ -184,7 +184,7 @@ def start_moments(frame: Atoms, start: Start) -> np.ndarray:
         if len(mine) % len(cycle):
             raise InputError(
                 f"{len(cycle)} moments do not go round the {len(mine)} atoms of {symbol} (frame {frame_id(frame)})",
-                where="label.magnetic_starts",
+                where="finetune.label.magnetic_starts",
                 hint="give a list as long as the unit cell has such atoms, or initial moments with the structures",
             )
         moments[mine] = np.resize(cycle, len(mine))

@@ -30,7 +30,7 @@ def ended_from_outside(
         more_of_disk: the program's own words for a disk that is full.
     """
     if finished.timed_out:
-        hint = f"raise label.wall_time, or give {program} more cores with label.command"
+        hint = f"raise finetune.label.wall_time, or give {program} more cores with finetune.label.command"
         what = f"{program} was ended after {finished.seconds:.0f} s, its time limit"
         return TransientError(what, where=where, hint=hint)
     if any(words in finished.output for words in (*DISK, *more_of_disk)):
@@ -85,7 +85,9 @@ def cut_short(
     words = last_words(finished)
     if not started and finished.code in {126, 127}:
         what = f"the command could not be run: {words}"
-        return MissingError(what, where="label.command", hint=f"is {program} installed in full? try it by hand")
+        return MissingError(
+            what, where="finetune.label.command", hint=f"is {program} installed in full? try it by hand"
+        )
     if not done:
         what = f"the output of {program} ends early" if started else f"{program} wrote no output"
         what = f"{what} (code {finished.code}); its last words: {words or 'none'}"

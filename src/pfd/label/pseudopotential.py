@@ -46,10 +46,10 @@ def read_pseudopotential(path: Path, element: str) -> Pseudopotential:
     Raises:
         InputError: if the file is missing, is no UPF, or is of another element.
     """
-    where = f"label.pseudopotentials.{element}"
+    where = f"finetune.label.pseudopotentials.{element}"
     if not path.is_file():
         raise InputError(
-            f"no such pseudopotential file: {path}", where=where, hint="check label.pseudo_dir and the name"
+            f"no such pseudopotential file: {path}", where=where, hint="check finetune.label.pseudo_dir and the name"
         )
     text = path.read_text(encoding="utf-8", errors="replace")
     header = re.search(r"<PP_HEADER(.*?)(?:/>|</PP_HEADER>|>)", text, re.DOTALL)
@@ -110,7 +110,7 @@ def one_functional(pseudopotentials: Sequence[Pseudopotential]) -> str:
     if len(names) != 1:
         raise InputError(
             f"the pseudopotentials were made with different functionals: {', '.join(names)}",
-            where="label.pseudopotentials",
+            where="finetune.label.pseudopotentials",
             hint="take all from one set, or say which functional to use: namelists: {system: {input_dft: PBE}}",
         )
     return names[0]

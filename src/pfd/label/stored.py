@@ -64,7 +64,7 @@ class Stored(Labeler):
         if frames and not any(frame_id(frame) in known for frame in frames):
             raise InputError(
                 f"none of the {len(frames)} frames is among the {len(known)} stored labels",
-                where="label.files",
+                where="finetune.label.files",
                 hint="frames are matched bit for bit: explore the same files with method: pool",
             )
 
@@ -80,8 +80,8 @@ class Stored(Labeler):
         if len(levels) > 1:
             raise DataError(
                 f"the stored labels are of {len(levels)} levels of theory: {', '.join(map(repr, levels))}",
-                where="label.files",
-                hint="label with one of them only, or name it with label.level if they are the same",
+                where="finetune.label.files",
+                hint="label with one of them only, or name it with finetune.label.level if they are the same",
             )
         if levels and levels[0]:
             return levels[0]
@@ -100,14 +100,16 @@ class Stored(Labeler):
             raise LabelRejected(
                 "no stored label for this frame",
                 where=f"frame {frame_id(frame)}",
-                hint=f"add the file that holds it to label.files ({', '.join(path.name for path in self._files)})",
+                hint=f"add its file to finetune.label.files ({', '.join(path.name for path in self._files)})",
             )
         return Outcome(labels, converged=True)
 
     def _labels(self) -> dict[str, Labels]:
         if self._known is None:
             if not self._files:
-                raise InputError("the labeler 'stored' was given no files", where="label.files", hint="name some")
+                raise InputError(
+                    "the labeler 'stored' was given no files", where="finetune.label.files", hint="name some"
+                )
             known: dict[str, Labels] = {}
             for path in self._files:
                 for frame in read_labelled(path, self._settings.format, self._settings.labels):

@@ -153,15 +153,17 @@ class TBLite(Labeler):
         return f"tblite knows Gamma only, and the cell is {least:.2f} Å thick: a converged label would still be wrong"
 
     def _enlarge(self) -> str:
-        return f"use a larger supercell, or lower label.min_cell_A ({self._settings.min_cell_A:g}) if you know better"
+        lower = f"lower finetune.label.min_cell_A ({self._settings.min_cell_A:g})"
+        return f"use a larger supercell, or {lower} if you know better"
 
     def _explained(self, message: str, where: str) -> LabelRejected | InputError:
         if "No support for elements" in message or "not compatible" in message:
             return InputError(f"tblite: {message}", where=where, hint="check the elements, the charge and the spin")
         if "not converged" in message:
             hint = (
-                f"raise label.max_scf_steps ({self._settings.max_scf_steps}), lower label.mixer_damping "
-                f"({self._settings.mixer_damping:g}), or raise label.electronic_temperature_K "
+                f"raise finetune.label.max_scf_steps ({self._settings.max_scf_steps}), lower "
+                f"finetune.label.mixer_damping ({self._settings.mixer_damping:g}), "
+                f"or raise finetune.label.electronic_temperature_K "
                 f"({self._settings.electronic_temperature_K:g})"
             )
             return LabelRejected(f"tblite: {message}", where=where, hint=hint)

@@ -112,6 +112,8 @@ class Family(ABC):
     """Importable names that tell whether the packages are there."""
     extra: ClassVar[str] = ""
     """The extra of pfd-kit that installs the packages."""
+    also_called: ClassVar[tuple[str, ...]] = ()
+    """What else people call its models, in the beginnings of names: hints tell the family by it."""
     shipped: ClassVar[tuple[str, ...]] = ()
     """Names of weights that come inside the package."""
     downloads: ClassVar[Mapping[str, str]] = {}

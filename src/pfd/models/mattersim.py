@@ -77,6 +77,7 @@ class MatterSim(TorchFamily[MatterSimPotential]):
     """MatterSim v1, Yang et al., arXiv:2405.04967 (2024)."""
 
     name: ClassVar[str] = "mattersim"
+    also_called: ClassVar[tuple[str, ...]] = ("m3gnet",)
     packages: ClassVar[tuple[str, ...]] = ("mattersim==1.2.3", "torch==2.13.0", "vesin==0.6.2")
     modules: ClassVar[tuple[str, ...]] = ("mattersim", "torch", "vesin")
     downloads: ClassVar[Mapping[str, str]] = dict.fromkeys(PUBLISHED, WHERE_TO_GET)

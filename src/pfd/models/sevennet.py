@@ -84,6 +84,7 @@ class SevenNet(TorchFamily[SevenNetPotential]):
     """SevenNet, Park et al., J. Chem. Theory Comput. 20, 4857 (2024)."""
 
     name: ClassVar[str] = "sevennet"
+    also_called: ClassVar[tuple[str, ...]] = ("7net",)
     packages: ClassVar[tuple[str, ...]] = ("sevenn==0.13.0", "torch==2.13.0")
     modules: ClassVar[tuple[str, ...]] = ("sevenn", "torch")
     extra: ClassVar[str] = "sevennet"

@@ -36,7 +36,7 @@ from pfd.wording import counted
 from pfd.workflow.decisions import struck_out
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
-from pfd.workflow.look import used_tasks
+from pfd.workflow.look import state_of, used_tasks
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
@@ -50,13 +50,13 @@ ENDINGS = {
     "failed": "Failed: the run stopped before its end and can be resumed after a mend.",
     "running": "Running: this page shows what is there so far.",
     "paused": "Paused where --until asked; the same command without it goes on.",
-    "waiting": "Waiting for you: for labels made by hand, or a look at chosen frames; pfd status tells which.",
+    "waiting": "Waiting for you",
     "interrupted": "Interrupted: the same command goes on where it was.",
 }
 
 
-def write_report(run_folder: Path) -> Path:
-    """Write ``report.html`` into a run folder, atomically, and return its path.
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` into a run folder, or the page to another file, atomically, and return its path.
 
     Reads ``report-data.json``, ``summary.json``, ``journal.jsonl`` and the task folders; any of them may be missing, as
     in a run that goes on. The same files give the same page. It loads nothing from elsewhere.
@@ -65,8 +65,8 @@ def write_report(run_folder: Path) -> Path:
         RunError: if the folder is not there or one of the files is damaged.
     """
     page = report_page(run_folder)
-    path = run_folder / PAGE_FILE
-    draft = path.with_name(f".{PAGE_FILE}.draft")
+    path = run_folder / PAGE_FILE if out is None else out
+    draft = path.with_name(f".{path.name}.draft")
     draft.write_text(page, encoding="utf-8")
     return draft.replace(path)
 
@@ -86,12 +86,13 @@ def report_page(run_folder: Path, live: State | None = None) -> str:
     if journal:  # the data may be older than the decisions
         struck = tuple(map(StruckFrame.model_validate, struck_out(journal)))
         data = data.model_copy(update={"struck": struck})
-    tasks = used_tasks(run_folder, journal)
+    tasks, name = used_tasks(run_folder, journal), run_folder.resolve().name
     sources = Sources(
         journal=journal,
-        failures=failed_tasks(journal, tasks, run_folder.resolve().name),
+        failures=failed_tasks(journal, tasks, name),
         frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST)),
         asked=asked(run_folder),
+        awaits=state_of(journal, None, Path(name))[1],
     )
     return render(data, sources, live)
 
@@ -105,12 +106,14 @@ class Sources:
         failures: tasks that have failed.
         frames: for the viewer.
         asked: what was asked for.
+        awaits: what the run waits for, and the command that helps.
     """
 
     journal: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[FailedTask] = ()
     frames: ShownFrames = NO_FRAMES
     asked: Sequence[tuple[str, str]] = ()
+    awaits: str = ""
 
 
 NOTHING_ELSE = Sources()
@@ -159,7 +162,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         asked=sources.asked,
         frames=sources.frames,
         listed=LISTED,
-        ending=ENDINGS.get(data.status, data.status),
+        ending=_ending(data, sources),
         headings=[HEADINGS[column].replace("\n", " ") for column in columns],
         rows=[row.cells(columns) for row in result_rows(data)],
         user_rows=[row.cells(columns) for row in user_rows(data)],
@@ -189,6 +192,12 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         **{name: [svg(plot) for plot in found] for name, found in _plots(data).items()},
         **{name: svg(plot) if plot else None for name, plot in _single_plots(data).items()},
     )
+
+
+def _ending(data: ReportData, sources: Sources) -> str:
+    """How the run has ended, or where it stands."""
+    words = ENDINGS.get(data.status, data.status)
+    return f"{words}: {sources.awaits}." if data.status == "waiting" and sources.awaits else words
 
 
 def _plots(data: ReportData) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from pfd.errors import RunError
 from pfd.json_file import read_json
 from pfd.settings import Settings
 from pfd.tasks.process import ProcessName, boot_id, this_process
+from pfd.wording import shell_word
 
 LOCK_FILE = "lock"
 BEAT_SECONDS = 30.0
@@ -131,18 +132,18 @@ def _named(run: Path) -> Driver | None:
 
 def _refused(run: Path, driver: Driver | None) -> RunError:
     if driver is None:  # it has the lock, and has not written its name yet
-        hint = f"pfd watch {run} looks on"
+        hint = f"pfd watch {shell_word(run)} looks on"
         return RunError("another driver begins to work on this run", where=str(run), hint=hint)
     if driver.process.here:
-        hint = f"pfd watch {run} looks on, pfd stop {run} ends it"
+        hint = f"pfd watch {shell_word(run)} looks on, pfd stop {shell_word(run)} ends it"
         return RunError(f"another driver works on this run: {driver.in_words()}", where=str(run), hint=hint)
     silent_s = max(0.0, time.time() - (run / LOCK_FILE).stat().st_mtime)
     return RunError(
         f"a driver on another host works on this run, as far as one can tell from here: {driver.in_words()}; its last "
         f"sign of life (one comes every {BEAT_SECONDS:g} s) is {silent_s:.0f} s old",
         where=str(run),
-        hint=f"look there (pfd status, pfd stop); if that host is gone, and all that ran on it: pfd submit {run} "
-        "--take-over",
+        hint=f"look there (pfd status, pfd stop); if that host is gone, and all that ran on it: "
+        f"pfd submit {shell_word(run)} --take-over",
     )
 
 

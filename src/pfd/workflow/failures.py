@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
+from pfd.wording import shell_word
 from pfd.workflow.journal import Event, last_submission
 from pfd.workflow.look import under_way
 
@@ -64,5 +65,5 @@ def _failed(folder: TaskFolder, name: str, reason: str, gone_on: bool, shown: st
     claim = read_json(attempts[-1] / "claim.json") if attempts else None
     host = str(claim.get("host", "")) if isinstance(claim, dict) else ""
     step = folder.task()["step"] if folder.readable() else ""
-    retry = f"pfd resubmit {shown} --redo {name}"
+    retry = f"pfd resubmit {shell_word(shown)} --redo {name}"
     return FailedTask(name, step, reason, gone_on, host, len(attempts), folder.log_tail(LOG_LINES), retry)

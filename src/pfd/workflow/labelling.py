@@ -12,6 +12,7 @@ from pfd.errors import TaskFailed
 from pfd.frames import read_frames
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.steps.labelling import read_record, verdict
+from pfd.wording import shell_word
 from pfd.workflow.bindings import Binding
 from pfd.workflow.budget import Budget
 from pfd.workflow.labels_gate import refused
@@ -155,7 +156,7 @@ class Labelling:
             raise TaskFailed(
                 f"no label is left: {begun} were begun in this run folder, those of earlier inputs included",
                 where=f"{self._binding.name}.label",
-                hint="raise label.max_total or label.max_core_hours",
+                hint="raise finetune.label.max_total or finetune.label.max_core_hours",
             )
 
     def _min_done(self, count: int, done: int) -> float:
@@ -199,8 +200,9 @@ class Labelling:
             raise TaskFailed(
                 f"only {accepted} of {asked} labels were accepted; the first reason: {reason}",
                 where=place,
-                hint=f"mend the labeler's settings, or lower label.min_success ({self._binding.min_success}); if no "
-                "setting was wrong, pfd resubmit RUN --from label makes the labels anew",
+                hint=f"mend the labeler's settings, or lower finetune.label.min_success ({self._binding.min_success}); "
+                f"if no setting was wrong, pfd resubmit {shell_word(self._run.path)} "
+                "--from label makes the labels anew",
             )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pfd.engines.hpc.submission import queue_in_words
 from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
+from pfd.wording import shell_word
 from pfd.workflow.argo.submitted import told_of_kubernetes
 from pfd.workflow.decisions import REVIEWED
 from pfd.workflow.driver_lock import Driver, driver_of
@@ -81,7 +82,7 @@ class Onlooker:
         driver = driver_of(self._run)  # before the journal: a driver that has ended has written how
         news = self._journal.news()
         self._events += news
-        status, error = state_of(self._events, driver)
+        status, error = state_of(self._events, driver, self._run)
         if status == "interrupted":
             driven = any(event["event"] == "tasks" for event in self._events)
             error = told_of_kubernetes(self._run, driven) or error
@@ -141,8 +142,14 @@ def under_way(folder: TaskFolder, driven: bool) -> bool:
     return holder is not None and (driven or holder.state() == "alive")
 
 
-def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
-    """The status of a run, and why it failed or what it waits for."""
+def state_of(events: Sequence[Event], driver: Driver | None, run: Path) -> tuple[str, str]:
+    """The status of a run, and why it failed or what it waits for.
+
+    Args:
+        events: its journal.
+        driver: who works on it.
+        run: how commands name it.
+    """
     last = last_word(events)
     if last["event"] == "end":
         return last["status"], last.get("error", "")
@@ -151,9 +158,23 @@ def state_of(events: Sequence[Event], driver: Driver | None) -> tuple[str, str]:
     if last["event"] == "paused":
         since = events[max(number for number, event in enumerate(events) if event is last) :]
         if last["after"] == FOR_APPROVAL and any(event["event"] == REVIEWED for event in since):
-            return "paused", "the chosen frames were looked at: pfd submit RUN goes on"
-        return Paused(last["after"]).status, last.get("message") or f"after {last['after']}"
-    return "interrupted", "pfd submit RUN goes on"
+            return "paused", f"the chosen frames were looked at: pfd submit {shell_word(run)} goes on"
+        return Paused(last["after"]).status, asked_for(last, run)
+    return "interrupted", f"pfd submit {shell_word(run)} goes on"
+
+
+def asked_for(paused: Event, run: Path) -> str:
+    """What a run waits for, by its event, with the command that tells more where there is one.
+
+    Args:
+        paused: the event.
+        run: how commands name the run.
+    """
+    words: str = paused.get("message") or f"after {paused['after']}"
+    if paused["after"] != FOR_APPROVAL:
+        return words
+    approve = f"pfd approve {shell_word(run)}"
+    return f"{words}: {approve} shows them, {approve} --all takes them all, --strike FRAME leaves one out"
 
 
 def last_word(events: Sequence[Event]) -> Event:

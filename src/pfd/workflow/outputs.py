@@ -96,7 +96,7 @@ class Selector:
             chosen = [output for output in chosen if any(output in each for each in fits_key)]
         if not chosen:
             what = "no output is of all that was named"
-            raise SettingError(what, where="-i, -d, -k", hint="pfd download RUN --list tells what there is")
+            raise SettingError(what, where="-i, -d, -k", hint="the same run with --list tells what there is")
         return chosen
 
 

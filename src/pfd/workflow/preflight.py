@@ -54,7 +54,9 @@ def preflight(
     for each in finer:
         names = (each.setting, each.now, each.finer)
         if not kept or not budget.affords(COSTLIER * len(kept)):
-            changes.append(_uncompared(names, "label.max_core_hours or label.max_total does not pay for it"))
+            changes.append(
+                _uncompared(names, "finetune.label.max_core_hours or finetune.label.max_total does not pay for it")
+            )
             continue
         if problem := next(filter(None, (binding.refuses(frames[number], each.settings) for number in kept)), ""):
             changes.append(_uncompared(names, problem))

@@ -11,6 +11,7 @@ from pathlib import Path
 from pfd.config.mistakes import nearest
 from pfd.errors import RunError, SettingError
 from pfd.tasks.folder import TaskFolder
+from pfd.wording import shell_word
 from pfd.workflow.failures import failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import last_word, used_tasks
@@ -50,14 +51,16 @@ class Redo:
         else:
             chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
             if not chosen:
-                hint = f"pfd submit {run} goes on; --from STEP or --redo TASK name what to do anew"
+                hint = f"pfd submit {shell_word(run)} goes on; --from STEP or --redo TASK name what to do anew"
                 raise RunError("no task of this run has failed", where=str(run), hint=hint)
         found = [folder for folder, name in zip(folders, names, strict=True) if name in chosen]
         for folder in found:
             holder = folder.claimed_by()
             if holder is not None and not folder.done():
                 what = f"process {holder.pid} still works on {folder.name}"
-                raise RunError(what, where=str(run), hint=f"pfd submit {run} takes it in; or end that process")
+                raise RunError(
+                    what, where=str(run), hint=f"pfd submit {shell_word(run)} takes it in; or end that process"
+                )
         return found
 
     def set_aside(self, run: Path) -> list[TaskFolder]:

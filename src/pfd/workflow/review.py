@@ -84,10 +84,7 @@ class Review:
         path = self._run.path / FOLDER / FILE
         path.parent.mkdir(exist_ok=True)
         write_frames(path, list(waiting.values()))
-        return (
-            f"{counted(len(waiting), 'chosen frame')} in {FOLDER}/{FILE} of the run wait to be looked at: pfd approve "
-            "RUN shows them, pfd approve RUN --all takes them all, --strike FRAME leaves one out"
-        )
+        return f"{counted(len(waiting), 'chosen frame')} in {FOLDER}/{FILE} of the run wait to be looked at"
 
 
 def _ids(selection: TaskFolder) -> list[str]:

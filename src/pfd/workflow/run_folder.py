@@ -16,6 +16,7 @@ from pfd.json_file import read_json, write_json
 from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.tasks.runner import run_task
 from pfd.tasks.steps import STEPS, family_of
+from pfd.wording import shell_word
 from pfd.workflow.holders import refuse_foreign_holders
 from pfd.workflow.journal import Journal
 from pfd.workflow.pause import Paused
@@ -142,7 +143,8 @@ class RunFolder:
         undone = sum(not folder.done() for folder in folders)
         if lost and len(folders) - undone < min_done * len(folders) - ROUNDING:
             path, message = next(iter(lost.items()))
-            hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then pfd resubmit {self.path}"
+            again = f"pfd resubmit {shell_word(self.path)}"
+            hint = f"read {Path(path) / 'attempts'} (log.txt of the last attempt), then {again}"
             what = f"{undone} of {len(folders)} tasks used up their attempts; the first: {message}"
             raise TaskFailed(what, where=place, hint=hint)
         for folder in folders:

@@ -61,8 +61,8 @@ class Sampling:
                         raise TaskFailed(
                             f"no label is left for a test frame at {key}={condition_text(value)}",
                             where=f"{self._binding.name}.label",
-                            hint="raise label.max_total or label.max_core_hours: labels of earlier inputs in this run "
-                            "folder count too",
+                            hint="raise finetune.label.max_total or finetune.label.max_core_hours: labels of "
+                            "earlier inputs in this run folder count too",
                         )
                     raise TaskFailed(
                         f"{what} no test frame at {key}={condition_text(value)}{why}",

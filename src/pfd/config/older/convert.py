@@ -139,7 +139,7 @@ def _success(whole: OldSection) -> dict[str, float]:
     steps, name = whole.section("step_configs"), "run_fp_config"
     config = steps.section(name) if steps.given(name) else whole.section("default_step_config")
     ratio = config.number("continue_on_success_ratio", least=0.0)
-    config.ignore("a part of the labels is judged: label.min_success", "continue_on_num_success")
+    config.ignore("a part of the labels is judged: finetune.label.min_success", "continue_on_num_success")
     if ratio is not None:
         config.seen("continue_on_failed")
         whole.say("finetune.label.min_success", config.named("continue_on_success_ratio"))

@@ -51,7 +51,7 @@ def _vasp(inputs: OldSection, run: OldSection) -> dict[str, Any]:
     if spacing is None:
         inputs.refuse("kspacing", "missing: the distance of k-points in 1/Å")
     if inputs.flag("kgamma") is False:
-        inputs.refuse("kgamma", "meshes are centred at Gamma here; write a KPOINTS file as label.kpoints_file")
+        inputs.refuse("kgamma", "meshes are centred at Gamma here; write a KPOINTS file as finetune.label.kpoints_file")
     run.ignore("the labeler names its files", "log", "out")
     return label | {"kspacing_per_A": spacing, **_potcars(inputs)}
 

@@ -83,7 +83,7 @@ def abacus_input(
     where = f"frame {frame_id(frame)}"
     lacking = sorted(set(frame.get_chemical_symbols()) - set(pseudopotentials))
     if lacking:
-        hint = f"add it to label.pseudopotentials ({', '.join(sorted(pseudopotentials))})"
+        hint = f"add it to finetune.label.pseudopotentials ({', '.join(sorted(pseudopotentials))})"
         raise InputError(f"no pseudopotential for {', '.join(lacking)}", where=where, hint=hint)
     if frame.cell.rank < 3:
         what = "ABACUS needs a cell, also along directions that are not periodic"
@@ -152,8 +152,8 @@ def _spin(settings: AbacusSettings, frame: Atoms, moments: np.ndarray | None, wh
     multiplicity = electronic_state(frame).multiplicity
     asked = moments is not None or multiplicity not in {None, 1}
     if asked and settings.input.get("nspin") == 1:
-        hint = "remove nspin from label.input, or the moments and the spin from the frame"
-        raise InputError("the frame asks for a spin, and label.input says nspin 1", where=where, hint=hint)
+        hint = "remove nspin from finetune.label.input, or the moments and the spin from the frame"
+        raise InputError("the frame asks for a spin, and finetune.label.input says nspin 1", where=where, hint=hint)
     keys = {"nspin": 2} if asked else {}
     return keys | ({"nupdown": multiplicity - 1} if asked and multiplicity is not None else {})
 

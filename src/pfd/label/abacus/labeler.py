@@ -57,7 +57,9 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
         settings, used = self._settings, self._pseudopotentials
         if lacking := sorted(set(settings.hubbard) - set(used)):
             what = f"no pseudopotential for {', '.join(lacking)}"
-            raise SettingError(what, where="label.hubbard", hint="correct the symbol, or add it to pseudopotentials")
+            raise SettingError(
+                what, where="finetune.label.hubbard", hint="correct the symbol, or add it to pseudopotentials"
+            )
         extra = settings.extra_physics()
         named = extra.pop("dft_functional", None)
         functional = functional_name(str(named)) if named else one_functional(list(used.values()))
@@ -117,8 +119,9 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
         """See ``ProgramLabeler``."""
         settings = self._settings
         return (
-            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g}),"
-            f" or raise label.sigma_Ry ({settings.sigma_Ry:g})"
+            f"raise finetune.label.max_scf_steps ({settings.max_scf_steps}), lower "
+            f"finetune.label.mixing_beta ({settings.mixing_beta:g}), "
+            f"or raise finetune.label.sigma_Ry ({settings.sigma_Ry:g})"
         )
 
     def _tuned(self, given: AbacusInput, mixing: float, more: int) -> dict[str, Any]:
@@ -146,7 +149,9 @@ class Abacus(ProgramLabeler[AbacusSettings, AbacusInput]):
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise SettingError(f"not readable: {error}", where="label.kpt_file", hint="correct the path") from error
+            raise SettingError(
+                f"not readable: {error}", where="finetune.label.kpt_file", hint="correct the path"
+            ) from error
 
 
 def _shown(value: Any) -> str:

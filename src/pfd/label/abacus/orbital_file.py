@@ -17,9 +17,11 @@ def orbital_digest(path: Path, element: str) -> str:
 
     Source: https://abacus.deepmodeling.com/en/latest/advanced/pp_orb.html.
     """
-    where = f"label.orbitals.{element}"
+    where = f"finetune.label.orbitals.{element}"
     if not path.is_file():
-        raise InputError(f"no such orbital file: {path}", where=where, hint="check label.orbital_dir and the name")
+        raise InputError(
+            f"no such orbital file: {path}", where=where, hint="check finetune.label.orbital_dir and the name"
+        )
     with path.open(encoding="utf-8", errors="replace") as stream:
         head = stream.read(2000)
     found = re.search(r"^\s*Element\s+(\w+)", head, re.MULTILINE)

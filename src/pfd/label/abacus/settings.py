@@ -18,20 +18,25 @@ OWNED = {
     **dict.fromkeys(("cal_force", "cal_stress", "latname", "gamma_only", "esolver_type"), "labels need it so"),
     **dict.fromkeys(("nelec", "nelec_delta"), "the charge is that of the frame (info charge)"),
     "nupdown": "the spin is that of the frame (info spin)",
-    "pseudo_dir": "write label.pseudo_dir",
-    "orbital_dir": "write label.orbital_dir",
-    "basis_type": "write label.basis",
-    "ecutwfc": "write label.ecutwfc_Ry",
-    "kspacing": "write label.kspacing_per_A (1/Å; ABACUS counts in 1/Bohr)",
+    "pseudo_dir": "write finetune.label.pseudo_dir",
+    "orbital_dir": "write finetune.label.orbital_dir",
+    "basis_type": "write finetune.label.basis",
+    "ecutwfc": "write finetune.label.ecutwfc_Ry",
+    "kspacing": "write finetune.label.kspacing_per_A (1/Å; ABACUS counts in 1/Bohr)",
     **dict.fromkeys(
-        ("smearing_method", "smearing_sigma", "smearing_sigma_temp"), "write label.smearing and label.sigma_Ry"
+        ("smearing_method", "smearing_sigma", "smearing_sigma_temp"),
+        "write finetune.label.smearing and finetune.label.sigma_Ry",
     ),
-    "scf_thr": "write label.scf_thr",
-    "scf_nmax": "write label.max_scf_steps",
-    "mixing_beta": "write label.mixing_beta",
-    **dict.fromkeys(("dft_plus_u", "orbital_corr", "hubbard_u"), "write label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}"),
+    "scf_thr": "write finetune.label.scf_thr",
+    "scf_nmax": "write finetune.label.max_scf_steps",
+    "mixing_beta": "write finetune.label.mixing_beta",
+    **dict.fromkeys(
+        ("dft_plus_u", "orbital_corr", "hubbard_u"), "write finetune.label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}"
+    ),
     **dict.fromkeys(("noncolin", "lspinorb"), "moments are collinear here"),
-    **dict.fromkeys(("efield_flag", "dip_cor_flag", "efield_dir", "efield_amp"), "write label.dipole_correction: true"),
+    **dict.fromkeys(
+        ("efield_flag", "dip_cor_flag", "efield_dir", "efield_amp"), "write finetune.label.dipole_correction: true"
+    ),
 }
 """Keys that the labeler writes itself -> what to do instead."""
 HARMLESS = (

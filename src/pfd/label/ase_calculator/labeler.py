@@ -72,7 +72,7 @@ class AseCalculator(ForeignLabeler[AseCalculatorSettings]):
         """
         settings, files = self._settings, self.file_digests()
         arguments = ("--describe", settings.calculator)
-        told = ask_interpreter(self._launch(()), SCRIPT, arguments, "label.calculator", settings.input_files)
+        told = ask_interpreter(self._launch(()), SCRIPT, arguments, "finetune.label.calculator", settings.input_files)
         shown = json_bytes(settings.parameters).decode()
         if len(shown) > LONGEST_SHOWN:
             shown = json_digest(settings.parameters)[:12]
@@ -95,8 +95,8 @@ class AseCalculator(ForeignLabeler[AseCalculatorSettings]):
             InputError, MissingError
         """
         for program in self._settings.launcher()[:1]:
-            require_program(program, "label.command")
-        require_program(self._launch(()).python, "label.python")
+            require_program(program, "finetune.label.command")
+        require_program(self._launch(()).python, "finetune.label.python")
         super().check(frames)
 
     def attempt(self, frame: Atoms, given: None, folder: Path, tuned: Mapping[str, Any]) -> Outcome | str:
@@ -110,7 +110,7 @@ class AseCalculator(ForeignLabeler[AseCalculatorSettings]):
 
     def unconverged_hint(self, given: None) -> str:
         """See ``ProgramLabeler``."""
-        return "change what its keywords say of mixing and steps in label.parameters"
+        return "change what its keywords say of mixing and steps in finetune.label.parameters"
 
     def _launch(self, launcher: Sequence[str]) -> Launch:
         python = self._settings.python

@@ -58,7 +58,7 @@ def data_folder(chosen: Path | None, command: str) -> Path:
     if chosen is not None:
         folder = chosen.expanduser()
         if not folder.is_dir():
-            raise InputError(f"no such folder: {folder}", where="label.data_dir", hint="correct the path")
+            raise InputError(f"no such folder: {folder}", where="finetune.label.data_dir", hint="correct the path")
         return folder.absolute()
     places = [Path(os.environ["CP2K_DATA_DIR"])] if os.environ.get("CP2K_DATA_DIR") else []
     for word in shlex.split(command):
@@ -75,7 +75,7 @@ def data_folder(chosen: Path | None, command: str) -> Path:
             return place.absolute()
     raise MissingError(
         "the folder of CP2K's basis sets and pseudopotentials is not found",
-        where="label.data_dir",
+        where="finetune.label.data_dir",
         hint="name it with data_dir or CP2K_DATA_DIR, or apt install cp2k-data",
     )
 

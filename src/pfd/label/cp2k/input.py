@@ -78,7 +78,7 @@ def cp2k_input(
     where = f"frame {frame_id(frame)}"
     elements = list(dict.fromkeys(frame.get_chemical_symbols()))
     if lacking := sorted(set(elements) - set(basis_sets)):
-        hint = f"add it to label.basis_sets ({', '.join(sorted(basis_sets))})"
+        hint = f"add it to finetune.label.basis_sets ({', '.join(sorted(basis_sets))})"
         raise InputError(f"no basis set for {', '.join(lacking)}", where=where, hint=hint)
     if frame.cell.rank < 3:
         what = "CP2K needs a cell, also along directions that are not periodic"
@@ -127,7 +127,8 @@ def _refuse_impossible(
         return
     if corrected := sorted(set(elements) & set(settings.hubbard)):
         what = f"CP2K knows DFT+U at Gamma only, and this cell has {counts[0]} x {counts[1]} x {counts[2]} k-points"
-        hint = f"remove label.hubbard.{corrected[0]}, or take larger cells, for which label.kspacing_per_A gives one"
+        remove = f"remove finetune.label.hubbard.{corrected[0]}"
+        hint = f"{remove}, or take larger cells, for which finetune.label.kspacing_per_A gives one"
         raise InputError(what, where=where, hint=hint)
     if electrons.fixed and settings.smearing != "none":
         what = "CP2K cannot keep the spin of a frame with both smearing and k-points"

@@ -109,10 +109,14 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
     def unconverged_hint(self, given: CP2KInput) -> str:
         """See ``ProgramLabeler``."""
         settings = self._settings
-        smear = f", or raise label.electronic_temperature_K ({settings.electronic_temperature_K:g})"
-        steps = f"raise label.max_scf_steps ({settings.max_scf_steps})"
-        mixing = f", lower label.mixing_alpha ({settings.mixing_alpha:g})"
-        return steps + mixing + (smear if settings.smearing != "none" else ", or write label.smearing: fermi-dirac")
+        smear = f", or raise finetune.label.electronic_temperature_K ({settings.electronic_temperature_K:g})"
+        steps = f"raise finetune.label.max_scf_steps ({settings.max_scf_steps})"
+        mixing = f", lower finetune.label.mixing_alpha ({settings.mixing_alpha:g})"
+        return (
+            steps
+            + mixing
+            + (smear if settings.smearing != "none" else ", or write finetune.label.smearing: fermi-dirac")
+        )
 
     def _require_settings(self, given: CP2KInput, output: CP2KOutput, where: str) -> None:
         """Refuse a run with other numbers than it was given.
@@ -152,7 +156,9 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
     def _basis_sets(self) -> dict[str, Entry]:
         files = [self._data / Path(name).expanduser() for name in self._settings.basis_files]
         named = sorted(self._settings.basis_sets.items())
-        return {element: find_entry(element, name, files, f"label.basis_sets.{element}") for element, name in named}
+        return {
+            element: find_entry(element, name, files, f"finetune.label.basis_sets.{element}") for element, name in named
+        }
 
     @cached_property
     def _potentials(self) -> dict[str, Entry]:
@@ -160,7 +166,7 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
         files = [self._data / Path(name).expanduser() for name in self._settings.potential_files]
         found = {}
         for element, basis in self._basis_sets.items():
-            where = f"label.potentials.{element}"
+            where = f"finetune.label.potentials.{element}"
             entry = find_entry(element, self._settings.potential_name(element), files, where)
             if basis.electrons not in {None, entry.valence()}:
                 what = f"{entry.names[0]} has {entry.valence()} valence electrons, and {basis.names[0]} is made for"
@@ -175,7 +181,9 @@ class CP2K(ProgramLabeler[CP2KSettings, CP2KInput]):
             return {}
         path = self._data / "dftd3.dat"
         if not path.is_file():
-            raise InputError(f"no such file: {path}", where="label.d3", hint="D3 needs its parameters in data_dir")
+            raise InputError(
+                f"no such file: {path}", where="finetune.label.d3", hint="D3 needs its parameters in data_dir"
+            )
         return {path.name: path}
 
 

@@ -96,7 +96,7 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
         where = f"frame {frame_id(frame)}"
         lacking = sorted(set(frame.get_chemical_symbols()) - set(self._pseudopotentials()))
         if lacking:
-            hint = f"add it to label.pseudopotentials ({', '.join(sorted(self._settings.pseudopotentials))})"
+            hint = f"add it to finetune.label.pseudopotentials ({', '.join(sorted(self._settings.pseudopotentials))})"
             raise InputError(f"no pseudopotential for {', '.join(lacking)}", where=where, hint=hint)
         if frame.cell.rank < 3:
             raise InputError(
@@ -138,8 +138,9 @@ class Espresso(ProgramLabeler[EspressoSettings, None]):
         """See ``ProgramLabeler``."""
         settings = self._settings
         return (
-            f"raise label.max_scf_steps ({settings.max_scf_steps}), lower label.mixing_beta ({settings.mixing_beta:g}),"
-            f" or raise label.degauss_Ry ({settings.degauss_Ry:g})"
+            f"raise finetune.label.max_scf_steps ({settings.max_scf_steps}), lower "
+            f"finetune.label.mixing_beta ({settings.mixing_beta:g}), "
+            f"or raise finetune.label.degauss_Ry ({settings.degauss_Ry:g})"
         )
 
     def _tuned(self, rung: dict[str, float | str]) -> dict[str, Any]:

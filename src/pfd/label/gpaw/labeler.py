@@ -73,7 +73,7 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
             InputError, MissingError
         """
         for program in self._settings.launcher()[:1] if self._settings.environment is None else ():
-            require_program(program, "label.command")
+            require_program(program, "finetune.label.command")
         self.require_scratch()
         self.level_of_theory()
         for frame in frames:
@@ -126,7 +126,8 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
     def unconverged_hint(self, given: dict[str, Any]) -> str:
         """See ``ProgramLabeler``."""
         settings = self._settings
-        return f"raise label.max_scf_steps ({settings.max_scf_steps}), or label.width_eV ({settings.width_eV:g})"
+        steps = f"raise finetune.label.max_scf_steps ({settings.max_scf_steps})"
+        return f"{steps}, or finetune.label.width_eV ({settings.width_eV:g})"
 
     @cached_property
     def _launch(self) -> Launch:
@@ -139,7 +140,7 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
         launch = launch_of(self.name, self.packages, self.modules, settings.environment, settings.launcher())
         if launch is None:
             what = "the labeler 'gpaw' needs gpaw, which is neither here nor in an environment of its own"
-            raise MissingError(what, where="label.method", hint=self.install)
+            raise MissingError(what, where="finetune.label.method", hint=self.install)
         return launch
 
     @cached_property
@@ -147,9 +148,9 @@ class GPAW(ProgramLabeler[GPAWSettings, dict[str, Any]]):
         """What GPAW says of its setups; it is asked without the launcher."""
         settings = self._settings
         launch = launch_of(self.name, self.packages, self.modules, settings.environment)
-        where = "label.method" if settings.environment is None else "environments.gpaw"
+        where = "finetune.label.method" if settings.environment is None else "environments.gpaw"
         try:
             return ask_interpreter(launch or self._launch, DESCRIBE, (settings.xc,), where)
         except InputError as error:
             hint = f"choose another functional, or {error.hint}"
-            raise SettingError(error.what, where="label.xc", hint=hint) from error
+            raise SettingError(error.what, where="finetune.label.xc", hint=hint) from error

@@ -93,13 +93,13 @@ def _own_error(finished: Finished, output: VaspOutput, where: str) -> PFDError |
     What the Fortran run time says (``forrtl``) is a crash, which less memory in use may spare the next attempt.
     """
     if TOO_FEW_BANDS in finished.output:
-        return LabelRejected("VASP: too few bands", where=where, hint="raise NBANDS in label.incar")
+        return LabelRejected("VASP: too few bands", where=where, hint="raise NBANDS in finetune.label.incar")
     message = "" if output.done else own_message(finished.output)
     if not message:
         return None
     told = f"VASP: {message}"
     if any(words in finished.output for words in SYMMETRY):
-        hint = "label.incar: {ISYM: 0} does without symmetry; it changes no label"
+        hint = "finetune.label.incar: {ISYM: 0} does without symmetry; it changes no label"
         return LabelRejected(told, where=where, hint=hint)
     if "forrtl: severe" in message:
         return TransientError(told, where=where, hint="is there enough memory and stack (ulimit -s unlimited)?")

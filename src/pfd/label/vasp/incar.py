@@ -25,16 +25,16 @@ DEFAULTS: dict[str, Value] = {
 SMEARING: dict[str, Value] = {"ISMEAR": 0, "SIGMA": 0.05}
 """The same, if neither is named: narrow Gaussian smearing suits metals and insulators, VASP's own 0.2 eV does not."""
 REFUSED = {
-    "MAGMOM": "moments belong to atoms: give the frames initial moments, or write label.magmoms: {Fe: 5}",
-    "LDAU": "write label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
-    "LDAUL": "write label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
-    "LDAUU": "write label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
-    "LDAUJ": "write label.hubbard: {Fe: {orbital: d, U_eV: 5.3, J_eV: 1}}",
+    "MAGMOM": "moments belong to atoms: give the frames initial moments, or write finetune.label.magmoms: {Fe: 5}",
+    "LDAU": "write finetune.label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
+    "LDAUL": "write finetune.label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
+    "LDAUU": "write finetune.label.hubbard: {Fe: {orbital: d, U_eV: 5.3}}",
+    "LDAUJ": "write finetune.label.hubbard: {Fe: {orbital: d, U_eV: 5.3, J_eV: 1}}",
     "NELECT": "the charge is that of the frame (info charge), and VASP counts the electrons",
     "PSTRESS": "it would stand in the energy; labels hold none",
     "ML_LMLFF": "its labels would be those of a force field",
     "IMAGES": "one calculation is one frame",
-    "KGAMMA": "meshes are centred at Gamma; for others write label.kpoints_file",
+    "KGAMMA": "meshes are centred at Gamma; for others write finetune.label.kpoints_file",
 }
 """Keys that may not be set, except to what VASP does without them (``OWN``), and what to do instead."""
 AIDS = frozenset(
@@ -204,7 +204,7 @@ def unknown_key(key: str, also: Collection[str]) -> str:
         return ""
     near = difflib.get_close_matches(key, known, n=1)
     guess = f"did you mean {near[0]}? " if near else ""
-    return f"unknown key; {guess}if your VASP knows it, add it to label.incar_also_known"
+    return f"unknown key; {guess}if your VASP knows it, add it to finetune.label.incar_also_known"
 
 
 def physics_of(keys: Mapping[str, Value]) -> dict[str, Value]:

@@ -65,7 +65,7 @@ def vasp_input(recipe: VaspRecipe, frame: Atoms) -> VaspInput:
     _check_cell(frame, where)
     lacking = sorted(set(frame.get_chemical_symbols()) - set(recipe.potcars))
     if lacking:
-        hint = f"add it to label.potcars ({', '.join(sorted(recipe.potcars))})"
+        hint = f"add it to finetune.label.potcars ({', '.join(sorted(recipe.potcars))})"
         raise InputError(f"no POTCAR for {', '.join(lacking)}", where=where, hint=hint)
     order = species_order(frame)
     atoms = _plain(frame, order)
@@ -78,7 +78,7 @@ def vasp_input(recipe: VaspRecipe, frame: Atoms) -> VaspInput:
     divisions, kpoints = _k_points(recipe, atoms, preset, where)
     if keys.get("ISMEAR") == -5 and divisions is not None and np.prod(divisions) < 4:
         what = f"the tetrahedron method (ISMEAR -5) needs 4 k-points, and the frame has {np.prod(divisions)}"
-        raise InputError(what, where=where, hint="write label.incar: {ISMEAR: 0, SIGMA: 0.05}")
+        raise InputError(what, where=where, hint="write finetune.label.incar: {ISMEAR: 0, SIGMA: 0.05}")
     keys |= _spin(recipe, electronic_state(frame), atoms, order, preset, where)
     keys |= _charge(electronic_state(frame), atoms, potcars)
     keys |= _hubbard(recipe, atoms, preset)
@@ -156,7 +156,10 @@ def _spin(
         keys["ISPIN"] = 2
     if moments is not None:
         if moments.ndim == 2 and not free:
-            what, hint = "the frame's moments are vectors", "add LNONCOLLINEAR: true to label.incar, or give numbers"
+            what, hint = (
+                "the frame's moments are vectors",
+                "add LNONCOLLINEAR: true to finetune.label.incar, or give numbers",
+            )
             raise InputError(what, where=where, hint=hint)
         if free and moments.ndim == 1:
             moments = np.outer(moments, [0.0, 0.0, 1.0])

@@ -43,7 +43,7 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     citation = "G. Kresse, J. Furthmüller, Phys. Rev. B 54, 11169 (1996), doi:10.1103/PhysRevB.54.11169"
     Settings = VaspSettings
     programs = ("vasp_std",)
-    install = "VASP is licensed (https://www.vasp.at); name yours with label.command"
+    install = "VASP is licensed (https://www.vasp.at); name yours with finetune.label.command"
     how = ProgramLabeler.how | {"potcar_dir", "incar_file", "kpoints_file"}
     private = ("POTCAR",)
     evidence = ("INCAR", "POSCAR", "KPOINTS", "OUTCAR", "vasprun.xml", "vasp.out")
@@ -119,7 +119,9 @@ class Vasp(ProgramLabeler[VaspSettings, VaspInput]):
     def unconverged_hint(self, given: VaspInput) -> str:
         """See ``ProgramLabeler``."""
         steps = given.incar["NELM"]
-        return f"raise NELM ({steps}) in label.incar, choose another ALGO or mixing there, or look at the frame"
+        return (
+            f"raise NELM ({steps}) in finetune.label.incar, choose another ALGO or mixing there, or look at the frame"
+        )
 
     def ladder(self, given: VaspInput) -> list[dict[str, Value]]:
         """The keys that each try changes: how to get to the ground state, never what it is.

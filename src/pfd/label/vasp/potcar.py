@@ -56,7 +56,7 @@ def read_potcar(folder: Path, name: str, element: str) -> Potcar:
     Raises:
         InputError: if there is none, it is cut, it holds several data sets, or it is of another element.
     """
-    where = f"label.potcars.{element}"
+    where = f"finetune.label.potcars.{element}"
     candidates = [
         Path(name) / "POTCAR",
         Path(name) / "POTCAR.gz",
@@ -67,7 +67,9 @@ def read_potcar(folder: Path, name: str, element: str) -> Potcar:
     path = next((folder / each for each in candidates if (folder / each).is_file()), None)
     if path is None:
         tried = ", ".join(str(each) for each in candidates)
-        raise InputError(f"no POTCAR {name!r} in {folder}", where=where, hint=f"check label.potcar_dir; tried {tried}")
+        raise InputError(
+            f"no POTCAR {name!r} in {folder}", where=where, hint=f"check finetune.label.potcar_dir; tried {tried}"
+        )
     text = potcar_text(path)
     title, valence, exchange, species = (
         re.findall(pattern, text, re.MULTILINE)
@@ -100,7 +102,7 @@ def one_exchange(potcars: Sequence[Potcar]) -> str:
     if len(kinds) != 1:
         raise InputError(
             f"the POTCARs were made with different functionals: {', '.join(kinds)}",
-            where="label.potcars",
+            where="finetune.label.potcars",
             hint="take all from one release",
         )
     return kinds[0]

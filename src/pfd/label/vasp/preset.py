@@ -77,7 +77,7 @@ def preset_of(name: PresetName, atoms: Atoms) -> Preset:
             incar, kpoints, names = dict(chosen.incar), chosen.kpoints, list(chosen.potcar_symbols)
         except KeyError as error:
             what = f"the preset {name} does not know {error.args[0]}"
-            raise InputError(what, where="label.preset", hint="write the keys of INCAR out") from error
+            raise InputError(what, where="finetune.label.preset", hint="write the keys of INCAR out") from error
     symbols = [site.specie.symbol for site in chosen.structure]  # the set has sorted the atoms
     elements = list(dict.fromkeys(symbols))
     shells = zip(elements, *(incar.get(key, [0] * len(elements)) for key in _BY_SPECIES), strict=True)

