@@ -124,6 +124,7 @@ MISTAKES = {
     "no way": ({"method": None}, SettingError, "nothing says how"),
     "no such labeler": ({"method": "toi"}, SettingError, "did you mean 'toy'"),
     "no such key": ({"overrides": ("finetune.label.dept=1",)}, SettingError, "did you mean 'depth'"),
+    "no section": ({"overrides": ("delay_s=1",)}, SettingError, "did you mean finetune.label.delay_s?"),
     "the folder's name": ({"out": Path("x.labels")}, SettingError, "folder beside it"),
     "no format": ({"file_format": "nothing"}, SettingError, "nothing"),
     "no program": ({"method": "espresso"}, (SettingError, MissingError), "pseudo|pw.x|espresso"),

@@ -135,12 +135,12 @@ def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Seque
             fitting = _validated((student.FitSettings,), own, "distill.student", lines)
     depth = {loop: _explore_depth(content.get(loop)) for loop in ("finetune", "distill")}
     if lines:
-        own: dict[str, Sequence[type[Settings]]] = {
+        plugins: dict[str, Sequence[type[Settings]]] = {
             "finetune.label": () if labeler is None else (type(labeler), CampaignSettings),
             "finetune.train": () if teacher is None else (teacher.FineTuneSettings or TrainSettings, TrainSettings),
             "distill.student": () if student is None or student.FitSettings is None else (student.FitSettings,),
         }
-        lines = [_with_full_key(line, own) for line in lines]
+        lines = [_with_full_key(line, plugins) for line in lines]
         raise _error_of(lines, depth, where, overridden)
     assert tree is not None
     assert teacher is not None
