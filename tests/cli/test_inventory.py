@@ -160,7 +160,7 @@ def test_doctor_tests_what_an_input_needs_and_says_what_it_tests_when_piped(inpu
     assert doctor.examine([], as_json=True, input_file=there) == 0
     said = capsys.readouterr()
     assert {(row["kind"], row["name"]) for row in json.loads(said.out)} == {("family", "toy"), ("labeler", "toy")}
-    assert "testing toy\n" in said.err
+    assert "testing the family toy\ntesting the labeler toy\n" in said.err
 
 
 def test_doctor_refuses_environments_of_what_an_input_does_not_use(input_file):
