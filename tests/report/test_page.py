@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pfd.errors import RunError
-from pfd.report import write_report
+from pfd.report import ReportData, results_table, write_report
 from pfd.report.scripts import data_element
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.workflow.decisions import decide
@@ -343,6 +343,26 @@ def test_thousands_of_everything_stay_a_page(tmp_path, full_data):
     assert "1500 of 3000 finished" in reader.text
     assert "starting structure (30 of 1000, the largest errors)" in reader.text
     assert ">999<" in page  # the worst one is among them
+
+
+@pytest.mark.parametrize(
+    ("fine_tuned", "words"), [(True, "its error against its teacher"), (False, "its error in this table")]
+)
+def test_an_error_on_the_frames_that_the_student_was_chosen_on_is_said_to_be_optimistic(
+    tmp_path, full_data, fine_tuned, words
+):
+    trial = {"name": "pod S", "family": "pod", "force_rmse_meV_per_A": 80.0, "us_per_atom_step": 20.0, "passed": True}
+    lost = {"name": "nep", "family": "nep", "failed": "no such luck"}
+    content = copy.deepcopy(full_data)
+    if not fine_tuned:
+        del content["models"]["finetuned"]
+    for trials, told in (([trial, lost], False), ([trial | {"chosen": True}, trial | {"name": "pod M"}, lost], True)):
+        (tmp_path / "report-data.json").write_text(json.dumps(content | {"students": trials}))
+        page = html.unescape(write_report(tmp_path).read_text(encoding="utf-8"))
+        assert (f"chosen among 2 by its error on distillation's test set: {words}" in page) is told
+        assert page.count("a little optimistic") == told
+        table = results_table(ReportData.model_validate(content | {"students": trials}))
+        assert ("a little optimistic" in str(table.caption)) is (told and not fine_tuned)
 
 
 def test_physical_properties_and_compared_students_have_tables_and_plots(tmp_path, full_data):

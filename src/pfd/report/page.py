@@ -21,6 +21,7 @@ from pfd.report.scripts import code_of, data_element, policy, script_element, vi
 from pfd.report.state import State
 from pfd.report.table import (
     HEADINGS,
+    choice_note,
     grouped,
     interval_note,
     number,
@@ -168,6 +169,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         user_rows=[row.cells(columns) for row in user_rows(data)],
         timed="speed" in columns,
         narrow=interval_note(model.errors for model in data.models.values()),
+        chosen_on=choice_note(data),
         user_narrow=interval_note(model.user_errors for model in data.models.values()),
         turns=[(turn, limits_in_words(turn, data), held_sets(turn, data)) for turn in last_turns(data)],
         funnel=[turn for turn in data.iterations if turn.candidates is not None],

@@ -86,6 +86,18 @@ def interval_note(reports: Iterable[ErrorReport | None]) -> str:
     )
 
 
+def choice_note(data: ReportData) -> str:
+    """That the student's error is of frames that it was chosen on (``student: auto``); empty if there was no choice."""
+    compared = sum(trial.force_rmse_meV_per_A is not None for trial in data.students)
+    if compared < 2:
+        return ""
+    where = "against its teacher" if "finetuned" in data.models else "in this table"
+    return (
+        f"The student was chosen among {compared} by its error on distillation's test set: "
+        f"its error {where} is of the same frames, and a little optimistic."
+    )
+
+
 class PartRow(NamedTuple):
     """One model on a part of the test set, as text."""
 
@@ -176,7 +188,9 @@ def _table(title: str, rows: list[ResultRow], data: ReportData, reports: Sequenc
         table.add_column(HEADINGS[column], justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row.cells(columns))
-    table.caption = interval_note(reports) or None
+    notes = [interval_note(reports)]
+    notes += [] if "finetuned" in data.models else [choice_note(data)]
+    table.caption = "\n".join(filter(None, notes)) or None
     table.caption_style, table.caption_justify = "none", "left"
     return table
 
