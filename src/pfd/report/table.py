@@ -169,15 +169,18 @@ def results_tables(data: ReportData) -> list[Table]:
     reports = [model.errors for model in data.models.values()]
     frames = next((errors.frames for errors in reports if errors is not None), 0)
     title = f"{data.name}: errors on {counted(frames, 'test frame')}" if frames else data.name
-    tables = [_table(title, result_rows(data), data, reports)]
+    chosen_on = "" if "finetuned" in data.models else choice_note(data)
+    tables = [_table(title, result_rows(data), data, (interval_note(reports), chosen_on))]
     own = [model.user_errors for model in data.models.values()]
     if rows := user_rows(data):
         frames = next(errors.frames for errors in own if errors is not None)
-        tables.append(_table(f"errors on your own test file, {counted(frames, 'frame')}", rows, data, own))
+        tables.append(
+            _table(f"errors on your own test file, {counted(frames, 'frame')}", rows, data, (interval_note(own),))
+        )
     return tables
 
 
-def _table(title: str, rows: list[ResultRow], data: ReportData, reports: Sequence[ErrorReport | None]) -> Table:
+def _table(title: str, rows: list[ResultRow], data: ReportData, notes: Sequence[str]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -188,8 +191,6 @@ def _table(title: str, rows: list[ResultRow], data: ReportData, reports: Sequenc
         table.add_column(HEADINGS[column], justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row.cells(columns))
-    notes = [interval_note(reports)]
-    notes += [] if "finetuned" in data.models else [choice_note(data)]
     table.caption = "\n".join(filter(None, notes)) or None
     table.caption_style, table.caption_justify = "none", "left"
     return table
