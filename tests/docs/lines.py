@@ -114,6 +114,11 @@ LINES: dict[str, How] = {
     "ase gui silicon/review/frames.extxyz": TOOLS,
     "pfd submit input.yaml": RUN,
     "pfd submit examples/toy/input.yaml": RUN,
+    "pfd check examples/alloy/input.yaml": How("run", needs=("chgnet", "lammps")),
+    "pfd submit examples/alloy/input.yaml": How("check", needs=("chgnet", "lammps")),
+    "pfd submit examples/slab/input.yaml": How("check", needs=("chgnet", "lammps")),
+    "pfd submit examples/interface/input.yaml": How("check", needs=("chgnet", "lammps")),
+    "pfd submit examples/oxide/input.yaml": How("check", needs=("chgnet", "lammps", "espresso")),
     "pfd submit examples/silicon/input.yaml": How("check", needs=("chgnet", "tblite", "lammps")),
     "pfd label frames.extxyz --input input.yaml --out labelled.extxyz --detach": replace(
         BACKGROUND, swaps=(("labelled.extxyz", "made.extxyz finetune.label.delay_s=60"),)

@@ -133,6 +133,7 @@ def fit_coefficients(
         )
         progress(0.8 * (index + 1) / len(frames), f"descriptors of {index + 1} of {len(frames)} frames")
     assert reduced is not None
+    progress(0.8, "pairs of atoms pushed together")
     apart_pushes = repelling(descriptors, frames, repulsion) if repulsion.ranges_A else None
     progress(0.85, f"solving for {reduced.features} coefficients")
     solution = reduced.solve(settings.ridge, apart_pushes)
