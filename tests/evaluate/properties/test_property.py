@@ -35,6 +35,7 @@ PBE = {"C11_GPa": 150.0, "C44_GPa": 100.0, "source": "PBE"}
         ({"reference": "label"}, "write cell: given"),
         ({"reference": "label", "cell": "given", "within": {"C44_GPa": 0.1}}, "such as C11_clamped_GPa"),
         ({"limits": {"C11_GPa": (2.0, 1.0)}}, "exchange"),
+        ({"limits": {"C11_GPa": (2.0, float("inf"))}}, "finite"),
         ({"limits": {"density": (1.0, 2.0)}}, "no number 'density'"),
         ({"strain": 0.1}, "less than or equal to 0.02"),
         ({"models": ["scratch"]}, "finetuned"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from pfd.errors import PFDError, TaskFailed
 from pfd.evaluate.properties.dynamics import OfDynamics, Stretch
@@ -44,7 +44,7 @@ class MDStability(OfDynamics):
     """The structure is repeated, as near to a cube as that goes, until it has so many atoms at least."""
     steps: int = Field(default=50000, ge=10)
     """Steps of the run: 50 ps with the usual time step."""
-    limits: dict[str, tuple[float, float]] = Field(default_factory=lambda: {DONE: (1.0, 1.0)})
+    limits: dict[str, tuple[FiniteFloat, FiniteFloat]] = Field(default_factory=lambda: {DONE: (1.0, 1.0)})
     """Name of a number -> lowest and highest value that it may have. Default: all steps must be done."""
 
     def measure(self, job: Job) -> Measured:

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, WithJsonSchema, field_validator, model_validator
 
 from pfd.errors import TaskFailed
 from pfd.frames import Labels
@@ -170,7 +170,7 @@ class Property(Settings):
     within: Within = Field(default_factory=dict)
     """How far a number may be from its reference, as a part of it: one for all numbers (0.05), or by name
     (``{all: 0.05, C44_GPa: 0.15}``). Default none: it is reported and not judged."""
-    limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    limits: dict[str, tuple[FiniteFloat, FiniteFloat]] = Field(default_factory=dict)
     """Name of a number -> lowest and highest value that it may have, whatever the reference says."""
 
     @field_validator("within", mode="before")
