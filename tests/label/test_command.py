@@ -170,7 +170,7 @@ def test_what_is_not_there_is_told_before_anything_is_started(command, tmp_path,
     with pytest.raises(kind, match=words) as caught:
         command(**settings).check([copper()])
     assert caught.value.hint
-    assert caught.value.where.startswith("label.")
+    assert caught.value.where.startswith("finetune.label.")
 
 
 @pytest.mark.parametrize("missing", ["level", "command"])
