@@ -49,7 +49,7 @@ def test_summary_has_its_stable_keys(toy):
 
 
 def test_a_report_that_cannot_be_written_is_still_shown(toy_copy, monkeypatch, capsys):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("pathlib.Path.write_text", refuse)
