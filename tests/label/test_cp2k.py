@@ -241,7 +241,7 @@ def test_senseless_settings_are_refused(cp2k, settings, told):
     with pytest.raises(SettingError) as caught:
         cp2k(**settings)
     assert told in str(caught.value)
-    assert caught.value.where.startswith("label")
+    assert caught.value.where.startswith("finetune.label")
 
 
 @pytest.mark.parametrize(

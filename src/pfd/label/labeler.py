@@ -249,7 +249,7 @@ def make_labeler(settings: Mapping[str, Any]) -> Labeler:
             known = sorted(labeler.Settings.model_fields)
             near = difflib.get_close_matches(path[-1], known, n=1)
             hint = (f"did you mean {near[0]!r}? " if near else "") + f"{method} knows: {', '.join(known)}"
-        raise SettingError(first["msg"], where=".".join(["label", *path]), hint=hint) from error
+        raise SettingError(first["msg"], where=".".join(["finetune.label", *path]), hint=hint) from error
     if getattr(chosen, "magnetic_starts", ()):
         from pfd.label.magnetic_starts import lowest_of_starts
 

@@ -30,7 +30,7 @@ OWNED = {
     **dict.fromkeys(("GLOBAL/PRINT_LEVEL", "FORCE_EVAL/METHOD", "FORCE_EVAL/STRESS_TENSOR"), "labels need it so"),
     **dict.fromkeys(("FORCE_EVAL/PRINT", "FORCE_EVAL/SUBSYS/PRINT", f"{_DFT}/QS/METHOD"), "labels need it so"),
     **dict.fromkeys(("FORCE_EVAL/SUBSYS/CELL", "FORCE_EVAL/SUBSYS/COORD"), "it is that of the frame"),
-    "FORCE_EVAL/SUBSYS/KIND": "write basis_sets, potentials, magmoms and hubbard in finetune.label",
+    "FORCE_EVAL/SUBSYS/KIND": "write finetune.label.basis_sets, potentials, magmoms, hubbard",
     f"{_DFT}/BASIS_SET_FILE_NAME": "write finetune.label.basis_files",
     f"{_DFT}/POTENTIAL_FILE_NAME": "write finetune.label.potential_files",
     f"{_DFT}/CHARGE": "the charge is that of the frame (info charge)",
