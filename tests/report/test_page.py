@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pfd.errors import RunError
-from pfd.report import ReportData, results_table, write_report
+from pfd.report import ReportData, results_tables, write_report
 from pfd.report.scripts import data_element
 from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.workflow.decisions import decide
@@ -361,7 +361,7 @@ def test_an_error_on_the_frames_that_the_student_was_chosen_on_is_said_to_be_opt
         page = html.unescape(write_report(tmp_path).read_text(encoding="utf-8"))
         assert (f"chosen among 2 by its error on distillation's test set: {words}" in page) is told
         assert page.count("a little optimistic") == told
-        table = results_table(ReportData.model_validate(content | {"students": trials}))
+        table = results_tables(ReportData.model_validate(content | {"students": trials}))[0]
         assert ("a little optimistic" in str(table.caption)) is (told and not fine_tuned)
 
 
