@@ -152,7 +152,7 @@ def state_of(events: Sequence[Event], driver: Driver | None, run: Path) -> tuple
     """
     last = last_word(events)
     if last["event"] == "end":
-        return last["status"], last.get("error", "")
+        return last.get("status", "interrupted"), last.get("error", "")
     if driver is not None:
         return "running", ""
     if last["event"] == "paused":
