@@ -28,7 +28,7 @@ def told(capsys, monkeypatch, tmp_path):
 
 
 def test_the_number_stands_beside_that_of_force_components(told):
-    assert told() == ["  pod S of 5 elements has 1355 coefficients, for at most 19200 force components"]
+    assert told() == ["  pod S of 5 elements has 1355 coefficients, for at most 23040 force components"]
     assert told(path=SLAB)[0].startswith("  pod S of 1 element has 286 coefficients, for at most ")
 
 
