@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pfd.config.reading import ResolvedInput
 from pfd.config.student_candidates import candidates_of, is_open
-from pfd.errors import SettingError
+from pfd.errors import MissingError, SettingError
 from pfd.models.least_squares import fit_memory_GB
 from pfd.models.linear_student import FEWER, LinearStudent
 from pfd.wording import counted
@@ -53,7 +53,10 @@ def student_sizes(resolved: ResolvedInput, explored: Sequence[Atoms]) -> Iterato
     if resolved.student is None or resolved.fitting is None:
         return
     if is_open(resolved):
-        students = [(each.name, each.family, each.settings) for each in candidates_of(resolved)]
+        try:
+            students = [(each.name, each.family, each.settings) for each in candidates_of(resolved)]
+        except MissingError:  # a run that has chosen before needs none of them; another one is told when it chooses
+            return
     else:
         own = f" {resolved.student.name_of(resolved.fitting)}" if isinstance(resolved.student, LinearStudent) else ""
         students = [(resolved.student.name + own, resolved.student, resolved.fitting)]
