@@ -23,12 +23,12 @@ def small(name, **structure):
     for place in (content["structures"][0], content["structures"][0].get("interface", {})):
         if "file" in place:
             place["file"] = str(EXAMPLES / name / place["file"])
-    for loop, frames in (("finetune", 2), ("distill", 2)):
+    for loop, frames in (("finetune", 2), ("distill", 8)):  # the student must learn all elements that it will meet
         for group in content[loop]["explore"][0]:
             group.update(SHORT, temperatures_K=group["temperatures_K"][:1])
         content[loop] |= {"select": {"max_frames": frames}, **LOOSE}
     content["finetune"]["train"] = {"steps": 2}
-    content["distill"] |= {"own_md_factor": 1, "hotter": 1}
+    content["distill"] |= {"own_md_factor": 1, "hotter": 1, "valid_fraction": 0.0}
     content["evaluate"] = {"test_frames": 1, "speed_atoms": 0, "scratch_student": False, "drift_elements": 0}
     return content
 
