@@ -23,7 +23,7 @@ from pfd.workflow.driver_lock import driver_lock, driver_of
 
 def test_one_that_fails_does_not_stop_the_others(tmp_path):
     hot = copy.deepcopy(FINETUNE)
-    hot["finetune"]["explore"][0][0] |= {"temperatures_K": [90000]}  # leaves nothing to test on
+    hot["finetune"]["explore"][0][0] |= {"temperatures_K": [20000]}  # leaves nothing to test on
     write(tmp_path, hot | {"name": "a"}, "a.yaml")
     write(tmp_path, FINETUNE | {"name": "b"}, "b.yaml")
     options = ("--jobs", 2, "--cores", 1, "--until", "select", "--json")

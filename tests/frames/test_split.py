@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pfd.errors import DataError
 from pfd.frames import with_origin
 from pfd.frames.fingerprint import fingerprint, near_pairs, overlap
-from pfd.frames.split import split_by_trajectory, trajectory_of
+from pfd.frames.split import split_by_trajectory, split_for_validation, trajectory_of
 
 
 def numbered(sizes: list[int]) -> list[Atoms]:
@@ -123,3 +123,28 @@ def test_fingerprints_tell_small_changes_and_elements_apart() -> None:
     tiny = frame.copy()
     tiny.positions[3, 1] += 1e-6
     assert near_pairs([frame, nudged, rattled(1), tiny]) == [(0, 3)]
+
+
+def test_two_long_trajectories_do_not_give_half_of_their_labels_to_validation() -> None:
+    frames = numbered([20, 20])
+    train, held = split_for_validation(frames, 0.1, 0)
+    assert len(train) == 36
+    assert [frame.info["step"] for frame in held] == [160, 170, 180, 190]
+    assert len({trajectory_of(frame) for frame in held}) == 1
+
+
+def test_validation_takes_whole_trajectories_where_they_are_small_enough() -> None:
+    frames = numbered([5] * 10)
+    assert split_for_validation(frames, 0.1, 3) == split_by_trajectory(frames, 0.1, 3)
+    assert len(split_for_validation(frames, 0.1, 3)[1]) == 5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_only_frames_of_an_element_are_learnt_from(seed: int) -> None:
+    frames = numbered([2, 2, 2, 2])
+    frames[2].symbols[0] = "Ge"
+    _, held = split_for_validation(frames, 0.25, seed)
+    assert all(set(frame.symbols) == {"Si"} for frame in held)
+    apart = [frame for frame in frames if trajectory_of(frame) in {"run0", "run1"}]
+    known = split_for_validation(apart, 0.5, seed, learnt=[Atoms("Ge")])
+    assert known == split_by_trajectory(apart, 0.5, seed, gap=0.0)

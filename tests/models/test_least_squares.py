@@ -30,6 +30,17 @@ def test_a_feature_that_never_occurs_gets_no_weight():
     assert np.allclose(reduced.solve(1e-12), [1.0, 0.0])
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1e-8])
+def test_a_feature_of_rounding_errors_gets_no_weight(ridge):
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(30, 4)) * [1.0, 1e-17, 1e-6, 1e3]
+    reduced = ReducedRows(4)
+    reduced.add(rows, rows @ [1.0, 0.0, 2.0, -1.0] + 1e-3 * random.normal(size=30))
+    found = reduced.solve(ridge)
+    assert found[1] == 0.0
+    assert np.all(found[[0, 2, 3]] != 0.0)  # small is not none
+
+
 @given(st.integers(0, 10**6))
 def test_inequalities_are_obeyed_at_the_least_cost(seed):
     generator = np.random.default_rng(seed)

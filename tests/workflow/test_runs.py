@@ -238,8 +238,8 @@ def test_every_starting_structure_has_its_own_part_in_the_test_set(write_input, 
 
 
 def test_a_condition_without_a_test_frame_stops_the_run_before_labels_are_paid_for(write_input, small, tmp_path):
-    small["finetune"]["explore"][0][0] |= {"temperatures_K": [400, 90000]}
-    with pytest.raises(TaskFailed, match=r"no test frame at temperature_K=90000 \(.* at step"):
+    small["finetune"]["explore"][0][0] |= {"temperatures_K": [400, 20000]}
+    with pytest.raises(TaskFailed, match=r"no test frame at temperature_K=20000 \(.* at step"):
         pfd.submit(write_input(small), tmp_path / "run")
     assert "label" not in steps_of(tmp_path / "run")
 

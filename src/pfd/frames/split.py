@@ -101,6 +101,41 @@ def split_by_trajectory(
     return train, [frame for frame in frames if trajectory_of(frame) in held]
 
 
+def split_for_validation(
+    frames: Sequence[Atoms], fraction: float, seed: int, learnt: Sequence[Atoms] = ()
+) -> tuple[list[Atoms], list[Atoms]]:
+    """Hold out about a fraction of labelled frames, as whole trajectories where that does not cost too many of them.
+
+    As ``split_by_trajectory`` without a gap, but: where the smallest trajectory has more than twice as many frames as
+    are wanted, the last ones of the longest are held out instead; and a frame with an element that would be in no
+    frame to learn from is learnt from.
+
+    Args:
+        frames: the frames, with ``info["trajectory"]`` or ``info["parent"]``.
+        fraction: of the frames to hold out, above 0 and below 1.
+        seed: the same seed and frames give the same split.
+        learnt: frames that are learnt from already.
+
+    Returns:
+        The frames to learn from and those held out, each in the order given.
+
+    Raises:
+        DataError: if one side would hold no frame.
+    """
+    _, held = split_by_trajectory(frames, fraction, seed, gap=0.0)
+    target = max(1, round(fraction * len(frames)))
+    if len(held) > 2 * target:
+        members: dict[str, list[Atoms]] = defaultdict(list)
+        for frame in frames:
+            members[trajectory_of(frame)].append(frame)
+        _, held = _split_one(max(members.values(), key=len), target, gap=0.0)
+    out = {id(frame) for frame in held}
+    known = {symbol for frame in frames if id(frame) not in out for symbol in frame.symbols}
+    known |= {symbol for frame in learnt for symbol in frame.symbols}
+    out = {id(frame) for frame in held if known.issuperset(frame.symbols)}
+    return [frame for frame in frames if id(frame) not in out], [frame for frame in frames if id(frame) in out]
+
+
 def _draw_trajectories(sizes: dict[str, int], target: int, seed: int) -> set[str]:
     names = sorted(sizes)
     order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]

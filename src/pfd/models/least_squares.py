@@ -22,6 +22,10 @@ BLOCK = 64
 FULL_RANK = 1e-12
 """Smallest over largest entry of the triangle's diagonal from which on it is solved directly, twice as fast."""
 
+NEGLIGIBLE = 1e-12
+"""Norm of a column over the largest of any, below which it holds rounding errors only: a coefficient of 1e17 would
+make forces of them."""
+
 LEAST_RIDGE = 1e-12
 """Smallest ridge with which inequalities are obeyed."""
 
@@ -73,7 +77,7 @@ class ReducedRows:
         """The c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2, and obeys inequalities.
 
         Scaled by their columns, all features are shrunk alike, whatever their units; a feature that is zero in all
-        rows gets the coefficient zero.
+        rows, but for rounding errors, gets the coefficient zero.
 
         Args:
             ridge: see above.
@@ -87,7 +91,7 @@ class ReducedRows:
         self._fold()
         features = self.features
         norms = np.linalg.norm(self._triangle[:, :features], axis=0)
-        scale = np.where(norms > 0.0, norms, 1.0)
+        scale = np.where(norms > NEGLIGIBLE * norms.max(initial=0.0), norms, np.inf)
         triangle = self._triangle / np.append(scale, 1.0)
         if ridge > 0.0:
             triangle = _ridged(triangle, ridge)

@@ -261,7 +261,7 @@ def _split(
     frames: list[Atoms], train: list[Atoms], valid: list[Atoms], fraction: float, seed: int
 ) -> tuple[list[Atoms], list[Atoms]]:
     """Training and validation part of the new frames; those that are there already, or stand twice, are left out."""
-    from pfd.frames.split import follow_trajectories, split_by_trajectory
+    from pfd.frames.split import follow_trajectories, split_for_validation
 
     known = {frame.info["id"] for frame in [*train, *valid]}
     fresh = list({frame.info["id"]: frame for frame in frames if frame.info["id"] not in known}.values())
@@ -272,5 +272,5 @@ def _split(
         if valid or len(fresh) < 2:
             return [*to_train, *unknown], to_valid
         to_train, unknown = [], fresh  # there is no validation yet: this is what it can be made of
-    more_train, more_valid = split_by_trajectory(unknown, fraction, seed, gap=0.0)  # a gap would waste paid labels
+    more_train, more_valid = split_for_validation(unknown, fraction, seed, learnt=[*train, *to_train])
     return to_train + more_train, to_valid + more_valid
