@@ -12,6 +12,7 @@ from tests.models.test_pod import frames, rms
 from pfd.errors import ModelError, SettingError
 from pfd.frames import labels_of
 from pfd.models.family import Model, write_model
+from pfd.models.linear_potential import Descriptors
 from pfd.models.snap import SNAP, SNAPFitSettings
 from pfd.models.snap_potential import SNAPPotential
 
@@ -52,6 +53,18 @@ def test_products_are_descriptors_too(tmp_path):
     assert len(energy) == 1 + potential.count == 1 + 5 * 8 // 2
     assert forces.shape == (24, 21)
     assert np.abs(forces).max() < 1e-8  # a perfect crystal
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_its_own_virial_is_the_strain_derivative(tmp_path, two):
+    potential = SNAPPotential(elements=("C", "Si") if two else ("Si",), cutoff_A=4.5, twojmax=4)
+    potential.write(tmp_path)
+    frame = frames(1, 0, two=two)[0]
+    frame.rotate(40, (1, 2, 3), rotate_cell=True)  # LAMMPS turns it back
+    with potential.descriptors(tmp_path) as descriptors:
+        own, differences = descriptors.stress(frame), Descriptors.stress(descriptors, frame)
+    assert np.abs(own).max() > 0.01
+    assert np.allclose(own, differences, atol=1e-6 * np.abs(own).max())
 
 
 def test_an_energy_shift_moves_the_energies_only(tmp_path):

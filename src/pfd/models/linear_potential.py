@@ -16,27 +16,30 @@ from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.least_squares import Coefficients
 from pfd.models.repulsion import Repulsion, all_pairs
 from pfd.settings import Settings
+from pfd.voigt import from_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 EnergyRow = Float[np.ndarray, "features"]
 ForceRows = Float[np.ndarray, "coordinates features"]
+StressRows = Float[np.ndarray, "6 features"]
+
+STRAIN = 1e-4
+"""Strain of the central differences that give stresses: their error is of the order of its square."""
 
 
 class Descriptors(ABC):
     """Global descriptors of frames, from a LAMMPS instance that is open as long as the context is.
 
     Args:
-        compute: the LAMMPS command of the compute, named ``descriptors``, that gives them.
-        made: names of further computes that this one makes.
         elements: in the order of LAMMPS' types.
         cutoff_A: outer cutoff, Å.
     """
 
-    def __init__(self, compute: str, elements: tuple[str, ...], cutoff_A: float, made: tuple[str, ...] = ()) -> None:
-        self._compute, self._made = compute, made
+    def __init__(self, elements: tuple[str, ...], cutoff_A: float) -> None:
         self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
+        self._there: tuple[str, ...] = ()
         self.elements, self.cutoff_A = elements, cutoff_A
 
     def __enter__(self) -> Self:
@@ -49,20 +52,54 @@ class Descriptors(ABC):
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
         """What the coefficients give with: the energy, eV, and the forces, eV/Å (atom by atom, x y z)."""
 
-    def table(self, frame: Atoms) -> np.ndarray:
-        """The compute's array for a frame, in LAMMPS' orientation."""
-        if not self._session.place(frame):
-            # The compute would use the neighbour list of the frame before: it is remembered by the time step, still 0.
-            for name in ("descriptors", *self._made):
-                self._session.command(f"uncompute {name}")
-        self._session.command(self._compute)
+    @abstractmethod
+    def energy(self, frame: Atoms) -> EnergyRow:
+        """The first of these alone."""
+
+    def stress(self, frame: Atoms) -> StressRows:
+        """What the coefficients give the stress with, eV/Å^3, Voigt order xx yy zz yz xz xy, of a bulk frame.
+
+        Central differences of the energy with cell and atoms strained: sigma = (dE / d strain) / V, of engineering shear
+        strains.
+        """
+        rows = []
+        for component in range(6):
+            strain = np.zeros(6)
+            strain[component] = STRAIN / 2 if component < 3 else STRAIN / 4  # half of a shear on either side
+            change = from_voigt(strain)
+            ends = [self.energy(_strained(frame, sign * change)) for sign in (1.0, -1.0)]
+            rows.append((ends[0] - ends[1]) / STRAIN)
+        return np.asarray(rows) / abs(float(frame.cell.volume))
+
+    def computed(self, frame: Atoms, command: str, style: int, made: tuple[str, ...] = ()) -> np.ndarray:
+        """The array of the compute ``descriptors`` for a frame, in LAMMPS' orientation.
+
+        Args:
+            frame: to be put into the instance.
+            command: defines the compute.
+            style: 0 for a global array, 1 for one with a row for each atom.
+            made: names of further computes that this one makes.
+        """
+        afresh = self._session.place(frame)
+        for name in () if afresh else self._there:
+            # It would use the neighbour list of the frame before: that is remembered by the time step, still 0.
+            self._session.command(f"uncompute {name}")
+        self._there = ()
+        self._session.command(command)
+        self._there = ("descriptors", *made)
         self._session.command("run 0 post no")
-        return np.array(self._session.lammps.numpy.extract_compute("descriptors", 0, 2), dtype=float)
+        return np.array(self._session.lammps.numpy.extract_compute("descriptors", style, 2), dtype=float)
 
     def restored(self, gradients: np.ndarray) -> ForceRows:
         """Rows (atoms, 3, features) of vectors in LAMMPS' orientation, in the frame's, atom by atom."""
         turned = np.einsum("ji,ajf->aif", self._session.rotation, gradients)
         return np.asarray(turned.reshape(-1, gradients.shape[2]))
+
+
+def _strained(frame: Atoms, strain: np.ndarray) -> Atoms:
+    moved = frame.copy()
+    moved.set_cell(frame.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return moved
 
 
 class LinearPotential(Settings):

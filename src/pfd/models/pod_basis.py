@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows
@@ -136,8 +137,8 @@ class PODDescriptors(Descriptors):
     """
 
     def __init__(self, parameter_file: Path, elements: tuple[str, ...], cutoff_A: float) -> None:
-        command = f'compute descriptors all pod/global "{parameter_file}" "" {" ".join(elements)}'
-        super().__init__(command, elements, cutoff_A)
+        super().__init__(elements, cutoff_A)
+        self._files = f'"{parameter_file}" "" {" ".join(elements)}'
 
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
         """See ``Descriptors.of``.
@@ -147,5 +148,12 @@ class PODDescriptors(Descriptors):
         Source: Nguyen and Rohskopf, J. Comput. Phys. 480, 112030 (2023), eq. 1 to 13; Nguyen, Phys. Rev. B 107,
         144103 (2023), for five bodies and more.
         """
-        table = self.table(frame)
+        table = self.computed(frame, f"compute descriptors all pod/global {self._files}", style=0)
         return table[0].copy(), self.restored(table[1:].reshape(len(frame), 3, -1))
+
+    def energy(self, frame: Atoms) -> EnergyRow:
+        """See ``Descriptors.energy``: the sums of ``compute pod/atom``, in a quarter of the time of both."""
+        atoms = self.computed(frame, f"compute descriptors all pod/atom {self._files}", style=1)
+        symbols = np.array(frame.get_chemical_symbols())
+        blocks = [atoms[symbols == symbol] for symbol in self.elements]
+        return np.concatenate([np.append(float(len(block)), block.sum(axis=0)) for block in blocks])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pfd.models.least_squares import Coefficients
-from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows, LinearPotential, quoted
+from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows, LinearPotential, StressRows, quoted
+from pfd.voigt import from_voigt, to_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -99,11 +100,11 @@ class SNAPDescriptors(Descriptors):
         count = len(potential.elements)
         radii, weights = " ".join(["0.5"] * count), " ".join(["1.0"] * count)
         chemistry = f" chem {count} {' '.join(map(str, range(count)))} bnormflag 1" if potential.explicit else ""
-        command = (
+        self._command = (
             f"compute descriptors all snap {potential.cutoff_A!r} {INNER_FRACTION} {potential.twojmax} {radii} "
             f"{weights} rmin0 0.0 bzeroflag 1 quadraticflag {int(potential.quadratic)}{chemistry}"
         )
-        super().__init__(command, potential.elements, potential.cutoff_A, made=("descriptors_press",))
+        super().__init__(potential.elements, potential.cutoff_A)
 
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
         """See ``Descriptors.of``.
@@ -113,10 +114,26 @@ class SNAPDescriptors(Descriptors):
         Source: Thompson et al., J. Comput. Phys. 285, 316 (2015), eq. 1 to 16; quadratic: Wood and Thompson, J. Chem.
         Phys. 148, 241721 (2018); elements apart: Cusentino, Wood and Thompson, J. Phys. Chem. A 124, 5456 (2020).
         """
-        table = self.table(frame)[:, :-1]  # the last column is the reference potential's, which is zero
+        table = self._table(frame)
         atoms, kinds = len(frame), len(self.elements)
         numbers = np.array([frame.get_chemical_symbols().count(symbol) for symbol in self.elements], dtype=float)
         energy = np.column_stack([numbers, table[0].reshape(kinds, -1)]).ravel()
         gradients = table[1 : 1 + 3 * atoms].reshape(atoms, 3, kinds, -1)
         padded = np.concatenate([np.zeros((atoms, 3, kinds, 1)), gradients], axis=3)
         return energy, self.restored(padded.reshape(atoms, 3, -1))
+
+    def energy(self, frame: Atoms) -> EnergyRow:
+        """See ``Descriptors.energy``."""
+        return self.of(frame)[0]
+
+    def stress(self, frame: Atoms) -> StressRows:
+        """See ``Descriptors.stress``: the last rows of ``compute snap`` are the virial's, in Voigt order."""
+        kinds = len(self.elements)
+        virial = -from_voigt(self._table(frame)[-6:])
+        turned = np.einsum("ki,klf,lj->ijf", self._session.rotation, virial, self._session.rotation)
+        rows = to_voigt(turned).reshape(6, kinds, -1) / abs(float(frame.cell.volume))
+        return np.concatenate([np.zeros((6, kinds, 1)), rows], axis=2).reshape(6, -1)
+
+    def _table(self, frame: Atoms) -> np.ndarray:
+        """The compute's array without its last column, the reference potential's, which is zero."""
+        return self.computed(frame, self._command, style=0, made=("descriptors_press",))[:, :-1]
