@@ -59,8 +59,8 @@ class Descriptors(ABC):
     def stress(self, frame: Atoms) -> StressRows:
         """What the coefficients give the stress with, eV/Å^3, Voigt order xx yy zz yz xz xy, of a bulk frame.
 
-        Central differences of the energy with cell and atoms strained: sigma = (dE / d strain) / V, of engineering shear
-        strains.
+        Central differences of the energy with cell and atoms strained, sigma = (dE / d strain) / V; shear strains are
+        changes of angles.
         """
         rows = []
         for component in range(6):
