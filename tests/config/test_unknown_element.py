@@ -57,6 +57,7 @@ def test_of_shipped_weights_before_anything_is_made(tmp_path, monkeypatch, alumi
     monkeypatch.setattr(ToyFamily, "modules", ("yaml.a_module_that_nobody_imported",))
     monkeypatch.setattr(check, "check_environments", lambda _: {"toy": HERE})
     monkeypatch.setattr(ToyFamily, "adopt", lambda *_: pytest.fail("adopted"))
+    monkeypatch.setattr(ToyLabeler, "elements", ("Al", "Cu"))
     path = aluminium(PLACES[place])
     with pytest.raises(ModelError, match="does not know Al") as raised:
         pfd.submit(path, tmp_path / "run")
@@ -83,6 +84,7 @@ def test_of_a_checkpoint_after_adoption_and_before_exploration(tmp_path, monkeyp
 
 def test_a_family_that_says_nothing_is_asked_by_adoption(tmp_path, monkeypatch, aluminium):
     monkeypatch.setattr(ToyFamily, "shipped_elements", Family.shipped_elements)
+    monkeypatch.setattr(ToyLabeler, "elements", ("Al", "Cu"))
     with pytest.raises(ModelError, match="does not know Al"):
         pfd.submit(aluminium(PLACES["structures"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -14,6 +14,7 @@ from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, r
 from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
+from pfd.config.gathered import Gathered
 from pfd.config.licence import check_licence
 from pfd.config.machine import check_cores, check_gpus, check_ranks
 from pfd.config.properties import check_properties
@@ -76,54 +77,83 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         What was found.
 
     Raises:
-        SettingError, DataError, ModelError, MissingError: the first thing that would stop the run later.
+        SettingError, DataError, ModelError, MissingError: what would stop the run later, all of it that can be told
+            at once.
     """
+    mistakes = Gathered(resolved.file)
     launch = check_environments(resolved)
-    require_teacher(resolved)
-    tuning_files(resolved)
-    frames = starting_frames(resolved)
+    frames: list[Atoms] = []
+    data: list[Brought] = []
+    test: list[Brought] = []
+    with mistakes:
+        require_teacher(resolved)
+    with mistakes:
+        tuning_files(resolved)
+    for index in range(len(resolved.input.structures)):
+        with mistakes:
+            frames += _started(resolved, index)
+    with mistakes:
+        refuse_idle(resolved)
+    for look in (check_cores, check_gpus, check_queues) if runs_here else (_refuse_queues,):
+        with mistakes:
+            look(resolved)
+    with mistakes:
+        if runs_here:
+            check_devices(resolved, launch)
+    with mistakes:
+        data, test = _brought(resolved)
+    mistakes.end()
+
     explored = _check_groups(resolved, frames, launch)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
-    refuse_idle(resolved)
-    if runs_here:
-        check_cores(resolved)
-        check_gpus(resolved)
-        check_queues(resolved)
-        check_devices(resolved, launch)
-    elif steps := resolved.input.resources.on_cluster():
+    brought = [*data, *explored.pools, *test]
+    measured = check_properties(resolved, launch, runs_here=runs_here)
+    by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
+    pooled = [frame for pool in explored.pools for frame in pool.frames]
+    pooled += [frame for some in explored.drawn.values() for frame in some]
+
+    def reads(family: Family) -> bool:
+        asked = bool(read_model) or resolved.input.use == "commercial"
+        return asked or (read_model is None and _cheap(family, launch[family.name]))
+
+    card, cards, theory = None, {}, None
+    with mistakes:
+        _check_families(resolved, by_key)
+    with mistakes:
+        check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
+    with mistakes:
+        card = check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
+        cards["teacher.model"] = card
+    with mistakes:
+        if resolved.labeler is not None:
+            cards["finetune.label.model"] = check_labeler(resolved, [*frames, *pooled], launch, reads)
+            theory = check_levels(resolved, data, card)
+    with mistakes:
+        _check_student(resolved, frames, explored, pooled, {each.key: each.frames for each in test} | measured)
+    mistakes.end()
+    licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
+    return Checked(brought, theory, tuple(licences))
+
+
+def _refuse_queues(resolved: ResolvedInput) -> None:
+    """Refuse jobs of a cluster's queue where tasks do not run on this machine."""
+    if steps := resolved.input.resources.on_cluster():
         raise SettingError(
             "jobs of a cluster's queue are not for a run on Kubernetes",
             where=resolved.place(f"resources.{steps[0]}.engine"),
             hint="leave engine: hpc out, or submit without --engine argo",
         )
+
+
+def _brought(resolved: ResolvedInput) -> tuple[list[Brought], list[Brought]]:
+    """The labelled sets and the test set of the user, read and looked at."""
     if resolved.input.data and resolved.input.finetune is None:
         raise SettingError(
             "labelled sets are trained on in fine-tuning, and there is none",
             where=resolved.place("data"),
             hint="leave it out, or add a section finetune",
         )
-    data, test = look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
-    brought = [*data, *explored.pools, *test]
-    measured = check_properties(resolved, launch, runs_here=runs_here)
-    by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
-    _check_families(resolved, by_key)
-    pooled = [frame for pool in explored.pools for frame in pool.frames]
-    pooled += [frame for some in explored.drawn.values() for frame in some]
-    check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
-
-    def reads(family: Family) -> bool:
-        asked = bool(read_model) or resolved.input.use == "commercial"
-        return asked or (read_model is None and _cheap(family, launch[family.name]))
-
-    card = check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
-    cards = {"teacher.model": card}
-    theory = None
-    if resolved.labeler is not None:
-        cards["finetune.label.model"] = check_labeler(resolved, [*frames, *pooled], launch, reads)
-        theory = check_levels(resolved, data, card)
-    _check_student(resolved, frames, explored, pooled, {each.key: each.frames for each in test} | measured)
-    licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
-    return Checked(brought, theory, tuple(licences))
+    return look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
 
 
 def _cheap(family: Family, launch: Launch) -> bool:
@@ -195,22 +225,24 @@ def starting_frames(resolved: ResolvedInput) -> list[Atoms]:
     Raises:
         SettingError, DataError: naming the key.
     """
-    frames: list[Atoms] = []
-    for index, entry in enumerate(resolved.input.structures):
-        key = f"structures.{index}.file"
-        path = source_path(resolved, entry.file, key)
-        with at(resolved, key):
-            if path.is_dir():
-                raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
-            there = entry.model_copy(update={"file": path})
-            if entry.interface is not None:
-                other = source_path(resolved, entry.interface.file, f"structures.{index}.interface.file")
-                there = there.model_copy(update={"interface": entry.interface.model_copy(update={"file": other})})
-            built = build_structures([there], Path(), resolved.input.seed)
-        with at(resolved, f"structures.{index}.perturb.displacement_A"):
-            refuse_wild(built, entry.perturb)
-        frames += built
-    return frames
+    return [frame for index in range(len(resolved.input.structures)) for frame in _started(resolved, index)]
+
+
+def _started(resolved: ResolvedInput, index: int) -> list[Atoms]:
+    """The starting frames of one entry of ``structures``."""
+    entry, key = resolved.input.structures[index], f"structures.{index}.file"
+    path = source_path(resolved, entry.file, key)
+    with at(resolved, key):
+        if path.is_dir():
+            raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
+        there = entry.model_copy(update={"file": path})
+        if entry.interface is not None:
+            other = source_path(resolved, entry.interface.file, f"structures.{index}.interface.file")
+            there = there.model_copy(update={"interface": entry.interface.model_copy(update={"file": other})})
+        built = build_structures([there], Path(), resolved.input.seed)
+    with at(resolved, f"structures.{index}.perturb.displacement_A"):
+        refuse_wild(built, entry.perturb)
+    return built
 
 
 def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch]) -> _Explored:

@@ -1,0 +1,51 @@
+"""Several mistakes of an input told at once, where one does not hide the others."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from pfd.errors import InputError, MissingError, PFDError, SettingError
+
+
+class Gathered:
+    """Keeps the errors of the blocks that it guards, so that what stands after them is looked at too.
+
+    >>> mistakes = Gathered("input.yaml")
+    >>> with mistakes:
+    ...     raise SettingError("not there", where="input.yaml: teacher.model")
+    >>> mistakes.end()
+    Traceback (most recent call last):
+    pfd.errors.SettingError: input.yaml: teacher.model: not there
+
+    Args:
+        file: the input, as messages name it.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._errors: list[PFDError] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, InputError | MissingError):
+            return False
+        if str(error) not in map(str, self._errors):
+            self._errors.append(error)
+        return True
+
+    def end(self) -> None:
+        """Raise what was kept: the error itself if there is one, one error that tells them all if there are more.
+
+        Raises:
+            InputError, MissingError: if anything was kept.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            told = [str(error).removeprefix(f"{self._file}: ").replace("\n", "\n  ") for error in self._errors]
+            raise SettingError("\n  ".join([f"{len(told)} mistakes", *told]), where=self._file)
