@@ -208,6 +208,15 @@ def test_frames_that_were_struck_out_are_told_as_the_journal_has_them(tmp_path):
     assert "f0123" not in page
 
 
+def test_the_way_from_candidates_to_labels_counts_what_was_struck_out(tmp_path):
+    turn = {"loop": "finetune", "iteration": 0, "candidates": 90, "passed": 80, "selected": 10}
+    for struck in (0, 3):
+        write(tmp_path, {"iterations": [turn | {"struck": struck}]})
+        page, _ = read(tmp_path)
+        cells = re.findall(r'data-h="struck out">(.*?)</td>', page)
+        assert cells == ([str(struck)] if struck else [])
+
+
 def test_texts_from_the_run_cannot_become_markup(tmp_path):
     evil = "<script>alert('x')</script> $\\frac{1}{2}$"
     errors = {

@@ -184,6 +184,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         measured=[key for key in MODEL_NAMES if any(key in result.models for result in data.properties)],
         fits=plots.fits_in_words(data),
         covered=any(turn.coverage for turn in data.iterations),
+        struck=any(turn.struck for turn in data.iterations),
         costs=sorted(data.costs.items(), key=lambda cost: -cost[1].seconds),
         reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],
