@@ -8,6 +8,9 @@ are not run again, so the benchmark can be stopped at any time and goes on. ``--
 of these words (``silicon-selected-chgnet-20-0``), ``--most`` ends after so many, ``--table`` only prints; rows that
 have not been run are printed as unrun.
 
+``distilled`` is POD M, distilled from the model of the row ``selected`` with 100 labels; it is to be compared with
+``scratch`` on all labels (POD M too).
+
 N counts every label: training, validation, energy shift, and the fixed test set of the run itself. Force errors are
 component RMSE on the test file, mean over seeds, with the 95 % interval of a bootstrap over its frames (of the first
 seed). A limit that lies in the interval is not resolved. Frames that occur in the training file up to symmetry are
@@ -36,6 +39,8 @@ from scipy.special import stdtrit
 MATERIALS = {"silicon": (10, 20, 50, 100), "molybdenum": (10, 20, 50, 100), "water": (10, 20, 30)}
 DEAR = {"sevennet": {20, 30, 100}}
 """Numbers of labels at which a family that costs several times the other's time is run at all."""
+DISTILLED = 100
+"""Labels of the model that students are distilled from."""
 SEEDS = (0, 1, 2)
 LIMITS = {
     ("silicon", 20): 100.0,
@@ -84,6 +89,8 @@ def all_rows() -> list[Row]:
                         rows.append(Row(material, "selected", family, labels, seed))
                         rows.append(Row(material, "scratch", family, labels, seed))
                         rows.append(Row(material, "random", family, labels, seed))
+                    if labels == DISTILLED:
+                        rows.append(Row(material, "distilled", family, labels, seed))
     return sorted(rows, key=lambda row: (row.family != "chgnet" and row.labels > 0, row.seed, row.kind == "random"))
 
 

@@ -15,10 +15,12 @@ from ase import Atoms
 
 import pfd
 from pfd.evaluate.residuals import Residuals
-from pfd.frames import fit_energy_shift, labels_of, read_frames
+from pfd.frames import fit_energy_shift, labels_of, read_frames, without_labels, write_frames
 from pfd.models.pod_fit import PODFitSettings
 
 SHIPPED = {"chgnet": "0.3.0", "sevennet": "7net-0"}
+STARTS = 8
+"""Frames of the pool that distillation's dynamics start from."""
 SAME_ENERGY_EV = 2e-5
 SAME_DISTANCE_A = 1e-3
 """Two frames of one composition are copies up to symmetry if energy per atom and sorted distances agree to this."""
@@ -30,8 +32,9 @@ class Row:
 
     Attributes:
         material: folder of the data.
-        kind: ``zero-shot``, ``selected`` (the default settings), ``random`` (of selection), or ``scratch`` (a student
-            that is fitted to the labels of the row ``selected`` alone).
+        kind: ``zero-shot``, ``selected`` (the default settings), ``random`` (of selection), ``scratch`` (a student
+            that is fitted to the labels of the row ``selected`` alone), or ``distilled`` (one that is distilled from
+            the model of that row, without any further label).
         family: of the teacher, for ``scratch`` that of the run that chose the labels.
         labels: N; 0 for zero-shot, and for ``scratch`` on the whole training file.
         seed: of the run.
@@ -59,8 +62,13 @@ def measure(row: Row, data: Path, out: Path) -> dict[str, Any]:
     run = out / "runs" / row.name
     source = out / "inputs" / f"{row.name}.json"
     source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(json.dumps(input_of(row, folder), indent=1), encoding="utf-8")
+    content = distillation_of(row, folder, out) if row.kind == "distilled" else input_of(row, folder)
+    source.write_text(json.dumps(content, indent=1), encoding="utf-8")
     ended = pfd.submit(source, run)
+    if row.kind == "distilled":
+        errors = ended.summary["models"]["student"]["errors"]
+        found = {"status": ended.status, "against_teacher": errors["force_rmse_meV_per_A"]}
+        return asdict(row) | {"used": row.labels, **found} | scores_of(ended.student, folder)
     used = sum(len(read_frames(path)) for path in (run / "data").glob("finetune-*.extxyz"))
     if used > row.labels:
         raise AssertionError(f"{row.name} used {used} labels")
@@ -83,6 +91,41 @@ def input_of(row: Row, folder: Path) -> dict[str, Any]:
             "max_iterations": 1,
         },
         "evaluate": {"test_frames": max(1, row.labels // 20), "speed_atoms": 0},
+    }
+
+
+def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
+    """The input of a distillation: the pool's frames, and the dynamics of some of them, strained and displaced.
+
+    The pool's labels are not used: whatever is learnt is labelled by the teacher.
+    """
+    model = out / "runs" / Row(row.material, "selected", row.family, row.labels, row.seed).name / "models" / "finetuned"
+    checkpoint = [path for path in sorted(model.glob("*")) if path.suffix in (".pt", ".pth")]
+    if not checkpoint:
+        raise FileNotFoundError(f"{model}: run the row of the teacher first")
+    pool = read_frames(folder / "train.extxyz")
+    structures = []
+    for number, frame in enumerate(pool[:: max(1, len(pool) // STARTS)][:STARTS]):
+        path = out / "inputs" / row.material / f"start-{number:02d}.extxyz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, [without_labels(frame)])
+        structures.append({"file": str(path.resolve()), "perturb": {"count": 1, "displacement_A": 0.1, "strain": 0.03}})
+    dynamics = {"method": "md", "temperatures_K": [600, 2000], "steps": 60, "every": 20, "equilibrate_steps": 0}
+    return {
+        "name": row.name,
+        "seed": row.seed,
+        "teacher": {"family": row.family, "model": str(checkpoint[0].resolve())},
+        "structures": structures,
+        "distill": {
+            "student": {"family": "pod"},
+            "explore": [
+                [{"method": "pool", "file": str((folder / "train.extxyz").resolve())}, dynamics | {"with": "student"}]
+            ],
+            "select": {"max_frames": 300},
+            "converge": {"force_rmse_relative": 0.1},
+            "max_iterations": 2,
+        },
+        "evaluate": {"test_frames": 10, "speed_atoms": 512},
     }
 
 
