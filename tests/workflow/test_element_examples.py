@@ -30,6 +30,7 @@ def small(name, **structure):
     content["finetune"]["train"] = {"steps": 2}
     content["distill"] |= {"own_md_factor": 1, "hotter": 1, "valid_fraction": 0.0}
     content["evaluate"] = {"test_frames": 1, "speed_atoms": 0, "scratch_student": False, "drift_elements": 0}
+    content["resources"] = {"cores": 1}  # one process a step: starting torch costs more than its work here
     return content
 
 
