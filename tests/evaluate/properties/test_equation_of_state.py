@@ -71,8 +71,18 @@ def test_lattice_constants_have_the_names_that_the_file_gives_them(emt_copper):
         assert [values[f"{name}_A"] for name in "abc"] == pytest.approx(scale * np.array(lengths), rel=1e-6)
 
 
+@pytest.mark.parametrize("start_A", [3.4, 3.85])
+def test_the_volumes_follow_a_model_whose_minimum_is_elsewhere(emt_copper, start_A):
+    near = EquationOfState(structure="x").measure(emt_copper).values
+    moved = replace(emt_copper, structures={"structure": bulk("Cu", "fcc", a=start_A)})
+    found = EquationOfState(structure="x").measure(moved)
+    assert found.values["a_A"] == pytest.approx(near["a_A"], rel=1e-4)
+    assert found.values["bulk_modulus_GPa"] == pytest.approx(near["bulk_modulus_GPa"], rel=0.02)
+    assert len(found.curves["energy_volume"].points) == 9
+
+
 def test_a_structure_far_from_the_minimum_is_told(emt_copper):
-    far = replace(emt_copper, structures={"structure": bulk("Cu", "fcc", a=3.9)})
+    far = replace(emt_copper, structures={"structure": bulk("Cu", "fcc", a=4.4)})
     with pytest.raises(TaskFailed, match="no minimum between"):
         EquationOfState(structure="x").measure(far)
 
