@@ -59,8 +59,15 @@ def test_of_a_run_the_costs_are_its_own_and_the_reuse_is_told(tuned, capsys):
     assert "measured in 6 tasks of this run" in said
     assert "6 labels among them" in said
     assert "first new work: finetune iteration 0, predict prospective (1 task)" in said
+    assert re.search(r"time, at most: .* of it still to come", said)
     found = planned(tuned, capsys)
+    assert 0 < found["seconds_left_at_most"] < found["seconds_at_most"]
     assert (found["reuse"]["place"], found["reuse"]["labels"]) == ("finetune/iter-000/predict-prospective", 6)
+
+
+def test_of_a_finished_run_nothing_is_still_to_come(tuned, capsys):
+    pfd.submit(tuned)
+    assert planned(tuned, capsys)["seconds_left_at_most"] == 0.0
 
 
 def test_a_run_folder_is_planned_as_it_would_go_on(tuned, capsys):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from tests.workflow.conftest import EXAMPLE
 
 from pfd.config.check import starting_frames
 from pfd.config.plan import plan_input
 from pfd.config.reading import read_input
-from pfd.workflow.estimate import NOT_MEASURED, estimate, size_of
+from pfd.workflow.estimate import NOT_MEASURED, estimate, size_of, step_of
 from pfd.workflow.rates import Rate
 
 RATES = {
@@ -43,6 +45,18 @@ def test_the_toy_by_hand():
     )
     assert found.complete
     assert found.seconds == pytest.approx(sum(step.seconds for step in steps.values()))
+
+
+def test_what_is_done_is_not_still_to_come():
+    steps, found = estimated()
+    done = Counter(map(step_of, [("finetune", "iter-000", "label")] * 15 + [("finetune", "test", "explore")] * 16))
+    done[step_of(("finetune", "iter-000", "select"))] += 1  # of no step
+    gone = steps["finetune, label"].seconds / 2 + steps["finetune, explore"].seconds
+    assert found.left(done) == pytest.approx(found.seconds - gone)
+    assert found.left({}) == found.seconds
+    assert found.left(dict.fromkeys(steps, 10**6)) == 0.0
+    assert step_of(("distill", "iter-000", "student-explore")) == "distill, the student's own MD"
+    assert {step_of(("distill", "iter-000", name)) for name in ("label", "train")} <= set(steps)
 
 
 def test_labels_of_the_teacher_have_a_rate_of_their_own_if_there_were_some():

@@ -75,7 +75,7 @@ def plan_and_show(input_file: Path, overrides: Sequence[str], options: PlanOptio
     if options.as_json:
         print(json.dumps(_as_json(shown, found, reuse), indent=1))
         return
-    for line in (*estimate_lines(found, shown.resolved), *reuse_lines(reuse)):
+    for line in (*estimate_lines(found, shown.resolved, reuse), *reuse_lines(reuse)):
         print(line)
 
 
@@ -132,14 +132,17 @@ def _measure(resolved: ResolvedInput, frames: Sequence[Atoms]) -> None:
     remember({keys_of(resolved)["teacher"]: (1e6, rate_us, 1)}, "by pfd plan --measure on one core")
 
 
-def estimate_lines(found: Estimate, resolved: ResolvedInput) -> Iterator[str]:
+def estimate_lines(found: Estimate, resolved: ResolvedInput, reuse: Reuse | None = None) -> Iterator[str]:
     """The estimate for a person."""
     from pfd.workflow.estimate import NOT_MEASURED
 
     cores = resolved.input.resources.machine_cores()
     more = "" if found.complete else "; more, where nothing is known"
     if any(step.seconds is not None for step in found.steps):
-        yield f"time, at most: {duration(found.seconds)} on {counted(cores, 'core')}{more} (process starts come on top)"
+        left = _left(found, reuse)
+        rest = f", {duration(left)} of it still to come" if left < found.seconds else ""
+        time = f"{duration(found.seconds)} on {counted(cores, 'core')}{rest}"
+        yield f"time, at most: {time}{more} (process starts come on top)"
     else:
         yield "time: not known"
     for step in found.steps:
@@ -153,6 +156,13 @@ def estimate_lines(found: Estimate, resolved: ResolvedInput) -> Iterator[str]:
         yield "  labels, training and students are known once a run has made such here"
     models = "" if found.models else ", models not counted"
     yield f"disk: about {_bytes(found.disk_bytes)} of trajectories and sets{models}; what labelers leave comes on top"
+
+
+def _left(found: Estimate, reuse: Reuse | None) -> float:
+    """Seconds, at most, of what is not done."""
+    if reuse is None:
+        return found.seconds
+    return 0.0 if reuse.complete else found.left(reuse.done)
 
 
 def _bytes(size: float) -> str:
@@ -180,6 +190,7 @@ def _as_json(shown: Shown, found: Estimate, reuse: Reuse | None) -> dict[str, An
         "run": str(shown.folder),
         "labels_at_most": sum(plan.labels for plan in shown.plans if plan.name == "finetune"),
         "seconds_at_most": round(found.seconds, 3),
+        "seconds_left_at_most": round(_left(found, reuse), 3),
         "complete": found.complete,
         "steps": [asdict(step) for step in found.steps],
         "disk_bytes": round(found.disk_bytes),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pfd.config.reading import ResolvedInput
@@ -15,6 +16,7 @@ from pfd.errors import PFDError
 from pfd.kept import FOLDER as INPUTS
 from pfd.tasks.folder import Artifact, TaskFolder
 from pfd.workflow.campaign import Campaign
+from pfd.workflow.estimate import step_of
 from pfd.workflow.pause import Paused
 from pfd.workflow.run_folder import RunFolder, task_folders
 from pfd.workflow.submission import note_submission
@@ -34,6 +36,7 @@ class Reuse:
         new: how many tasks those are.
         message: what else it would come to: it would wait, or fail.
         kept: labels of an earlier input that would stay in the training set.
+        done: step of the estimate (see ``step_of``) -> finished tasks that would be used.
     """
 
     tasks: int
@@ -42,6 +45,12 @@ class Reuse:
     new: int = 0
     message: str = ""
     kept: int = 0
+    done: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.place and not self.message
 
 
 class _Met(Exception):
@@ -100,7 +109,8 @@ def reuse_of(run: Path, resolved: ResolvedInput, input_file: Path) -> Reuse:
             message = error.what
         used = [task for task in folder.used.values() if task.in_run in there]
         labels = sum((task.place[0], task.task()["step"]) == ("finetune", "label") for task in used)
-        return Reuse(len(used), labels, place, new, message, campaign.outcome.kept_labels)
+        done = dict(Counter(step_of(task.place) for task in used))
+        return Reuse(len(used), labels, place, new, message, campaign.outcome.kept_labels, done)
 
 
 def _link(run: Path, copy: Path) -> None:

@@ -58,6 +58,15 @@ class Estimate:
         """Sum of what is known."""
         return sum(step.seconds or 0.0 for step in self.steps)
 
+    def left(self, done: Mapping[str, int]) -> float:
+        """Sum of what is known of the tasks that are not done.
+
+        Args:
+            done: step -> tasks that are.
+        """
+        shares = {step.step: 1.0 - min(1.0, done.get(step.step, 0) / step.tasks) for step in self.steps if step.tasks}
+        return sum((step.seconds or 0.0) * shares.get(step.step, 1.0) for step in self.steps)
+
     @property
     def complete(self) -> bool:
         """Whether something is known of every step."""
@@ -83,6 +92,27 @@ def estimate(
     disk = atoms * (frames * BYTES_EXPLORED + labelled * (2 + rewritten / 2) * BYTES_LABELLED)
     models = model_bytes * (2 + sum(_iterations(plan) for plan in plans if plan.name == "finetune"))
     return Estimate(tuple(steps), disk + models, bool(model_bytes))
+
+
+_STEPS = {
+    "explore": "explore",
+    "label": "label",
+    "train": "train",
+    "student-explore": "the student's own MD",
+    "student-label": "label by the teacher",
+}
+
+
+def step_of(place: Sequence[str]) -> str:
+    """Which ``StepEstimate`` a task is of, by its place in the run; empty if it is of none.
+
+    >>> step_of(("distill", "iter-000", "label"))
+    'distill, label by the teacher'
+    """
+    if len(place) < 3 or place[-1] not in _STEPS:
+        return ""
+    name = "label by the teacher" if place[0] == "distill" and place[-1] == "label" else _STEPS[place[-1]]
+    return f"{place[0]}, {name}"
 
 
 def size_of(path: Path) -> int:
