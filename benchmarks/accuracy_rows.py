@@ -66,8 +66,8 @@ def measure(row: Row, data: Path, out: Path) -> dict[str, Any]:
     source.write_text(json.dumps(content, indent=1), encoding="utf-8")
     ended = pfd.submit(source, run)
     if row.kind == "distilled":
-        errors = ended.summary["models"]["student"]["errors"]
-        found = {"status": ended.status, "against_teacher": errors["force_rmse_meV_per_A"]}
+        against = ended.summary["student_vs_teacher"]["force_rmse_meV_per_A"]
+        found = {"status": ended.status, "against_teacher": against}
         return asdict(row) | {"used": row.labels, **found} | scores_of(ended.student, folder)
     used = sum(len(read_frames(path)) for path in (run / "data").glob("finetune-*.extxyz"))
     if used > row.labels:

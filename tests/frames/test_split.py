@@ -139,12 +139,46 @@ def test_validation_takes_whole_trajectories_where_they_are_small_enough() -> No
     assert len(split_for_validation(frames, 0.1, 3)[1]) == 5
 
 
+def dotted(sizes: list[int], *dopants: tuple[int, str]) -> list[Atoms]:
+    """Silicon, but for one atom of each frame of some trajectories."""
+    frames = numbered(sizes)
+    for run, symbol in dopants:
+        for frame in frames:
+            if trajectory_of(frame) == f"run{run}":
+                frame.symbols[0] = symbol
+    return frames
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_only_frames_of_an_element_are_learnt_from(seed: int) -> None:
-    frames = numbered([2, 2, 2, 2])
-    frames[2].symbols[0] = "Ge"
-    _, held = split_for_validation(frames, 0.25, seed)
-    assert all(set(frame.symbols) == {"Si"} for frame in held)
-    apart = [frame for frame in frames if trajectory_of(frame) in {"run0", "run1"}]
-    known = split_for_validation(apart, 0.5, seed, learnt=[Atoms("Ge")])
-    assert known == split_by_trajectory(apart, 0.5, seed, gap=0.0)
+    drawn = split_by_trajectory(numbered([2, 2, 2, 2]), 0.25, seed)[1]
+    run = int(trajectory_of(drawn[0])[3:])
+    frames = dotted([2, 2, 2, 2], (run, "Ge"))  # the one that would be held out
+    train, held = split_for_validation(frames, 0.25, seed)
+    assert len(held) == 2
+    assert {symbol for frame in held for symbol in frame.symbols} == {"Si"}
+    assert {trajectory_of(frame) for frame in train}.isdisjoint(trajectory_of(frame) for frame in held)
+    _, known = split_for_validation(frames, 0.25, seed, learnt=[Atoms("Ge")])
+    assert {trajectory_of(frame) for frame in known} == {f"run{run}"}
+
+
+def test_rare_elements_leave_something_to_validate_with() -> None:
+    frames = dotted([20, 2, 2], (1, "Ge"), (2, "Ge"))
+    for seed in range(6):
+        assert len(split_for_validation(frames, 0.1, seed)[1]) == 2
+    each = dotted([6] * 5, *((run, symbol) for run, symbol in enumerate(("B", "C", "N", "P", "As"))))
+    train, held = split_for_validation(each, 0.2, 0)
+    assert [frame.info["step"] for frame in held] == [30, 40, 50]  # the second half of one
+    assert len({symbol for frame in train for symbol in frame.symbols}) == 5
+    assert split_for_validation(dotted([1] * 3, (0, "B"), (1, "C"), (2, "N")), 0.3, 0)[1] == []
+
+
+def test_the_cut_knows_no_order_of_frames() -> None:
+    frames = numbered([9, 9, 9])
+    cuts = set()
+    for seed in range(10):
+        held = [{frame.info["id"] for frame in split_for_validation(f, 0.1, seed)[1]} for f in (frames, frames[::-1])]
+        assert held[0] == held[1]
+        assert len(held[0]) == 3
+        cuts.add(tuple(sorted(held[0])))
+    assert len(cuts) == 3

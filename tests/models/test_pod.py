@@ -139,25 +139,30 @@ def test_descriptors_of_a_used_session_are_those_of_a_new_one(fitted):
             assert np.allclose(one, two, atol=1e-9)
 
 
-def test_descriptors_give_the_energy_and_stress_of_the_pair_style(fitted):
+@pytest.mark.parametrize("seed", range(4))
+def test_descriptors_give_the_energy_and_stress_of_the_pair_style(fitted, seed):
+    """LAMMPS turns the cell, and sorts the atoms by where they are: after every strain anew in an ordered crystal."""
     potential, coefficients = PODPotential.read(fitted[0]), PODPotential.read(fitted[0]).read_coefficients(fitted[0])
-    frame = frames(1, 9)[0]
-    frame.set_cell(frame.cell.array @ [[1, 0.1, 0], [0, 1, 0.2], [0.05, 0, 1]], scale_atoms=True)
-    frame.rotate(40, (1, 2, 3), rotate_cell=True)  # LAMMPS turns it back
-    (of_lammps,), own = POD().predict(fitted[0], [frame]), potential.repulsion.labels(frame)
+    generator = np.random.default_rng(seed)
+    ordered = bulk("SiC", "zincblende", a=4.6, cubic=True).repeat((2, 2, 1))
+    skewed = frames(1, seed)[0].repeat((1, 2, 1))
+    skewed.set_cell(skewed.cell.array @ [[1, 0.1, 0], [0, 1, 0.2], [0.05, 0, 1]], scale_atoms=True)
+    skewed.rotate(40, (1, 2, 3), rotate_cell=True)
     with potential.descriptors(fitted[0]) as descriptors:
-        energy, stress = descriptors.energy(frame) @ coefficients, descriptors.stress(frame) @ coefficients
-        assert np.allclose(descriptors.energy(frame), descriptors.of(frame)[0], atol=1e-9)
-    assert energy + own.energy == pytest.approx(of_lammps.energy, abs=1e-8)
-    assert np.allclose(stress + own.stress, of_lammps.stress, atol=1e-6)
+        for made in (skewed, ordered):
+            frame = made[generator.permutation(len(made))]
+            (of_lammps,), own = POD().predict(fitted[0], [frame]), potential.repulsion.labels(frame)
+            assert np.allclose(descriptors.energy(frame), descriptors.of(frame)[0], atol=1e-9)
+            energy, stress = descriptors.energy(frame) @ coefficients, descriptors.stress(frame) @ coefficients
+            assert energy + own.energy == pytest.approx(of_lammps.energy, abs=1e-8)
+            assert np.allclose(stress + own.stress, of_lammps.stress, atol=1e-6)
 
 
-def test_stresses_are_learnt(tmp_path):
-    """Four frames say little of strains by their energies and forces alone."""
-    crystal, test = labelled(bulk("Si", "diamond", a=5.05, cubic=True)), frames(20, 1, two=False)
-    train = [crystal, *frames(3, 0, two=False)]
-    errors = []
-    for weight in (0.0, 5.0):
+@pytest.mark.parametrize(("two", "count"), [(False, 3), (True, 120)])
+def test_stresses_are_learnt(tmp_path, two, count):
+    """Energies and forces alone say little of strains."""
+    train, test, errors = frames(count, 0, two=two), frames(20, 1, two=two), []
+    for weight in (0.0, 0.5):
         folder = tmp_path / f"{weight:g}"
         folder.mkdir()
         settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, stress_weight=weight)
@@ -165,7 +170,7 @@ def test_stresses_are_learnt(tmp_path):
         write_model(folder, Model(card=card))
         found = POD().predict(folder, test)
         errors.append(rms([one.stress - labels_of(each).stress for one, each in zip(found, test, strict=True)]))
-    assert errors[1] < 0.7 * errors[0]
+    assert errors[1] < 0.75 * errors[0]
 
 
 def test_energy_shift_moves_each_element_by_its_own(fitted, tmp_path):

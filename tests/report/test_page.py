@@ -215,6 +215,7 @@ def test_the_way_from_candidates_to_labels_counts_what_was_struck_out(tmp_path):
         page, _ = read(tmp_path)
         cells = re.findall(r'data-h="struck out">(.*?)</td>', page)
         assert cells == ([str(struck)] if struck else [])
+        assert f'data-h="chosen">{10 + struck}</td>' in page  # what is left to label is in `selected`
 
 
 def test_texts_from_the_run_cannot_become_markup(tmp_path):

@@ -76,15 +76,17 @@ def read_data(resolved: ResolvedInput) -> list[Brought]:
     Raises:
         DataError, SettingError: naming the key.
     """
-    sets = []
-    for index, data in enumerate(resolved.input.data):
-        key = f"data.{index}.file"
-        path = source_path(resolved, data.file, key)
-        with at(resolved, key):
-            found = read_outside(path, data.format, {str(name): label for name, label in data.labels.items()})
-            require_labels(found.frames, where="")
-        sets.append(Brought(key, data.file, found.frames, found))
-    return sets
+    return [read_set(resolved, index) for index in range(len(resolved.input.data))]
+
+
+def read_set(resolved: ResolvedInput, index: int) -> Brought:
+    """One of them."""
+    data, key = resolved.input.data[index], f"data.{index}.file"
+    path = source_path(resolved, data.file, key)
+    with at(resolved, key):
+        found = read_outside(path, data.format, {str(name): label for name, label in data.labels.items()})
+        require_labels(found.frames, where="")
+    return Brought(key, data.file, found.frames, found)
 
 
 def read_test_set(resolved: ResolvedInput) -> list[Brought]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfd.config.brought import Brought, check_levels, read_data, read_pool_of, read_test_set
+from pfd.config.brought import Brought, check_levels, read_pool_of, read_set, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.data_check import look_at_brought
 from pfd.config.environment import check_devices, check_environments, require_batches
@@ -77,21 +77,21 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         What was found.
 
     Raises:
-        SettingError, DataError, ModelError, MissingError: what would stop the run later, all of it that can be told
-            at once.
+        SettingError, DataError, ModelError, MissingError: what would stop the run later. Files, structures, groups and
+            machine are told at once, and what needs them after that.
     """
     mistakes = Gathered(resolved.file)
     launch = check_environments(resolved)
     frames: list[Atoms] = []
-    data: list[Brought] = []
-    test: list[Brought] = []
     with mistakes:
         require_teacher(resolved)
     with mistakes:
         tuning_files(resolved)
+    read = 0
     for index in range(len(resolved.input.structures)):
         with mistakes:
             frames += _started(resolved, index)
+            read += 1
     with mistakes:
         refuse_idle(resolved)
     for look in (check_cores, check_gpus, check_queues) if runs_here else (_refuse_queues,):
@@ -100,11 +100,13 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
     with mistakes:
         if runs_here:
             check_devices(resolved, launch)
-    with mistakes:
-        data, test = _brought(resolved)
+    data, test = _read_brought(resolved, mistakes)
+    explored = _Explored([], {}, {})
+    if read == len(resolved.input.structures):  # groups name structures by their number
+        explored = _check_groups(resolved, frames, launch, mistakes)
     mistakes.end()
 
-    explored = _check_groups(resolved, frames, launch)
+    data, test = look_at_brought(resolved, data, test)
     check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
     brought = [*data, *explored.pools, *test]
     measured = check_properties(resolved, launch, runs_here=runs_here)
@@ -145,15 +147,23 @@ def _refuse_queues(resolved: ResolvedInput) -> None:
         )
 
 
-def _brought(resolved: ResolvedInput) -> tuple[list[Brought], list[Brought]]:
-    """The labelled sets and the test set of the user, read and looked at."""
-    if resolved.input.data and resolved.input.finetune is None:
-        raise SettingError(
-            "labelled sets are trained on in fine-tuning, and there is none",
-            where=resolved.place("data"),
-            hint="leave it out, or add a section finetune",
-        )
-    return look_at_brought(resolved, read_data(resolved), read_test_set(resolved))
+def _read_brought(resolved: ResolvedInput, mistakes: Gathered) -> tuple[list[Brought], list[Brought]]:
+    """The labelled sets and the test set of the user."""
+    data: list[Brought] = []
+    test: list[Brought] = []
+    with mistakes:
+        if resolved.input.data and resolved.input.finetune is None:
+            raise SettingError(
+                "labelled sets are trained on in fine-tuning, and there is none",
+                where=resolved.place("data"),
+                hint="leave it out, or add a section finetune",
+            )
+    for index in range(len(resolved.input.data)):
+        with mistakes:
+            data.append(read_set(resolved, index))
+    with mistakes:
+        test = read_test_set(resolved)
+    return data, test
 
 
 def _cheap(family: Family, launch: Launch) -> bool:
@@ -245,24 +255,39 @@ def _started(resolved: ResolvedInput, index: int) -> list[Atoms]:
     return built
 
 
-def _check_groups(resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch]) -> _Explored:
+def _check_groups(
+    resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], mistakes: Gathered
+) -> _Explored:
     """Every group of every stage; returns what exploration starts from."""
     explored = _Explored([], {}, {})
     for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
         for stage, groups in enumerate(loop.explore if loop is not None else ()):
             for number, group in enumerate(groups):
-                where = f"{name}.explore.{stage}.{number}"
-                if isinstance(group, PoolSettings):
-                    explored.pools.append(_check_pool(resolved, group, where))
-                    continue
-                _check_driver(resolved, group, where, launch)
-                if group.compositions:
-                    key = f"{where}.{group.shaped_by}"
-                    with at(resolved, key):
-                        explored.drawn[key] = [group.example(formula) for formula in group.compositions]
-                else:
-                    explored.structures.setdefault(name, set()).update(_check_starts(resolved, group, frames, where))
+                with mistakes:
+                    _check_group(resolved, group, (name, stage, number), frames, launch, explored)
     return explored
+
+
+def _check_group(
+    resolved: ResolvedInput,
+    group: ExplorerSettings | PoolSettings,
+    at_place: tuple[str, int, int],
+    frames: Sequence[Atoms],
+    launch: Mapping[str, Launch],
+    explored: _Explored,
+) -> None:
+    """One group; what it starts from goes into ``explored``."""
+    where = "{}.explore.{}.{}".format(*at_place)
+    if isinstance(group, PoolSettings):
+        explored.pools.append(_check_pool(resolved, group, where))
+        return
+    _check_driver(resolved, group, where, launch)
+    if group.compositions:
+        key = f"{where}.{group.shaped_by}"
+        with at(resolved, key):
+            explored.drawn[key] = [group.example(formula) for formula in group.compositions]
+    else:
+        explored.structures.setdefault(at_place[0], set()).update(_check_starts(resolved, group, frames, where))
 
 
 def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str, launch: Mapping[str, Launch]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from pfd.errors import InputError, MissingError, PFDError, SettingError
+from pfd.errors import InputError, PFDError
 
 
 class Gathered:
@@ -32,7 +32,9 @@ class Gathered:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, InputError | MissingError):
+        if not isinstance(error, PFDError):
+            if error is not None and self._errors:
+                error.add_note(f"before that: {self._told()}")
             return False
         if str(error) not in map(str, self._errors):
             self._errors.append(error)
@@ -42,10 +44,15 @@ class Gathered:
         """Raise what was kept: the error itself if there is one, one error that tells them all if there are more.
 
         Raises:
-            InputError, MissingError: if anything was kept.
+            PFDError: if anything was kept; of several, of their common class, else an ``InputError``.
         """
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:
-            told = [str(error).removeprefix(f"{self._file}: ").replace("\n", "\n  ") for error in self._errors]
-            raise SettingError("\n  ".join([f"{len(told)} mistakes", *told]), where=self._file)
+            kinds = {type(error) for error in self._errors}
+            kind = kinds.pop() if len(kinds) == 1 else InputError
+            raise kind(self._told(), where=self._file)
+
+    def _told(self) -> str:
+        told = [str(error).removeprefix(f"{self._file}: ").replace("\n", "\n  ") for error in self._errors]
+        return "\n  ".join([f"{len(told)} mistakes" if len(told) > 1 else "1 mistake", *told])

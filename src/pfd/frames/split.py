@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +83,20 @@ def split_by_trajectory(
     Raises:
         DataError: if one side would hold no frame.
     """
+    target, members = _target(frames, fraction), _members(frames)
+    if len(members) == 1:
+        return _split_one(frames, target, gap)
+    held = _draw_trajectories({name: len(own) for name, own in members.items()}, target, seed)
+    train = [frame for frame in frames if trajectory_of(frame) not in held]
+    return train, [frame for frame in frames if trajectory_of(frame) in held]
+
+
+def _target(frames: Sequence[Atoms], fraction: float) -> int:
+    """How many frames to hold out.
+
+    Raises:
+        DataError: if one side would hold no frame.
+    """
     total = len(frames)
     target = max(1, round(fraction * total))
     if not 0 < fraction < 1 or target >= total:
@@ -91,14 +105,20 @@ def split_by_trajectory(
             where="split",
             hint="choose a fraction between 0 and 1 that leaves a training frame, or bring more frames",
         )
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, frame in enumerate(frames):
-        members[trajectory_of(frame)].append(index)
-    if len(members) == 1:
-        return _split_one(frames, target, gap)
-    held = _draw_trajectories({name: len(indices) for name, indices in members.items()}, target, seed)
-    train = [frame for frame in frames if trajectory_of(frame) not in held]
-    return train, [frame for frame in frames if trajectory_of(frame) in held]
+    return target
+
+
+def _members(frames: Sequence[Atoms]) -> dict[str, list[Atoms]]:
+    """Trajectory -> its frames."""
+    members: dict[str, list[Atoms]] = defaultdict(list)
+    for frame in frames:
+        members[trajectory_of(frame)].append(frame)
+    return members
+
+
+def _drawn_order(names: Iterable[str], seed: int) -> list[str]:
+    ordered = sorted(names)
+    return [ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))]
 
 
 def split_for_validation(
@@ -106,43 +126,78 @@ def split_for_validation(
 ) -> tuple[list[Atoms], list[Atoms]]:
     """Hold out about a fraction of labelled frames, as whole trajectories where that does not cost too many of them.
 
-    As ``split_by_trajectory`` without a gap, but: where the smallest trajectory has more than twice as many frames as
-    are wanted, the last ones of the longest are held out instead; and a frame with an element that would be in no
-    frame to learn from is learnt from.
+    Trajectories are drawn as by ``split_by_trajectory``, but none that holds the only frames of an element. Where none
+    fits, the smallest is held out if it has no more than twice as many frames as are wanted, and else the last frames
+    of the longest, without a gap, which would waste labels that are paid for.
 
     Args:
         frames: the frames, with ``info["trajectory"]`` or ``info["parent"]``.
         fraction: of the frames to hold out, above 0 and below 1.
-        seed: the same seed and frames give the same split.
+        seed: the same seed and frames, in any order, give the same split.
         learnt: frames that are learnt from already.
 
     Returns:
-        The frames to learn from and those held out, each in the order given.
+        The frames to learn from and those held out, each in the order given; none is held out where every trajectory
+        holds the only frames of an element up to its end.
 
     Raises:
-        DataError: if one side would hold no frame.
+        DataError: if the fraction leaves no frame on one side.
     """
-    _, held = split_by_trajectory(frames, fraction, seed, gap=0.0)
-    target = max(1, round(fraction * len(frames)))
-    if len(held) > 2 * target:
-        members: dict[str, list[Atoms]] = defaultdict(list)
-        for frame in frames:
-            members[trajectory_of(frame)].append(frame)
-        _, held = _split_one(max(members.values(), key=len), target, gap=0.0)
-    out = {id(frame) for frame in held}
-    known = {symbol for frame in frames if id(frame) not in out for symbol in frame.symbols}
-    known |= {symbol for frame in learnt for symbol in frame.symbols}
-    out = {id(frame) for frame in held if known.issuperset(frame.symbols)}
-    return [frame for frame in frames if id(frame) not in out], [frame for frame in frames if id(frame) in out]
+    target, members = _target(frames, fraction), _members(frames)
+    order = _drawn_order(members, seed)
+    held = _Held(frames, learnt)
+    for name in order:
+        if len(held) + len(members[name]) <= target:
+            held.take(members[name])
+    by_size = sorted(order, key=lambda name: len(members[name]))
+    for name in by_size:
+        if not held and len(members[name]) <= 2 * target:
+            held.take(members[name])
+    for name in reversed(by_size):
+        size = len(members[name])
+        if not held and size > 1:
+            held.take(_split_one(members[name], target if target < size else size // 2, gap=0.0)[1])
+    return held.others(frames), held.of(frames)
+
+
+class _Held:
+    """Frames that are held out, without the only ones of an element.
+
+    Args:
+        frames: what there is to hold out.
+        learnt: what is learnt from in any case.
+    """
+
+    def __init__(self, frames: Sequence[Atoms], learnt: Sequence[Atoms]) -> None:
+        self._left = Counter(symbol for frame in [*frames, *learnt] for symbol in set(frame.symbols))
+        self._most = len(frames) - 1
+        self._taken: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def take(self, frames: Sequence[Atoms]) -> None:
+        """Hold these out, unless an element, or every frame, would be gone with them."""
+        gone = Counter(symbol for frame in frames for symbol in set(frame.symbols))
+        if len(self) + len(frames) <= self._most and all(self._left[symbol] > count for symbol, count in gone.items()):
+            self._left -= gone
+            self._taken |= {id(frame) for frame in frames}
+
+    def of(self, frames: Sequence[Atoms]) -> list[Atoms]:
+        """Those of the frames that are held out."""
+        return [frame for frame in frames if id(frame) in self._taken]
+
+    def others(self, frames: Sequence[Atoms]) -> list[Atoms]:
+        """Those that are not."""
+        return [frame for frame in frames if id(frame) not in self._taken]
 
 
 def _draw_trajectories(sizes: dict[str, int], target: int, seed: int) -> set[str]:
-    names = sorted(sizes)
-    order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
+    order = _drawn_order(sizes, seed)
     held: set[str] = set()
     count = 0
     for name in order:
-        if count + sizes[name] <= target and len(held) < len(names) - 1:
+        if count + sizes[name] <= target and len(held) < len(order) - 1:
             held.add(name)
             count += sizes[name]
     return held or {min(order, key=lambda name: sizes[name])}

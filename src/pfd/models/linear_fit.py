@@ -38,11 +38,11 @@ class LinearFitSettings(Settings):
     energy_weight: float = Field(default=100.0, ge=0.0)
     """Weight of an energy error per atom against that of one force component: at 100, 1 meV/atom counts like
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
-    stress_weight: float = Field(default=5.0, ge=0.0)
-    """Weight of an error of stress times volume per atom (eV) against that of one force component, of bulk frames with
-    a stress. On 100 frames labelled by SevenNet-0, POD M left 0.15 GPa instead of 0.19 on others (silicon) and 0.52
-    instead of 1.37 (molybdenum), where C12 was 12 % too high without and right with it; forces changed by 1 %. 10 and
-    more brought no stress nearer and forces 3 % further off. Stresses take two thirds of the fit's time; 0 leaves them
+    stress_weight: float = Field(default=0.5, ge=0.0)
+    """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
+    component, of bulk frames with a stress. On 100 frames labelled by SevenNet-0, POD M left 0.15 GPa on others,
+    without stresses 0.19 (silicon), and 0.56 instead of 1.37 (molybdenum), at 1 % of the force error; 1 left 0.13 and
+    0.50 at 2 % (docs/distillation.md). POD's fits take three to four times as long, SNAP's no longer. 0 leaves stresses
     out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
@@ -120,7 +120,7 @@ def fit_coefficients(
     """Coefficients that reproduce the labels less the shift and the repulsion, and the loss that they leave.
 
     The loss is sum over frames of s^2 (w^2 (E error / atoms)^2 + sum over components of (F error)^2 + v^2 sum over
-    components of (stress error * volume / atoms)^2), with the frame's scale s and the weights w of energies and v of
+    components of (stress error * volume)^2 / atoms), with the frame's scale s and the weights w of energies and v of
     stresses, over the number of all terms. Source: Nguyen and Rohskopf (2023), eq. 35, with a ridge; stresses as in
     Thompson et al., J. Comput. Phys. 285, 316 (2015).
     """
@@ -140,7 +140,7 @@ def fit_coefficients(
         )
         stress = trainable_stress(frame)
         if stress is not None and settings.stress_weight > 0.0:
-            of_stress = weight * settings.stress_weight * abs(float(frame.cell.volume)) / len(frame)
+            of_stress = weight * settings.stress_weight * abs(float(frame.cell.volume)) / len(frame) ** 0.5
             rest = stress if apart.stress is None else stress - apart.stress
             reduced.add(descriptors.stress(frame) * of_stress, rest * of_stress)
         progress(0.8 * (index + 1) / len(frames), f"descriptors of {index + 1} of {len(frames)} frames")

@@ -77,7 +77,7 @@ class Descriptors(ABC):
         Args:
             frame: to be put into the instance.
             command: defines the compute.
-            style: 0 for a global array, 1 for one with a row for each atom.
+            style: 0 for a global array, 1 for one with a row for each atom, in LAMMPS' order (not the frame's).
             made: names of further computes that this one makes.
         """
         afresh = self._session.place(frame)

@@ -103,7 +103,7 @@ class LinearStudent(Family):
         progress: Progress = no_progress,
         device: str = "cpu",
     ) -> tuple[ModelCard, TrainingReport]:
-        """Fit on energies and forces, then check the pair style against the fit.
+        """Fit on energies, forces and stresses, then check the pair style against the fit.
 
         Raises:
             DataError: if a frame lacks energy or forces, or the validation frames have elements of their own.

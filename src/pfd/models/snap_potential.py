@@ -105,6 +105,7 @@ class SNAPDescriptors(Descriptors):
             f"{weights} rmin0 0.0 bzeroflag 1 quadraticflag {int(potential.quadratic)}{chemistry}"
         )
         super().__init__(potential.elements, potential.cutoff_A)
+        self._last: tuple[Atoms, np.ndarray] | None = None
 
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
         """See ``Descriptors.of``.
@@ -135,5 +136,11 @@ class SNAPDescriptors(Descriptors):
         return np.concatenate([np.zeros((6, kinds, 1)), rows], axis=2).reshape(6, -1)
 
     def _table(self, frame: Atoms) -> np.ndarray:
-        """The compute's array without its last column, the reference potential's, which is zero."""
-        return self.computed(frame, self._command, style=0, made=("descriptors_press",))[:, :-1]
+        """The compute's array without its last column, the reference potential's, which is zero.
+
+        That of the frame before is kept: forces and stresses are asked for one after the other.
+        """
+        if self._last is None or self._last[0] != frame:
+            table = self.computed(frame, self._command, style=0, made=("descriptors_press",))[:, :-1]
+            self._last = (frame.copy(), table)
+        return self._last[1]

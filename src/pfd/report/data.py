@@ -69,7 +69,7 @@ class IterationResult(Settings):
     """``asked``, ``accepted``, ``rejected`` in this iteration; ``total``: all labels used in this loop so far
     (training, validation, test, shift)."""
     selected: int | None = None
-    """Frames that were chosen for labelling."""
+    """Frames that were chosen for labelling, without those that somebody struck out."""
     struck: int = 0
     """Frames that were chosen and that somebody struck out."""
     candidates: int | None = None

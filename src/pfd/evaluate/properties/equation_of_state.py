@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 SHIFTS = 3
-"""How often the volumes are moved towards a minimum that is not among them: by 10 to 20 % of the volume in all."""
+"""How often the volumes are moved towards a minimum that is not among them: each time by ``range``."""
+DONE_BY_FIRST = 0.9
+"""How far the work is once the first volumes are done, which is nearly always all there is."""
 
 
 class EquationOfState(OfStructure):
@@ -47,8 +49,8 @@ class EquationOfState(OfStructure):
     """How many volumes: nine, for four parameters of the fit."""
     range: float = Field(default=0.06, gt=0, le=0.3)
     """Volumes from 1 - range to 1 + range of the structure's: 0.06 is 2 % in length, where the fit is good and what
-    models have learnt. Where a model's energy falls towards the first or the last of them, they are moved there, up to
-    three times (those of labels stay)."""
+    models have learnt. Where no energy is below both its neighbours, they are moved to the lower end, up to three
+    times (those of labels stay)."""
     relax: Literal["none", "ions", "shape"] = "ions"
     """What relaxes at each volume: nothing; the ions; ions and the cell at this volume. Labels of these cells, as
     ``reference: label`` asks for, need ``none``, which in cubic crystals without free coordinates is the same."""
@@ -83,25 +85,37 @@ class EquationOfState(OfStructure):
 
     def measure(self, job: Job) -> Measured:
         """See ``Property.measure``."""
-        middle = job.structure
-        for shift in range(SHIFTS + 1):
-            cells, energies = self._energies(job, middle)
-            lowest = int(np.argmin(energies))
-            if shift == SHIFTS or not np.isfinite(energies).all() or 0 < lowest < len(cells) - 1:
+        cells, energies = self._energies(job, job.structure)
+        looked = [cell.get_volume() / len(cell) for cell in cells]
+        for shift in range(1, SHIFTS + 1):
+            if not np.isfinite(energies).all() or _has_minimum(energies):
                 break
-            middle = _scaled(middle, cells[lowest].get_volume() / middle.get_volume())
-        return _fitted(job.structure, cells, energies)
+            lowest = cells[int(np.argmin(energies))]
+            try:
+                cells, energies = self._energies(job, lowest, shift)
+            except TaskFailed:
+                break
+            looked += [cell.get_volume() / len(cell) for cell in cells]
+        return _fitted(job.structure, cells, energies, (min(looked), max(looked)))
 
-    def _energies(self, job: Job, middle: Atoms) -> tuple[list[Atoms], Float[np.ndarray, " cells"]]:
+    def _energies(self, job: Job, middle: Atoms, shift: int = 0) -> tuple[list[Atoms], Float[np.ndarray, " cells"]]:
         """The cells around one volume, relaxed as asked for, and their energies, eV."""
         calculator, energies, cells = job.calculator(), [], self.cells(middle)
+        moved = f", moved {shift} of at most {SHIFTS} times" if shift else ""
         for number, cell in enumerate(cells):
             cell.calc = calculator
             if self.relax != "none":
                 cells[number] = relaxed(cell, self.relax, self.fmax_eV_per_A)
             energies.append(float(cells[number].get_potential_energy()))
-            job.progress((number + 1) / len(cells), f"volume {number + 1} of {len(cells)}")
+            done = 1.0 if shift else (number + 1) / len(cells)
+            job.progress(DONE_BY_FIRST * done, f"volume {number + 1} of {len(cells)}{moved}")
         return cells, np.array(energies)
+
+
+def _has_minimum(energies: Float[np.ndarray, " cells"]) -> bool:
+    """Whether an energy is below both of its neighbours."""
+    inner = energies[1:-1]
+    return bool(((inner <= energies[:-2]) & (inner <= energies[2:])).any())
 
 
 def require_crystal(frame: Atoms) -> None:
@@ -122,7 +136,12 @@ def _scaled(structure: Atoms, volume_factor: float) -> Atoms:
     return cell
 
 
-def _fitted(structure: Atoms, cells: Sequence[Atoms], energies: Float[np.ndarray, " cells"]) -> Measured:
+def _fitted(
+    structure: Atoms,
+    cells: Sequence[Atoms],
+    energies: Float[np.ndarray, " cells"],
+    looked: tuple[float, float] | None = None,
+) -> Measured:
     """The third-order Birch-Murnaghan curve through the points, by least squares.
 
     Source: Birch, Phys. Rev. 71, 809 (1947): of third order in the Eulerian strain, the energy E is a cubic polynomial
@@ -136,11 +155,12 @@ def _fitted(structure: Atoms, cells: Sequence[Atoms], energies: Float[np.ndarray
     per_atom = energies / atoms
     fit = np.polynomial.Polynomial.fit(volumes ** (-2 / 3), per_atom, 3)
     first, second, third = fit.deriv(1), fit.deriv(2), fit.deriv(3)
+    looked = looked or (volumes.min(), volumes.max())
     places = [float(root.real) for root in first.roots() if abs(root.imag) < 1e-9 and second(root.real) > 0]
     places = [x for x in places if volumes.min() <= x**-1.5 <= volumes.max()]
     if not places or not np.isfinite(per_atom).all():
         raise TaskFailed(
-            f"the energy has no minimum between {volumes.min():.3f} and {volumes.max():.3f} Å³ per atom",
+            "the energy has no minimum between {:.3f} and {:.3f} Å³ per atom".format(*looked),
             where=str(structure.symbols),
             hint="start from a structure nearer to it, or raise range",
         )
