@@ -20,18 +20,21 @@ LABELERS ?= gpaw
 ENGINES ?= argo
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-core test-runs test-rooms test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof docs docs-serve clean
+.PHONY: demo test test-core test-runs test-rooms test-examples test-families environments check chaos fuzz demo-check bench-selection bench-labels bench-families bench-engines proof docs docs-serve clean
 
 demo: $(VENV)/.demo
 	$(BIN)/pfd submit examples/silicon/input.yaml $(RUN)
 
 test: test-core test-families
 
-# In two parts, for two cores: whole runs and labels of real engines take half of the time.
-test-core: test-runs test-rooms
+# In three parts, for `make -j2`: whole runs and labels of real engines, all rooms by themselves, examples run to their end in small.
+test-core: test-runs test-rooms test-examples
 
 test-runs: environments
-	$(BIN)/python -m pytest tests/workflow tests/label
+	$(BIN)/python -m pytest tests/workflow tests/label --ignore-glob='*_example*.py'
+
+test-examples: environments
+	$(BIN)/python -m pytest tests/workflow/test_*_example*.py
 
 test-rooms: environments $(VENV)/.docs
 	PATH="$$PATH:$(abspath $(VENV))/docs/bin" $(BIN)/python -m pytest --ignore=tests/workflow --ignore=tests/label

@@ -30,6 +30,7 @@ def test_the_loop_with_first_principles_labels(tmp_path):
     content["finetune"]["train"] = {"steps": 15}
     content["distill"] |= {"explore": SHORT, "select": {"max_frames": 12}, "own_md_factor": 1, **LOOSE}
     content["evaluate"] = {"test_frames": 2, "speed_atoms": 0, "scratch_student": False}
+    content["resources"] = {"cores": 1}  # one process a step: starting torch costs more than its work here
     path = tmp_path / "input.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     run = pfd.submit(path, tmp_path / "run")
