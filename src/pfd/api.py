@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import PFDError, RunError, SettingError
+from pfd.json_file import read_json
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -226,7 +227,7 @@ def _honest_end(run: RunFolder, campaign: Campaign, edited: bool) -> Iterator[No
     except Paused as paused:
         outcome.status, ended = paused.status, True
         run.journal.write("paused", after=paused.after, message=paused.message, superseded=run.superseded())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError, SystemExit):  # rich exits where nobody reads what is printed
         outcome.status, ended = "interrupted", True
         run.journal.write("interrupted")
         raise
@@ -290,8 +291,16 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not (folder / "run.json").is_file():
         raise RunError("no run in this folder", where=str(folder), hint="give the folder that pfd submit made")
+    held = read_json(folder / "run.json")
+    if not isinstance(held, dict) or "name" not in held:
+        hint = 'write {"name": "the name of the run", "format": 1} into it'
+        raise RunError("the file that names the run is damaged", where=str(folder / "run.json"), hint=hint)
     summary = folder / "summary.json"
-    status = json.loads(summary.read_text(encoding="utf-8"))["status"] if summary.is_file() else "running"
+    told = read_json(summary)
+    if summary.is_file() and not (isinstance(told, dict) and "status" in told):
+        hint = "remove it: the next pfd submit, which redoes nothing that is done, writes it anew"
+        raise RunError("the summary is damaged", where=str(summary), hint=hint)
+    status = told["status"] if told is not None else "running"
     if status == "running" and driver_of(folder) is None:
         status = "interrupted"
     return Run(folder.resolve(), status)

@@ -15,6 +15,7 @@ from pfd.errors import DataError, SettingError
 from pfd.evaluate import ErrorReport, Parity, error_report, parity_points
 from pfd.frames import EnergyShift, Labels, fit_energy_shift, labels_of, with_labels, write_frames
 from pfd.frames.outside import read_outside
+from pfd.frames.sane import require_sane
 from pfd.models.named_model import named_model, predictions
 from pfd.select import SelectSettings
 from pfd.select.domain import Domain, domain_of
@@ -117,6 +118,7 @@ def _read(path: Path, question: Question, keys: dict[str, str]) -> list[Atoms]:
     frames = read_outside(path, question.file_format, keys, needs_labels=False).frames
     if not frames:
         raise DataError("no frames", where=str(path), hint="name a file with frames")
+    require_sane(frames, str(path))
     return frames
 
 

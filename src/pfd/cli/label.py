@@ -19,7 +19,9 @@ from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import LABELS_SUFFIX
 from pfd.config.label_check import check_labels, labels_by_method, labels_of_input
 from pfd.errors import SettingError
+from pfd.frames import read_frames
 from pfd.frames.outside import read_outside
+from pfd.frames.sane import require_sane
 from pfd.report.rejections import kinds_of
 from pfd.wording import counted
 from pfd.workflow.driver_lock import driver_lock
@@ -27,6 +29,8 @@ from pfd.workflow.label_file import FileLabels, Order, label_file
 from pfd.workflow.run_folder import NAME_FILE, take_folder
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from pfd.engines.engine import Progress
 
 
@@ -70,6 +74,8 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
         require_new(options.out, "--out")
     with hints(HINTS):
         found = read_outside(frames, options.file_format, needs_labels=False)
+    require_sane(found.frames, str(frames))
+    _require_same_frames(options.out, found.frames)
     order = _order(frames, options)
     check_labels(order.resolved, found.frames)
     take_folder(folder, options.out.stem)
@@ -88,6 +94,18 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
             follower.tick(now=True)
     _show(labels, folder, options)
     return EXIT_CODES[labels.status]
+
+
+def _require_same_frames(out: Path, frames: Sequence[Atoms]) -> None:
+    """Refuse to write over labels of other frames.
+
+    Raises:
+        SettingError
+    """
+    there = {frame.info["id"] for frame in read_frames(out)} if out.is_file() else set()
+    if others := there - {frame.info["id"] for frame in frames}:
+        what = f"it holds labels of {counted(len(others), 'frame')} that are not to be labelled now"
+        raise SettingError(what, where=f"--out {out}", hint="name another file, or remove it")
 
 
 def _order(frames: Path, options: LabelOptions) -> Order:

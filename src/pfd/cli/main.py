@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from pfd.cli.env import environments
 from pfd.cli.options import (
     HERE,
     INPUT,
+    INTERRUPTED,
     LOOK,
     AsJson,
     Device,
@@ -91,6 +93,11 @@ def main() -> None:
     except PFDError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # nobody reads what is printed
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         typer.echo(

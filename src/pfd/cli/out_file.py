@@ -25,20 +25,21 @@ def require_new(out: Path, where: str, hint: str = "name another file, or remove
     require_writable(out, [], where)
 
 
-def require_writable(out: Path, inputs: Iterable[Path], where: str) -> None:
+def require_writable(out: Path, inputs: Iterable[Path], where: str, example: str = "frames.extxyz") -> None:
     """Refuse a file that cannot be written, or that would overwrite an input.
 
     Args:
         out: the file.
         inputs: what the command reads.
         where: the option that names it.
+        example: what the file may be called.
 
     Raises:
         SettingError: saying what stands in the way.
     """
     folder, place = out.parent, f"{where} {out}"
     if out.is_dir():
-        raise SettingError("a folder, not a file", where=place, hint=f"name a file in it: {out / 'frames.extxyz'}")
+        raise SettingError("a folder, not a file", where=place, hint=f"name a file in it: {out / example}")
     if not folder.is_dir():
         raise SettingError(f"no such folder: {folder}", where=place, hint="make it, or name a file in another")
     if not os.access(out if out.exists() else folder, os.W_OK):

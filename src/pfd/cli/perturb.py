@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from pfd.cli.hints import hints
@@ -14,7 +15,7 @@ from pfd.errors import SettingError
 from pfd.frames import write_frames
 from pfd.frames.neighbours import closest_contact
 from pfd.frames.perturb import Style, perturb
-from pfd.frames.structures import read_starting
+from pfd.frames.structures import PerturbSettings, read_starting
 from pfd.wording import counted
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def perturb_files(
     """
     if style not in get_args(Style):
         raise SettingError(f"unknown style {style!r}", where="--style", hint=f"one of {', '.join(get_args(Style))}")
+    try:
+        given = {"displacement_A": displacement_A, "strain": strain, "fraction": fraction}
+        PerturbSettings.model_validate({"count": count} | given if count else {})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        option = "--" + "-".join(map(str, wrong["loc"])).replace("_", "-")
+        raise SettingError(
+            f"{str(wrong['msg']).removeprefix('Input ')} (found {wrong['input']})", where=option
+        ) from error
     if out is not None and len(files) > 1:
         raise SettingError(
             f"one output for {len(files)} files", where=f"--out {out}", hint="perturb them one at a time"

@@ -8,13 +8,16 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from pfd.cli.out_file import require_writable
+from pfd.cli.out_file import require_new, require_writable
 from pfd.cli.status import ENDED, show_status, status_of
 from pfd.cli.submit import print_table
 from pfd.errors import SettingError
 from pfd.report.page import write_report
 from pfd.report.server import PORT, ReportServer
 from pfd.wording import shell_word
+
+PAGE_BEGINS = 10_000
+"""Bytes within which a page of ours says what made it."""
 
 
 def report_run(run: Path, *, serve: bool, port: int | None, out: Path | None = None) -> None:
@@ -43,7 +46,9 @@ def report_run(run: Path, *, serve: bool, port: int | None, out: Path | None = N
 
 def _write_and_show(run: Path, out: Path | None) -> None:
     if out is not None:
-        require_writable(out, [], "--out")
+        require_writable(out, [], "--out", "report.html")
+        if out.is_file() and b'content="PFD-kit"' not in out.read_bytes()[:PAGE_BEGINS]:
+            require_new(out, "--out", "it is no page of a run: name another file")
     refused = ""
     try:
         page = write_report(run, out)

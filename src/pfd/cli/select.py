@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -46,8 +48,8 @@ def select_from_files(
     """
     settings = _settings(method, score, max_frames, min_gain_nats)
     require_writable(out, (*pool, *reference), "--out")
-    if not force:
-        require_new(out, "--out", "name another file, or write over it with --force")
+    for path in () if force else (out, _plot_of(out)):
+        require_new(path, "--out", "name another file, or write over it with --force")
     with hints(HINTS):
         candidates = [frame for path in pool for frame in read_frames(path)]
         known = [frame for path in reference for frame in read_frames(path)]
@@ -82,15 +84,27 @@ def _settings(method: str, score: str, max_frames: int, min_gain_nats: float | N
         known = get_args(SelectSettings.model_fields[field].annotation)
         if value not in known:
             raise SettingError(f"unknown {field} {value!r}", where=option, hint=f"one of {', '.join(known)}")
-    return SelectSettings.model_validate(
-        {"method": method, "score": score, "max_frames": max_frames, "min_gain_nats": min_gain_nats}
-    )
+    given = {"method": method, "max_frames": max_frames, "min_gain_nats": min_gain_nats}
+    if method == "entropy" or score != SelectSettings.model_fields["score"].default:
+        given["score"] = score
+    if min_gain_nats is not None and not math.isfinite(min_gain_nats):
+        raise SettingError("not a finite number", where=f"--min-gain-nats {min_gain_nats}", hint="such as 0.1")
+    try:
+        return SelectSettings.model_validate(given)
+    except ValidationError as error:
+        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise SettingError(what, where=f"--method {method}", hint="leave the option out") from error
+
+
+def _plot_of(out: Path) -> Path:
+    """The plot of the gain per pick, beside the frames."""
+    return out.with_name(out.stem + ".gains.svg")
 
 
 def _plot(chosen: Selection, out: Path) -> Path:
     from matplotlib.figure import Figure
 
-    path = out.with_name(out.stem + ".gains.svg")
+    path = _plot_of(out)
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(range(1, len(chosen.gains) + 1), chosen.gains, marker="o", markersize=3)

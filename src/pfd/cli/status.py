@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pfd.api import Run, open_run
 from pfd.cli.selected import Chosen, chosen_frames, say_chosen
+from pfd.json_file import read_json
 from pfd.report.data import read_report_data
 from pfd.report.limits import limits_in_words
 from pfd.report.rejections import kinds_of
@@ -123,7 +124,7 @@ def status_of(path: Path) -> dict[str, Any]:
     decisions = decisions_of(run.path, events)
     paused_after = last_word(events)["after"] if status == "paused" else ""
     return {
-        "name": json.loads((run.path / "run.json").read_text(encoding="utf-8"))["name"],
+        "name": (read_json(run.path / "run.json") or {})["name"],
         "path": str(run.path),
         "status": status,
         "error": look.error,

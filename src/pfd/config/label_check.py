@@ -11,7 +11,7 @@ from pfd.config.check import check_labeler
 from pfd.config.commented import commented_yaml
 from pfd.config.environment import families_of
 from pfd.config.machine import check_cores, check_gpus
-from pfd.config.overrides import with_overrides
+from pfd.config.overrides import COMMAND_LINE, with_overrides
 from pfd.config.queue import check_queues
 from pfd.config.reading import ResolvedInput, at, read_input, resolve
 from pfd.config.resources import ResourceSettings
@@ -35,6 +35,10 @@ def labels_of_input(path: Path, overrides: Sequence[str] = ()) -> ResolvedInput:
     return _labels_alone(resolved)
 
 
+USED = ("resources", "environments")
+"""Sections that matter for labels, beside their own."""
+
+
 def labels_by_method(method: str, frames: Path, overrides: Sequence[str] = ()) -> ResolvedInput:
     """The least input that labels by a method.
 
@@ -56,6 +60,9 @@ def labels_by_method(method: str, frames: Path, overrides: Sequence[str] = ()) -
         },
     }
     content, overridden = with_overrides(content, overrides)
+    idle = [key for key in overridden if key.split(".")[0] not in USED and not key.startswith("finetune.label")]
+    if idle:
+        raise SettingError("without effect on labels", where=f"{COMMAND_LINE}: {idle[0]}", hint="leave it out")
     comments = {"teacher": "not used", "finetune.explore": "not used", "finetune.converge": "not used"}
     text = commented_yaml(content, comments, ["Written by pfd label."])
     resolved = resolve(content, Path.cwd(), f"--method {method}", overridden)

@@ -59,10 +59,21 @@ def read_with_ase(path: Path, kind: str | None = None) -> list[Atoms]:
         raise DataError(what, where=where, hint=hint) from error
     frames: list[Atoms] = list(found) if isinstance(found, list | tuple) else [found]
     for frame in frames:
+        _refuse_partly_occupied(frame, where)
         for note in READER_NOTES:
             frame.info.pop(note, None)
             frame.arrays.pop(note, None)
     return frames
+
+
+def _refuse_partly_occupied(frame: Atoms, where: str) -> None:
+    """ASE takes the first species of a site as if it were there always."""
+    sites = frame.info.get("occupancy")
+    partly = [kinds for kinds in sites.values() if len(kinds) > 1 or min(kinds.values()) < 1.0] if sites else []
+    if partly:
+        shown = ", ".join(f"{symbol} {part:g}" for symbol, part in partly[0].items())
+        hint = "write a cell whose sites are occupied or empty; structures.alloy puts elements on sites at random"
+        raise DataError(f"sites are partly occupied ({shown})", where=where, hint=hint)
 
 
 def require_format(kind: str, where: str) -> None:

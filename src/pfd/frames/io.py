@@ -57,9 +57,20 @@ def read_frames(path: Path, keys: dict[str, str] | None = None) -> list[Atoms]:
         raise DataError("no such file", where=str(path), hint="check the path")
     if path.stat().st_size == 0:
         return []
+    _require_counts(path)
     frames = read_with_ase(path, "extxyz")
     _require_all_read(path, frames)
     return [normalised(frame, keys or {}, where=f"{path}, frame {index}") for index, frame in enumerate(frames)]
+
+
+def _require_counts(path: Path) -> None:
+    """ASE's reader looks for as many lines as a frame's count says, however few there are."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip().isdigit() and len(line) > len(str(size)) and int(line[:5000]) > size:
+                what = f"line {number} counts {line.strip().decode()[:20]} atoms, and the file has {size} bytes"
+                raise DataError(what, where=str(path), hint="is the file complete?")
 
 
 def _require_all_read(path: Path, frames: Sequence[Atoms]) -> None:

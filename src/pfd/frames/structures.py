@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from pfd.digests import derive_seed
@@ -18,14 +17,13 @@ from pfd.frames.frame import frame_id, with_origin
 from pfd.frames.labels import without_labels
 from pfd.frames.neighbours import shortest_distance
 from pfd.frames.perturb import Style, perturb, repeated
+from pfd.frames.sane import require_sane
 from pfd.frames.slab import InterfaceSettings, SlabSettings, build_interfaces, cut_slabs
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-SHORTEST_A = 0.3
-"""Shorter periods than this, Å, are mistakes of units: no two atoms are as near, and nobody can count the images."""
 Repetition = Annotated[int, Field(ge=1)]
 
 
@@ -183,10 +181,5 @@ def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
     frames = read_with_ase(path, file_format)
     if not frames or any(len(frame) == 0 for frame in frames):
         raise DataError("the structure file holds no atoms", where=str(path))
-    for index, frame in enumerate(frames):
-        if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
-            raise DataError("positions or cell are not finite numbers", where=f"{path}, structure {index}")
-        if (frame.cell.lengths()[frame.pbc] < SHORTEST_A).any():
-            what = "the cell has no length along a periodic direction"
-            raise DataError(what, where=f"{path}, structure {index}", hint="correct the cell or its periodicity (pbc)")
+    require_sane(frames, str(path))
     return [with_origin(without_labels(frame)) for frame in frames]

@@ -115,16 +115,17 @@ def _words(given: Sequence[str]) -> Iterator[str]:
         yield from filter(None, each.split(","))
 
 
-def _iterations(word: str, outputs: Sequence[Output]) -> range:
+def _iterations(word: str, outputs: Sequence[Output]) -> list[int]:
     span = _RANGE.match(word)
     there = sorted({output.iteration for output in outputs if output.iteration is not None})
     if span is None:
         raise SettingError(f"{word!r} is no iteration", where="--iterations", hint="write numbers and ranges: 0-2,5")
     numbers = range(int(span[1]), int(span[2] or span[1]) + 1)
-    if not set(numbers) & set(there):
+    meant = [number for number in there if number in numbers]
+    if not meant:
         hint = f"there are {', '.join(map(str, there)) or 'none yet'}"
         raise SettingError(f"no iteration {word} in this run", where="--iterations", hint=hint)
-    return numbers
+    return meant
 
 
 def _defined(word: str, outputs: Sequence[Output]) -> set[tuple[str, str]]:

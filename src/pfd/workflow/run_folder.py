@@ -220,6 +220,15 @@ def _folders(path: Path) -> list[Path]:
         return [path / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
 
 
+_DAMAGED = "the file that names the run is missing or damaged"
+
+
+def _name_it(name: str) -> str:
+    return (
+        f'if this is the run {name!r}, write {{"name": "{name}", "format": 1}} into it; nothing that is done is redone'
+    )
+
+
 def take_folder(path: Path, name: str) -> None:
     """Make a folder the run of that name, or see that it is.
 
@@ -234,14 +243,15 @@ def take_folder(path: Path, name: str) -> None:
     others = [child.name for child in path.iterdir() if not child.name.removeprefix(".").startswith(NAME_FILE)]
     content = read_json(path / NAME_FILE)  # after the look at the rest: another driver may be making the folder
     if content is None:
+        if "journal.jsonl" in others:
+            raise RunError(_DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
         if others:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
         write_json(path / NAME_FILE, {"name": name, "format": 1})
     elif not isinstance(content, dict) or "name" not in content:
-        hint = f'write {{"name": "{name}", "format": 1}} into it'
-        raise RunError("the file that names the run is damaged", where=str(path / NAME_FILE), hint=hint)
+        raise RunError(_DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
     elif content["name"] != name:
         raise RunError(
             f"the folder holds the run {content['name']!r}, the input is named {name!r}",

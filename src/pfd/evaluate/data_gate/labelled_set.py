@@ -11,6 +11,7 @@ import numpy as np
 from pfd.arrays import Forces
 from pfd.errors import DataError
 from pfd.frames import Labels, frame_id, labels_of
+from pfd.frames.sane import problem_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -25,8 +26,8 @@ def counts(forces: Forces) -> bool:
     return float(np.sqrt((forces**2).sum(axis=1).mean())) >= FORCE_THAT_COUNTS_EV_PER_A
 
 
-LARGEST_FORCE_EV_PER_A, LARGEST_SIZE_A = 1e5, 1e4
-"""Beyond these a frame holds no structure and no forces of one: a unit was mistaken, or a file is damaged."""
+LARGEST_FORCE_EV_PER_A = 1e5
+"""Larger forces are none of a structure: a unit was mistaken, or a file is damaged."""
 
 
 def require_sane(labelled: LabelledSet) -> None:
@@ -43,14 +44,8 @@ def require_sane(labelled: LabelledSet) -> None:
 
 
 def _senseless(frame: Atoms) -> str:
-    if not len(frame):
-        return "no atoms"
-    if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
-        return "positions or cell are not finite"
-    if frame.pbc.all() and abs(np.linalg.det(frame.cell.array)) < 1e-6:
-        return "periodic in all directions, and its cell has no volume"
-    if max(float(np.ptp(frame.positions, axis=0).max()), float(np.abs(frame.cell.array).max())) > LARGEST_SIZE_A:
-        return f"more than {LARGEST_SIZE_A:g} Å long"
+    if problem := problem_of(frame):
+        return problem
     forces = labels_of(frame).forces
     if forces is not None and np.abs(forces[np.isfinite(forces)]).max(initial=0.0) > LARGEST_FORCE_EV_PER_A:
         return f"forces of more than {LARGEST_FORCE_EV_PER_A:g} eV/Å"

@@ -1,0 +1,55 @@
+"""Frames of which nothing can be asked: told before a model, a neighbour list or a labeler meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pfd.errors import DataError
+from pfd.frames.neighbours import shortest_distance
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+LARGEST_SIZE_A = 1e4
+"""Beyond this a frame holds no structure: a unit was mistaken, or a file is damaged."""
+SHORTEST_A = 0.3
+"""A shorter periodic vector is none: neighbours would be counted without end."""
+LEAST_VOLUME_A3 = 0.1
+"""Of an atom of a fully periodic frame; hydrogen in Jupiter's core has 0.7."""
+ONE_PLACE_A = 0.01
+"""Atoms nearer than this are at one place."""
+
+
+def problem_of(frame: Atoms) -> str:
+    """Why nothing can be asked of a frame, in words; empty if it is sane."""
+    if not len(frame):
+        return "no atoms"
+    if not (np.isfinite(frame.positions).all() and np.isfinite(frame.cell.array).all()):
+        return "positions or cell are not finite numbers"
+    if (frame.cell.lengths()[frame.pbc] < SHORTEST_A).any():
+        return "the cell has no length along a periodic direction"
+    if frame.pbc.all() and abs(np.linalg.det(frame.cell.array)) < LEAST_VOLUME_A3 * len(frame):
+        return "periodic in all directions, and its cell has no volume"
+    if max(float(np.ptp(frame.positions, axis=0).max()), float(np.abs(frame.cell.array).max())) > LARGEST_SIZE_A:
+        return f"more than {LARGEST_SIZE_A:g} Å long"
+    shortest = shortest_distance(frame, ONE_PLACE_A)
+    return "" if shortest is None else f"two atoms at one place ({shortest:.1g} Å apart)"
+
+
+def require_sane(frames: Sequence[Atoms], name: str) -> None:
+    """Refuse frames of which nothing can be asked.
+
+    Args:
+        frames: those of one file.
+        name: of the file, for messages.
+
+    Raises:
+        DataError: naming the first.
+    """
+    for index, frame in enumerate(frames):
+        if problem := problem_of(frame):
+            hint = "correct the cell, its periodicity (pbc) or the positions, or leave the frame out"
+            raise DataError(problem, where=f"{name}: frame {index}", hint=hint)
