@@ -60,12 +60,12 @@ def labels_by_method(method: str, frames: Path, overrides: Sequence[str] = ()) -
         },
     }
     content, overridden = with_overrides(content, overrides)
-    idle = [key for key in overridden if key.split(".")[0] not in USED and not key.startswith("finetune.label")]
-    if idle:
-        raise SettingError("without effect on labels", where=f"{COMMAND_LINE}: {idle[0]}", hint="leave it out")
     comments = {"teacher": "not used", "finetune.explore": "not used", "finetune.converge": "not used"}
     text = commented_yaml(content, comments, ["Written by pfd label."])
     resolved = resolve(content, Path.cwd(), f"--method {method}", overridden)
+    idle = [key for key in overridden if key.split(".")[0] not in USED and not key.startswith("finetune.label")]
+    if idle:
+        raise SettingError("without effect on labels", where=f"{COMMAND_LINE}: {idle[0]}", hint="leave it out")
     return _labels_alone(replace(resolved, text=text))
 
 
