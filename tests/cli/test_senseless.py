@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from tests.cli.conftest import EXAMPLE, FINETUNE, pfd, write
 
@@ -48,6 +50,22 @@ def test_frames_of_which_nothing_can_be_asked_are_refused(tmp_path, kind):
         senseless(kind).write(tmp_path / "x.extxyz")
         with pytest.raises(DataError, match=kind):
             read_starting(tmp_path / "x.extxyz")
+
+
+def test_atoms_at_one_place_are_found_through_the_faces_of_any_cell():
+    generator = np.random.default_rng(0)
+    for pbc in ([True] * 3, [True, True, False], [False] * 3):
+        for _ in range(20):
+            cell = generator.normal(scale=4.0, size=(3, 3)) + 8.0 * np.eye(3)
+            frame = Atoms("Cu9", scaled_positions=generator.uniform(size=(9, 3)), cell=cell, pbc=pbc)
+            frame = frame[[*range(9), 4]]
+            step = generator.integers(-2, 3, size=3) * np.array(pbc)
+            frame.positions[9] += step @ cell + generator.normal(scale=1e-3, size=3)
+            assert "at one place" in problem_of(frame)
+            frame.positions[9] += [0.0, 0.3, 0.0]
+            assert not problem_of(frame)
+    assert not problem_of(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
+    assert not problem_of(bulk("Si"))
 
 
 def test_commands_refuse_them(tmp_path):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pfd.errors import DataError
-from pfd.frames.neighbours import shortest_distance
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -35,8 +34,28 @@ def problem_of(frame: Atoms) -> str:
         return "periodic in all directions, and its cell has no volume"
     if max(float(np.ptp(frame.positions, axis=0).max()), float(np.abs(frame.cell.array).max())) > LARGEST_SIZE_A:
         return f"more than {LARGEST_SIZE_A:g} Å long"
-    shortest = shortest_distance(frame, ONE_PLACE_A)
+    shortest = _nearest_below(frame, ONE_PLACE_A)
     return "" if shortest is None else f"two atoms at one place ({shortest:.1g} Å apart)"
+
+
+def _nearest_below(frame: Atoms, limit_A: float) -> float | None:
+    """The shortest distance between two different atoms if it is below a limit that is tiny beside the cell.
+
+    A neighbour list would divide the cell into boxes of that size, and fill the memory with them.
+    """
+    from scipy.spatial import cKDTree
+
+    cell = frame.cell.complete()
+    wrapped = cell.scaled_positions(frame.positions)
+    wrapped = np.where(frame.pbc, wrapped % 1.0 % 1.0, wrapped)  # the second turns 1.0, a rounded -1e-17 % 1.0, into 0
+    heights = 1.0 / np.linalg.norm(cell.reciprocal().array, axis=1)
+    radius = min(0.4, np.sqrt(3.0) * limit_A / float(heights.min()))
+    pairs = cKDTree(wrapped, boxsize=frame.pbc.astype(float)).query_pairs(radius, output_type="ndarray")
+    apart = wrapped[pairs[:, 0]] - wrapped[pairs[:, 1]]
+    apart -= np.where(frame.pbc, np.round(apart), 0.0)
+    distances = np.linalg.norm(apart @ cell.array, axis=1)
+    below = distances[distances < limit_A]
+    return float(below.min()) if len(below) else None
 
 
 def require_sane(frames: Sequence[Atoms], name: str) -> None:
