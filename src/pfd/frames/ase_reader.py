@@ -69,11 +69,14 @@ def read_with_ase(path: Path, kind: str | None = None) -> list[Atoms]:
 def _refuse_partly_occupied(frame: Atoms, where: str) -> None:
     """ASE takes the first species of a site as if it were there always."""
     sites = frame.info.get("occupancy")
-    partly = [kinds for kinds in sites.values() if len(kinds) > 1 or min(kinds.values()) < 1.0] if sites else []
-    if partly:
-        shown = ", ".join(f"{symbol} {part:g}" for symbol, part in partly[0].items())
-        hint = "write a cell whose sites are occupied or empty; structures.alloy puts elements on sites at random"
-        raise DataError(f"sites are partly occupied ({shown})", where=where, hint=hint)
+    for kinds in sites.values() if isinstance(sites, dict) else ():
+        parts = list(kinds.values())
+        if not all(isinstance(part, int | float) for part in parts):
+            raise DataError("occupancies are no numbers", where=where, hint="is the file complete?")
+        if len(parts) > 1 or min(parts, default=1.0) < 1.0:
+            shown = ", ".join(f"{symbol} {part:g}" for symbol, part in kinds.items())
+            hint = "write a cell whose sites are occupied or empty; structures.alloy puts elements on sites at random"
+            raise DataError(f"sites are partly occupied ({shown})", where=where, hint=hint)
 
 
 def require_format(kind: str, where: str) -> None:
