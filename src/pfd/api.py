@@ -287,6 +287,7 @@ def open_run(path: str | Path) -> Run:
         RunError: if there is none.
     """
     from pfd.workflow.driver_lock import driver_of
+    from pfd.workflow.run_folder import DAMAGED
 
     folder = Path(path)
     if not (folder / "run.json").is_file():
@@ -294,7 +295,7 @@ def open_run(path: str | Path) -> Run:
     held = read_json(folder / "run.json")
     if not isinstance(held, dict) or "name" not in held:
         hint = 'write {"name": "the name of the run", "format": 1} into it'
-        raise RunError("the file that names the run is damaged", where=str(folder / "run.json"), hint=hint)
+        raise RunError(DAMAGED, where=str(folder / "run.json"), hint=hint)
     summary = folder / "summary.json"
     told = read_json(summary)
     if summary.is_file() and not (isinstance(told, dict) and "status" in told):

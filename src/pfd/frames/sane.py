@@ -17,7 +17,7 @@ LARGEST_SIZE_A = 1e4
 SHORTEST_A = 0.3
 """A shorter periodic vector is none: neighbours would be counted without end."""
 LEAST_VOLUME_A3 = 0.1
-"""Of an atom of a fully periodic frame; hydrogen in Jupiter's core has 0.7."""
+"""Of an atom of a fully periodic frame, Å^3: far below that of any matter that a model or a labeler meets."""
 ONE_PLACE_A = 0.01
 """Atoms nearer than this are at one place."""
 

@@ -220,7 +220,7 @@ def _folders(path: Path) -> list[Path]:
         return [path / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
 
 
-_DAMAGED = "the file that names the run is missing or damaged"
+DAMAGED = "the file that names the run is missing or damaged"
 
 
 def _name_it(name: str) -> str:
@@ -244,14 +244,14 @@ def take_folder(path: Path, name: str) -> None:
     content = read_json(path / NAME_FILE)  # after the look at the rest: another driver may be making the folder
     if content is None:
         if "journal.jsonl" in others:
-            raise RunError(_DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
+            raise RunError(DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
         if others:
             raise RunError(
                 "the folder exists and holds no run", where=str(path), hint="name another: pfd submit INPUT RUN"
             )
         write_json(path / NAME_FILE, {"name": name, "format": 1})
     elif not isinstance(content, dict) or "name" not in content:
-        raise RunError(_DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
+        raise RunError(DAMAGED, where=str(path / NAME_FILE), hint=_name_it(name))
     elif content["name"] != name:
         raise RunError(
             f"the folder holds the run {content['name']!r}, the input is named {name!r}",
