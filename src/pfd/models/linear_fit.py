@@ -42,8 +42,8 @@ class LinearFitSettings(Settings):
     """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
     component, of bulk frames with a stress. On 100 frames labelled by SevenNet-0, POD M left 0.15 GPa on others,
     without stresses 0.19 (silicon), and 0.56 instead of 1.37 (molybdenum), at 1 % of the force error; 1 left 0.13 and
-    0.50 at 2 % (docs/distillation.md). POD's fits take three to four times as long; SNAP's virial comes with its forces. 0
-    leaves stresses out."""
+    0.50 at 2 % (docs/distillation.md). POD's fits take three to four times as long; SNAP's virial is at
+    hand. 0 leaves stresses out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
     crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
