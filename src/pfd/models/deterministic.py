@@ -16,6 +16,10 @@ def same_bits(module: Any) -> Iterator[None]:
     rounding errors fine-tunings of one seed drifted apart. The deterministic kernels were not slower (23 s for the 12
     predictions and their set-up, against 30 s, on a busy machine). On a GPU torch lacks some, and nothing is changed.
 
+    MKL chooses its vector functions in the first call of one. Where two threads make that call at once, one of them may
+    still compute by another kernel: on a loaded machine 1 in 15 processes had another sine in the last bits, once.
+    So the first call is made here, on one thread.
+
     Source: PyTorch's notes on reproducibility.
 
     Args:
@@ -30,6 +34,7 @@ def same_bits(module: Any) -> Iterator[None]:
     filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.exp(torch.zeros(1))
     try:
         yield
     finally:
