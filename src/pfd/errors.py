@@ -22,9 +22,14 @@ class PFDError(Exception):
         what: what happened, in one sentence.
         where: the file, key, frame or task it happened at.
         hint: what the user can try, in the imperative.
+
+    Attributes:
+        exit_code: of a command that ends with it.
+        among: the errors that this one tells at once; empty if it is one by itself.
     """
 
     exit_code: int = 1
+    among: tuple[PFDError, ...] = ()
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what = what
@@ -86,6 +91,11 @@ class TransientError(PFDError):
 
 class LabelRejected(PFDError):
     """One frame's label does not meet the acceptance rules; the frame is named, counted and skipped."""
+
+
+def each_of(error: PFDError) -> list[PFDError]:
+    """The errors that an error tells, one by one."""
+    return [one for part in error.among for one in each_of(part)] or [error]
 
 
 def error_content(error: PFDError) -> dict[str, str]:

@@ -108,19 +108,26 @@ def test_copies_have_the_limits_of_an_input(tmp_path, change, option):
 
 
 @pytest.mark.parametrize(
-    ("gain", "method", "said"), [(0.1, "random", "without effect"), (float("nan"), "entropy", "finite")]
+    ("method", "score", "seed", "gain", "said"),
+    [
+        ("random", None, 0, 0.1, "min_gain_nats are without effect"),
+        ("random", "mean", 0, None, "--score: without effect"),
+        ("msc", "mean", None, None, "--score: without effect"),
+        ("entropy", "mean", 3, None, "--seed: without effect"),
+        ("entropy", None, None, float("nan"), "finite"),
+    ],
 )
-def test_options_of_selection_that_do_nothing_are_refused(tmp_path, gain, method, said):
+def test_options_of_selection_that_do_nothing_are_refused(tmp_path, method, score, seed, gain, said):
     write_frames(tmp_path / "x.extxyz", [bulk("Cu")])
     with pytest.raises(SettingError, match=said):
-        select_from_files([tmp_path / "x.extxyz"], [], 1, tmp_path / "o.extxyz", method, "mean", 0, gain, True)
+        select_from_files([tmp_path / "x.extxyz"], [], 1, tmp_path / "o.extxyz", method, score, seed, gain, True)
 
 
 def test_the_plot_beside_chosen_frames_is_not_written_over(tmp_path):
     write_frames(tmp_path / "x.extxyz", [bulk("Cu")])
     (tmp_path / "o.gains.svg").write_text("KEEP")
     with pytest.raises(SettingError, match="there already"):
-        select_from_files([tmp_path / "x.extxyz"], [], 1, tmp_path / "o.extxyz", "entropy", "mean", 0, None, True)
+        select_from_files([tmp_path / "x.extxyz"], [], 1, tmp_path / "o.extxyz", "entropy", "mean", None, None, True)
 
 
 def test_keys_that_labels_know_nothing_of_are_refused(tmp_path):

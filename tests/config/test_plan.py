@@ -10,7 +10,7 @@ import yaml
 from ase.build import bulk
 from tests.config.test_bad_input import GOOD
 
-from pfd.config.check import starting_frames
+from pfd.config.exploration_check import starting_frames
 from pfd.config.plan import plan_input
 from pfd.config.reading import read_input
 from pfd.explore.md import run_md

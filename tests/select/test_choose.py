@@ -165,3 +165,15 @@ def test_odd_frames_are_chosen_or_counted(method: str) -> None:
     assert chosen.insane == 2
     assert np.isfinite(chosen.gains).all()
     assert select_frames([broken, Atoms()], [], SelectSettings(method=method), 0).indices == ()
+
+
+@pytest.mark.parametrize("method", ["entropy", "mixed", "msc", "farthest", "random"])
+def test_each_method_refuses_what_it_does_not_use_and_nothing_else(method):
+    given = {"score": "top", "k": 16, "cutoff_A": 4.0, "bandwidth_per_A": 0.02, "min_gain_nats": 0.1}
+    idle = {"msc": {"score"}, "random": set(given), "farthest": {"score", "bandwidth_per_A", "min_gain_nats"}}
+    for key, value in given.items():
+        if key in idle.get(method, ()):
+            with pytest.raises(ValueError, match=f"{key} are without effect in method {method}"):
+                SelectSettings.model_validate({"method": method, key: value})
+        else:
+            assert getattr(SelectSettings.model_validate({"method": method, key: value}), key) == value

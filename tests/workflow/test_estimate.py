@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tests.workflow.conftest import EXAMPLE
 
-from pfd.config.check import starting_frames
+from pfd.config.exploration_check import starting_frames
 from pfd.config.plan import plan_input
 from pfd.config.reading import read_input
 from pfd.workflow.estimate import NOT_MEASURED, estimate, size_of, step_of

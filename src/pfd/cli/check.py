@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
@@ -16,6 +17,7 @@ from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.config.properties import models_made, properties_of
 from pfd.config.student_candidates import candidates_of, is_open
 from pfd.config.student_size import size_lines
+from pfd.errors import PFDError, each_of, error_content
 from pfd.evaluate.properties.dynamics import OfDynamics
 from pfd.explore.settings import DynamicsSettings, PoolSettings
 from pfd.label.labeler import make_labeler
@@ -72,7 +74,8 @@ def check_and_show(
     Raises:
         InputError, MissingError: the first mistake.
     """
-    from pfd.config.check import check_input, starting_frames
+    from pfd.config.check import check_input
+    from pfd.config.exploration_check import starting_frames
     from pfd.config.reading import read_input
 
     input_file, _ = input_and_run(input_file, None)
@@ -99,6 +102,27 @@ def check_and_show(
     if checked.theory is not None:
         print(f"level of theory: {checked.theory.words}")
     return shown
+
+
+def check_as_json(input_file: Path, overrides: Sequence[str] = ()) -> int:
+    """Print the mistakes of an input as JSON, or what it asks for; returns the exit code."""
+    try:
+        shown = check_and_show(input_file, overrides, silent=True)
+    except PFDError as error:
+        mistakes = [error_content(each) | {"exit_code": each.exit_code} for each in each_of(error)]
+        print(json.dumps({"input": str(input_file), "mistakes": mistakes}, indent=1))
+        return error.exit_code
+    content: dict[str, Any] = {"input": str(input_file), "mistakes": [], "run": str(shown.folder)}
+    content |= {"holds_run": shown.holds_run, "starting_frames": len(shown.frames)}
+    content["elements"] = sorted({symbol for frame in shown.frames for symbol in frame.get_chemical_symbols()})
+    content["labels_at_most"] = labels_at_most(shown.plans)
+    print(json.dumps(content, indent=1))
+    return 0
+
+
+def labels_at_most(plans: Sequence[LoopPlan]) -> int:
+    """Labels to pay for, at most."""
+    return sum(plan.labels for plan in plans if plan.name == "finetune")
 
 
 def _holds(resolved: ResolvedInput, folder: Path) -> bool:

@@ -113,15 +113,20 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 
 @checks.command("INPUT", hidden=True)
-def check(input_file: InputFile, words: Overrides = None) -> None:
+def check(input_file: InputFile, words: Overrides = None, as_json: AsJson = False) -> None:
     """Look for mistakes in an input, and tell what it would run; nothing is started.
+
+    With --json the mistakes are a list, empty if there are none; the exit code is the same.
 
     Example: pfd check examples/toy/input.yaml
     """
-    from pfd.cli.check import check_and_show
+    from pfd.cli.check import check_and_show, check_as_json
     from pfd.cli.words import only_overrides
 
-    check_and_show(input_file, only_overrides(words or []))
+    overrides = only_overrides(words or [])
+    if as_json:
+        raise typer.Exit(check_as_json(input_file, overrides))
+    check_and_show(input_file, overrides)
 
 
 @checks.command("data")

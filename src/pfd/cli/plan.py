@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from pfd.cli.check import check_and_show
+from pfd.cli.check import check_and_show, labels_at_most
 from pfd.cli.engine import require_engine
 from pfd.cli.run_argument import input_and_run
 from pfd.errors import SettingError
@@ -188,7 +188,7 @@ def reuse_lines(reuse: Reuse | None) -> Iterator[str]:
 def _as_json(shown: Shown, found: Estimate, reuse: Reuse | None) -> dict[str, Any]:
     return {
         "run": str(shown.folder),
-        "labels_at_most": sum(plan.labels for plan in shown.plans if plan.name == "finetune"),
+        "labels_at_most": labels_at_most(shown.plans),
         "seconds_at_most": round(found.seconds, 3),
         "seconds_left_at_most": round(_left(found, reuse), 3),
         "complete": found.complete,

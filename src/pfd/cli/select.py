@@ -26,6 +26,11 @@ HINTS = {
     "key": "correct or remove the labels: none are needed to choose frames",
 }
 
+SCORED = ("entropy", "mixed")
+"""Methods that compare frames by a score."""
+DRAWN = ("random", "mixed")
+"""Methods that draw lots."""
+
 
 def select_from_files(
     pool: list[Path],
@@ -33,8 +38,8 @@ def select_from_files(
     max_frames: int,
     out: Path,
     method: str,
-    score: str,
-    seed: int,
+    score: str | None,
+    seed: int | None,
     min_gain_nats: float | None,
     as_json: bool,
     *,
@@ -47,6 +52,8 @@ def select_from_files(
         DataError: if a file cannot be read, the pool is empty, or its description does not fit into memory.
     """
     settings = _settings(method, score, max_frames, min_gain_nats)
+    if seed is not None and method not in DRAWN:
+        raise SettingError(f"without effect: {method} draws nothing", where="--seed", hint="leave the option out")
     require_writable(out, (*pool, *reference), "--out")
     for path in () if force else (out, _plot_of(out)):
         require_new(path, "--out", "name another file, or write over it with --force")
@@ -62,7 +69,7 @@ def select_from_files(
             candidates,
             known,
             settings,
-            seed,
+            seed or 0,
             lambda fraction, text: bar.update(task, completed=fraction, description=text),
         )
     plot = None
@@ -79,13 +86,15 @@ def select_from_files(
         )
 
 
-def _settings(method: str, score: str, max_frames: int, min_gain_nats: float | None) -> SelectSettings:
+def _settings(method: str, score: str | None, max_frames: int, min_gain_nats: float | None) -> SelectSettings:
     for option, value, field in (("--method", method, "method"), ("--score", score, "score")):
         known = get_args(SelectSettings.model_fields[field].annotation)
-        if value not in known:
+        if value is not None and value not in known:
             raise SettingError(f"unknown {field} {value!r}", where=option, hint=f"one of {', '.join(known)}")
     given = {"method": method, "max_frames": max_frames, "min_gain_nats": min_gain_nats}
-    if method == "entropy" or score != SelectSettings.model_fields["score"].default:
+    if score is not None and method not in SCORED:
+        raise SettingError(f"without effect in method {method}", where="--score", hint="leave the option out")
+    if score is not None:
         given["score"] = score
     if min_gain_nats is not None and not math.isfinite(min_gain_nats):
         raise SettingError("not a finite number", where=f"--min-gain-nats {min_gain_nats}", hint="such as 0.1")

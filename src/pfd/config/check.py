@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfd.config.brought import Brought, check_levels, read_pool_of, read_set, read_test_set
+from pfd.config.brought import Brought, check_levels, read_set, read_test_set
 from pfd.config.contradictions import check_budgets, refuse_idle
 from pfd.config.data_check import look_at_brought
-from pfd.config.environment import check_devices, check_environments, require_batches
+from pfd.config.environment import check_devices, check_environments
+from pfd.config.exploration_check import Explored, check_groups, frames_of_entry
 from pfd.config.gathered import Gathered
+from pfd.config.labeler_check import check_labeler
 from pfd.config.licence import check_licence
-from pfd.config.machine import check_cores, check_gpus, check_ranks
+from pfd.config.machine import check_cores, check_gpus
 from pfd.config.properties import check_properties
-from pfd.config.queue import check_queues, programs_of_labels
-from pfd.config.reading import ResolvedInput, at, source_path
-from pfd.config.student_limits import check_lammps, check_student_elements, runs_in_lammps
+from pfd.config.queue import check_queues
+from pfd.config.reading import ResolvedInput, at
+from pfd.config.student_limits import check_lammps, check_student_elements
 from pfd.config.student_size import check_student_size
-from pfd.config.teacher import check_teacher, refuse_idle_trust, require_teacher, tuning_files
+from pfd.config.teacher import check_teacher, require_teacher, tuning_files
 from pfd.environments.launch import HERE, Launch
-from pfd.errors import DataError, MissingError, SettingError
-from pfd.explore.calypso import INSTALL
-from pfd.explore.groups import ExplorerSettings
-from pfd.explore.plan import plan_trajectories
-from pfd.explore.settings import PoolSettings
-from pfd.frames.split import split_by_trajectory
+from pfd.errors import SettingError
 from pfd.frames.state import refuse_unhonoured_state
-from pfd.frames.structures import build_structures, refuse_wild
-from pfd.label.engine_program import ProgramLabeler
-from pfd.label.family import FamilyLabelerSettings
-from pfd.label.judge import refuse_unhonoured
-from pfd.label.labeler import Labeler, make_labeler
-from pfd.models.environment import read_card
-from pfd.models.family import MODEL_FILE, Family, ModelCard, knows_batches
-from pfd.models.family import read_model as read_model_folder
-from pfd.models.training import check_elements
-from pfd.plugins import FAMILIES, load_plugin
+from pfd.models.family import Family
 from pfd.theory import Comparison
 
 if TYPE_CHECKING:
@@ -90,7 +75,7 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
     read = 0
     for index in range(len(resolved.input.structures)):
         with mistakes:
-            frames += _started(resolved, index)
+            frames += frames_of_entry(resolved, index)
             read += 1
     with mistakes:
         refuse_idle(resolved)
@@ -101,9 +86,9 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         if runs_here:
             check_devices(resolved, launch)
     data, test = _read_brought(resolved, mistakes)
-    explored = _Explored([], {}, {})
+    explored = Explored([], {}, {})
     if read == len(resolved.input.structures):  # groups name structures by their number
-        explored = _check_groups(resolved, frames, launch, mistakes)
+        explored = check_groups(resolved, frames, launch, mistakes)
     mistakes.end()
 
     data, test = look_at_brought(resolved, data, test)
@@ -171,25 +156,6 @@ def _cheap(family: Family, launch: Launch) -> bool:
     return launch == HERE and all(module in sys.modules for module in family.modules)
 
 
-@dataclass(frozen=True)
-class _Explored:
-    """What exploration starts from.
-
-    Attributes:
-        pools: the frames of the pools.
-        structures: loop -> numbers of the starting frames that its groups use.
-        drawn: key of the input -> an example of each kind of structure that a random search will draw.
-    """
-
-    pools: list[Brought]
-    structures: dict[str, set[int]]
-    drawn: dict[str, list[Atoms]]
-
-    def starts(self, frames: Sequence[Atoms]) -> dict[str, list[Atoms]]:
-        """Loop -> the starting frames of its groups."""
-        return {loop: [frames[index] for index in sorted(used)] for loop, used in self.structures.items()}
-
-
 def _check_families(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms]]) -> None:
     """Refuse frames with an electronic state that the teacher or the student could not tell apart."""
     for chosen, family in (("teacher.family", resolved.teacher), ("distill.student.family", resolved.student)):
@@ -202,7 +168,7 @@ def _check_families(resolved: ResolvedInput, frames: Mapping[str, Sequence[Atoms
 def _check_student(
     resolved: ResolvedInput,
     frames: Sequence[Atoms],
-    explored: _Explored,
+    explored: Explored,
     pooled: Sequence[Atoms],
     known: Mapping[str, Sequence[Atoms]],
 ) -> None:
@@ -213,193 +179,3 @@ def _check_student(
     check_student_size(resolved, seen)
     for key, some in known.items():
         check_student_elements(resolved, seen, some, key)
-
-
-def require_labeler(labeler: Labeler) -> None:
-    """Refuse to go on without the labeler's packages; those that run a program look for it, and for its interpreter.
-
-    Raises:
-        MissingError: naming them and the command that installs them.
-    """
-    if isinstance(labeler, ProgramLabeler):
-        return
-    missing = [module for module in labeler.modules if importlib.util.find_spec(module) is None]
-    missing += [program for program in labeler.programs if shutil.which(program) is None]
-    if missing:
-        raise MissingError(f"the labeler {labeler.name!r} needs {', '.join(missing)}", hint=labeler.install)
-
-
-def starting_frames(resolved: ResolvedInput) -> list[Atoms]:
-    """All starting frames; each file is read by itself, so that an error names its key.
-
-    Raises:
-        SettingError, DataError: naming the key.
-    """
-    return [frame for index in range(len(resolved.input.structures)) for frame in _started(resolved, index)]
-
-
-def _started(resolved: ResolvedInput, index: int) -> list[Atoms]:
-    """The starting frames of one entry of ``structures``."""
-    entry, key = resolved.input.structures[index], f"structures.{index}.file"
-    path = source_path(resolved, entry.file, key)
-    with at(resolved, key):
-        if path.is_dir():
-            raise SettingError(f"{entry.file} is a folder", hint="name the structure file in it")
-        there = entry.model_copy(update={"file": path})
-        if entry.interface is not None:
-            other = source_path(resolved, entry.interface.file, f"structures.{index}.interface.file")
-            there = there.model_copy(update={"interface": entry.interface.model_copy(update={"file": other})})
-        built = build_structures([there], Path(), resolved.input.seed)
-    with at(resolved, f"structures.{index}.perturb.displacement_A"):
-        refuse_wild(built, entry.perturb)
-    return built
-
-
-def _check_groups(
-    resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], mistakes: Gathered
-) -> _Explored:
-    """Every group of every stage; returns what exploration starts from."""
-    explored = _Explored([], {}, {})
-    for name, loop in (("finetune", resolved.input.finetune), ("distill", resolved.input.distill)):
-        for stage, groups in enumerate(loop.explore if loop is not None else ()):
-            for number, group in enumerate(groups):
-                with mistakes:
-                    _check_group(resolved, group, (name, stage, number), frames, launch, explored)
-    return explored
-
-
-def _check_group(
-    resolved: ResolvedInput,
-    group: ExplorerSettings | PoolSettings,
-    at_place: tuple[str, int, int],
-    frames: Sequence[Atoms],
-    launch: Mapping[str, Launch],
-    explored: _Explored,
-) -> None:
-    """One group; what it starts from goes into ``explored``."""
-    where = "{}.explore.{}.{}".format(*at_place)
-    if isinstance(group, PoolSettings):
-        explored.pools.append(_check_pool(resolved, group, where))
-        return
-    _check_driver(resolved, group, where, launch)
-    if group.compositions:
-        key = f"{where}.{group.shaped_by}"
-        with at(resolved, key):
-            explored.drawn[key] = [group.example(formula) for formula in group.compositions]
-    else:
-        explored.structures.setdefault(at_place[0], set()).update(_check_starts(resolved, group, frames, where))
-
-
-def _check_driver(resolved: ResolvedInput, group: ExplorerSettings, where: str, launch: Mapping[str, Launch]) -> None:
-    """The model that a group follows: it is there, and runs where the group says."""
-    place = resolved.place(where)
-    if group.with_ == "student" and where.startswith("finetune"):
-        raise SettingError("there is no student while fine-tuning", where=f"{place}.with", hint="leave it out")
-    if group.program is not None and shutil.which(group.program) is None:
-        raise MissingError(f"there is no program {group.program!r} on this machine", where=place, hint=INSTALL)
-    driver = resolved.student if group.with_ == "student" else resolved.teacher
-    if group.needs_batch_model and driver is not None and not knows_batches(driver):
-        what = f"models of {driver.name!r} do not run in torch-sim"
-        raise SettingError(what, where=f"{place}.method", hint="write method: md")
-    if group.needs_batch_model and driver is not None:
-        require_batches(launch[driver.name], f"{place}.method")
-    if not group.needs_lammps or driver is None or runs_in_lammps(driver):
-        return
-    raise SettingError(
-        f"models of {driver.name!r} have no pair style in LAMMPS, which this group needs",
-        where=place,
-        hint="write method: md or ensemble: nvt, or with: student where the student has one",
-    )
-
-
-def _check_starts(resolved: ResolvedInput, group: ExplorerSettings, frames: Sequence[Atoms], where: str) -> list[int]:
-    """The structures that a group starts from; returns their numbers."""
-    if not frames:
-        raise SettingError(
-            f"method {group.method} needs structures to start from, and there are none",
-            where=resolved.place(where),
-            hint="add a section structures: [{file: ...}]",
-        )
-    with at(resolved, f"{where}.structures"):
-        chosen = sorted({plan.structure or 0 for plan in plan_trajectories([group], len(frames))})
-    for index in chosen:
-        with at(resolved, f"{where}.{group.shaped_by}"):
-            group.require(frames[index])
-    return chosen
-
-
-def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Brought:
-    pool = read_pool_of(resolved, group, where)
-    fraction = resolved.input.evaluate.pool_test_fraction
-    with at(resolved, "evaluate.pool_test_fraction"):
-        try:
-            split_by_trajectory(pool.frames, fraction, 0)
-        except DataError as error:
-            total = len(pool.frames)
-            what = f"testing on {fraction:g} of the {total} frames of {group.file} leaves no training frame"
-            hint = "lower it, or bring more frames" if total > 1 else "a pool needs two frames at least: bring more"
-            raise SettingError(what, hint=hint) from error
-    return pool
-
-
-def check_labeler(
-    resolved: ResolvedInput, frames: Sequence[Atoms], launch: Mapping[str, Launch], reads: Callable[[Family], bool]
-) -> ModelCard | None:
-    """The labeler, and the frames that it is to label; the card of the model that labels, if one does and was asked.
-
-    Args:
-        resolved: the input.
-        frames: what it is to label, or such as that.
-        launch: family -> how its tasks are started; of a model that labels.
-        reads: whether a family's model is read for what it knows.
-    """
-    assert resolved.labeler is not None
-    labeler = make_labeler(resolved.labeler.model_dump(mode="json"))
-    with programs_of_labels(resolved), at(resolved, "finetune.label.method"):
-        require_labeler(labeler)
-        if not hasattr(resolved.labeler, "files"):
-            labeler.check(frames)
-            refuse_unhonoured(frames, labeler)
-    check_ranks(resolved, labeler)
-    if isinstance(resolved.labeler, FamilyLabelerSettings):
-        return _check_label_model(resolved, resolved.labeler, frames, launch, reads)
-    return None
-
-
-def _check_label_model(
-    resolved: ResolvedInput,
-    settings: FamilyLabelerSettings,
-    frames: Sequence[Atoms],
-    launch: Mapping[str, Launch],
-    reads: Callable[[Family], bool],
-) -> ModelCard | None:
-    """The card of the model that labels in the place of first principles: named, installed, and of these elements.
-
-    None if it was not asked.
-
-    Raises:
-        SettingError, ModelError, MissingError
-    """
-    if settings.family is None or settings.model is None:
-        raise SettingError(
-            "a model is to label, and none is named",
-            where=resolved.place("finetune.label"),
-            hint="write label: {method: family, family: ..., model: ...}; the teacher itself would teach it nothing",
-        )
-    with at(resolved, "finetune.label.family"):
-        family: Family = load_plugin(FAMILIES, settings.family, "finetune.label.family")()
-        refuse_unhonoured_state(frames, family.honours, f"the family {family.name!r}", "finetune.label.family")
-    refuse_idle_trust(resolved, family, "finetune.label.trust_file", trust_file=settings.trust_file)
-    shipped = settings.model in family.shipped
-    source = settings.model if shipped else str(source_path(resolved, settings.model, "finetune.label.model"))
-    with at(resolved, "finetune.label.model"):
-        if (Path(source) / MODEL_FILE).is_file():
-            card = read_model_folder(Path(source)).card
-            if card.family != family.name:
-                raise SettingError(f"the folder holds a model of the family {card.family!r}", hint="name that family")
-        elif reads(family):
-            card = read_card(family, source, settings.head, settings.trust_file, launch[family.name])
-        else:
-            return None
-        check_elements(card, frames)
-        return card

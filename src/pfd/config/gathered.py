@@ -51,7 +51,9 @@ class Gathered:
         if self._errors:
             kinds = {type(error) for error in self._errors}
             kind = kinds.pop() if len(kinds) == 1 else InputError
-            raise kind(self._told(), where=self._file)
+            told = kind(self._told(), where=self._file)
+            told.among = tuple(self._errors)
+            raise told
 
     def _told(self) -> str:
         told = [str(error).removeprefix(f"{self._file}: ").replace("\n", "\n  ") for error in self._errors]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfd.config.check import check_labeler
 from pfd.config.commented import commented_yaml
 from pfd.config.environment import families_of
+from pfd.config.labeler_check import check_labeler
 from pfd.config.machine import check_cores, check_gpus
 from pfd.config.overrides import COMMAND_LINE, with_overrides
 from pfd.config.queue import check_queues

@@ -30,11 +30,21 @@ def setting_error(lines: Sequence[str], file: str) -> SettingError:
     told = list(dict.fromkeys(map(_short_line, lines)))
     hint = "correct it; pfd schema --markdown lists all keys"
     if len(told) == 1:
-        return SettingError(told[0], where=file, hint=hint)
+        return _of_line(told[0], file, hint)
     rest = [f"... and {len(told) - _MANY} more"] if len(told) > _MANY else []
-    return SettingError(
+    error = SettingError(
         "\n  ".join([f"{len(told)} mistakes", *told[:_MANY], *rest]), where=file, hint=hint.replace("it", "them", 1)
     )
+    error.among = tuple(_of_line(line, file, hint) for line in told)
+    return error
+
+
+def _of_line(line: str, file: str, hint: str) -> SettingError:
+    """The error of one line, which begins with its key."""
+    key, colon, what = line.partition(": ")
+    if not colon or " " in key:
+        return SettingError(line, where=file, hint=hint)
+    return SettingError(what, where=f"{file}: {key}", hint=hint)
 
 
 def _short_line(line: str) -> str:

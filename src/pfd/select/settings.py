@@ -92,8 +92,11 @@ class SelectSettings(Settings):
 
     @model_validator(mode="after")
     def _of_the_method(self) -> SelectSettings:
-        others = {"entropy": (), "farthest": ("bandwidth_per_A", "min_gain_nats")}
-        unused = others.get(self.method, ("k", "cutoff_A", "bandwidth_per_A", "min_gain_nats"))
+        unused = {
+            "farthest": ("score", "bandwidth_per_A", "min_gain_nats"),
+            "msc": ("score",),
+            "random": ("score", "k", "cutoff_A", "bandwidth_per_A", "min_gain_nats"),
+        }.get(self.method, ())
         if unused and (idle := self.moved(*unused)):
             raise ValueError(f"{' and '.join(idle)} are without effect in method {self.method}; remove them")
         return self
