@@ -1,6 +1,7 @@
 """Data efficiency on labels that others made: errors of fine-tuned models and students on 10 to 100 labels.
 
-    python benchmarks/accuracy.py [--data ../shared/data] [--out proof] [--rows WORD ...] [--most N] [--table]
+    python benchmarks/accuracy.py [--data ../shared/data] [--out proof] [--rows WORD ...] [--most N] [--cores N]
+        [--table]
 
 The pool of a row is the training file of its material. A run of PFD-kit (``explore: pool``, ``label: stored``) chooses
 and trains by its default settings, and never sees the test file. Each row is one file of ``--out``: rows that are there
@@ -31,13 +32,13 @@ from typing import Any
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 import numpy as np
-from accuracy_rows import Row, measure
+from accuracy_rows import TEACHERS, Row, measure
 from rich.console import Console
 from rich.table import Table
 from scipy.special import stdtrit
 
 MATERIALS = {"silicon": (10, 20, 50, 100), "molybdenum": (10, 20, 50, 100), "water": (10, 20, 30)}
-DEAR = {"sevennet": {20, 30, 100}}
+DEAR = {"sevennet": {20, 30, 100}, "l3i5": {100}}
 """Numbers of labels at which a family that costs several times the other's time is run at all."""
 DISTILLED = 100
 """Labels of the model that students are distilled from."""
@@ -60,6 +61,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("proof"))
     parser.add_argument("--rows", nargs="*", default=[])
     parser.add_argument("--most", type=int, default=10**6)
+    parser.add_argument("--cores", type=int, help="of this machine; fewer than all where other work runs beside")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -70,9 +72,10 @@ def main() -> int:
         print(f"no row holds all of {options.rows}", file=sys.stderr)
         return 2
     if not options.table:
-        run(rows, options.data, options.out, options.most)
+        run(rows, options.data, options.out, options.most, options.cores)
     done = {row: found for row in rows if (found := result_of(row, options.out)) is not None}
     Console(width=160).print(table(rows, done))
+    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "accuracy.json").write_text(json.dumps(list(done.values()), indent=1), encoding="utf-8")
     return 0
 
@@ -81,7 +84,7 @@ def all_rows() -> list[Row]:
     """Cheap rows first, so that a benchmark that is stopped has something of everything."""
     rows = [Row(material, "zero-shot", family, 0, 0) for material in MATERIALS for family in ("chgnet", "sevennet")]
     rows += [Row(material, "scratch", "chgnet", 0, 0) for material in MATERIALS]
-    for family in ("chgnet", "sevennet"):
+    for family in TEACHERS:
         for seed in SEEDS:
             for material, budgets in MATERIALS.items():
                 for labels in budgets:
@@ -94,14 +97,14 @@ def all_rows() -> list[Row]:
     return sorted(rows, key=lambda row: (row.family != "chgnet" and row.labels > 0, row.seed, row.kind == "random"))
 
 
-def run(rows: list[Row], data: Path, out: Path, most: int) -> None:
+def run(rows: list[Row], data: Path, out: Path, most: int, cores: int | None) -> None:
     """The rows that have no result yet, one at a time."""
     (out / "rows").mkdir(parents=True, exist_ok=True)
     for row in [row for row in rows if result_of(row, out) is None][:most]:
         print(f"{time.strftime('%H:%M')} {row.name}", file=sys.stderr, flush=True)
         before = os.times()
         try:
-            found = measure(row, data, out)
+            found = measure(row, data, out, cores)
         except FileNotFoundError as error:  # a row that builds on another one
             print(f"  left: {error}", file=sys.stderr)
             continue

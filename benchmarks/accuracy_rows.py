@@ -18,7 +18,8 @@ from pfd.evaluate.residuals import Residuals
 from pfd.frames import fit_energy_shift, labels_of, read_frames, without_labels, write_frames
 from pfd.models.pod_fit import PODFitSettings
 
-SHIPPED = {"chgnet": "0.3.0", "sevennet": "7net-0"}
+TEACHERS = {"chgnet": ("chgnet", "0.3.0"), "sevennet": ("sevennet", "7net-0"), "l3i5": ("sevennet", "7net-l3i5")}
+"""Word in a row's name -> family and weights."""
 STARTS = 8
 """Frames of the pool that distillation's dynamics start from."""
 SAME_ENERGY_EV = 2e-5
@@ -35,7 +36,7 @@ class Row:
         kind: ``zero-shot``, ``selected`` (the default settings), ``random`` (of selection), ``scratch`` (a student
             that is fitted to the labels of the row ``selected`` alone), or ``distilled`` (one that is distilled from
             the model of that row, without any further label).
-        family: of the teacher, for ``scratch`` that of the run that chose the labels.
+        family: of ``TEACHERS``, for ``scratch`` that of the run that chose the labels.
         labels: N; 0 for zero-shot, and for ``scratch`` on the whole training file.
         seed: of the run.
     """
@@ -52,8 +53,8 @@ class Row:
         return f"{self.material}-{self.kind}-{self.family}-{self.labels}-{self.seed}"
 
 
-def measure(row: Row, data: Path, out: Path) -> dict[str, Any]:
-    """Do what a row asks for; its run folder stays in ``out``."""
+def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[str, Any]:
+    """Do what a row asks for, on so many cores (None: all); its run folder stays in ``out``."""
     folder = data / row.material
     if row.kind == "zero-shot":
         return asdict(row) | scores_of(_adopted(row, out), folder, shift_on=read_frames(folder / "train.extxyz"))
@@ -63,7 +64,8 @@ def measure(row: Row, data: Path, out: Path) -> dict[str, Any]:
     source = out / "inputs" / f"{row.name}.json"
     source.parent.mkdir(parents=True, exist_ok=True)
     content = distillation_of(row, folder, out) if row.kind == "distilled" else input_of(row, folder)
-    source.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    resources = {"resources": {"cores": cores}} if cores else {}
+    source.write_text(json.dumps(content | resources, indent=1), encoding="utf-8")
     ended = pfd.submit(source, run)
     if row.kind == "distilled":
         against = ended.summary["student_vs_teacher"]["force_rmse_meV_per_A"]
@@ -82,7 +84,7 @@ def input_of(row: Row, folder: Path) -> dict[str, Any]:
     return {
         "name": row.name,
         "seed": row.seed,
-        "teacher": {"family": row.family, "model": SHIPPED[row.family]},
+        "teacher": dict(zip(("family", "model"), TEACHERS[row.family], strict=True)),
         "finetune": {
             "explore": {"method": "pool", "file": pool},
             "select": {"max_frames": row.labels, "method": "random" if row.kind == "random" else "entropy"},
@@ -114,7 +116,7 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     return {
         "name": row.name,
         "seed": row.seed,
-        "teacher": {"family": row.family, "model": str(checkpoint[0].resolve())},
+        "teacher": {"family": TEACHERS[row.family][0], "model": str(checkpoint[0].resolve())},
         "structures": structures,
         "distill": {
             "student": {"family": "pod"},
@@ -133,7 +135,8 @@ def _adopted(row: Row, out: Path) -> Path:
     folder = out / "models" / row.family
     if not (folder / "model.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        pfd.adopt_model(pfd.make_family(row.family), SHIPPED[row.family], None, folder)
+        family, weights = TEACHERS[row.family]
+        pfd.adopt_model(pfd.make_family(family), weights, None, folder)
     return folder
 
 

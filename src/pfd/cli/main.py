@@ -99,13 +99,11 @@ def main() -> None:
             os.dup2(nowhere, stream)
         sys.exit(INTERRUPTED)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        typer.echo(
-            f"{error.strerror or error}{where}\n  Try: look at free space and permissions; a run goes on where it was "
-            "when it is submitted again",
-            err=True,
-        )
-        sys.exit(1)
+        from pfd.cli.os_error import os_error_told
+
+        told, code = os_error_told(error)
+        typer.echo(told, err=True)
+        sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:
