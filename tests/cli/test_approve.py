@@ -125,7 +125,7 @@ def test_a_decision_may_be_changed_until_the_run_goes_on(run, ids, capsys):
     assert "struck out" in capsys.readouterr().out
     approve_and_show(run, [], everything=True, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert told == {"approved": ids, "struck": [], "next": f"pfd submit {run}"}
+    assert told == {"approved": ids, "struck": [], "approved_again": ids[:1], "next": f"pfd submit {run}"}
     assert all(decided(run).values())
     package.submit(run.parent / "input.yaml", run)
     assert len(list(run.glob("finetune/*/label/*"))) == 6

@@ -189,3 +189,20 @@ def test_a_reader_that_goes_away_interrupts_the_run(tmp_path):
         assert driver.wait(60) != 0
     assert open_run(tmp_path / "small").status == "interrupted"
     assert pfd("submit", "input.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_frames_go_into_files_that_are_named_for_their_format(tmp_path):
+    write_frames(tmp_path / "x.extxyz", [bulk("Cu")])
+    with pytest.raises(SettingError, match=r"name it POSCAR\.extxyz"):
+        select_from_files([tmp_path / "x.extxyz"], [], 1, tmp_path / "POSCAR", "entropy", None, None, None, True)
+
+
+def test_an_empty_reference_is_told(tmp_path):
+    write_frames(tmp_path / "x.extxyz", [bulk("Cu")])
+    (tmp_path / "none.extxyz").write_text("")
+    out = tmp_path / "o.extxyz"
+    with pytest.raises(DataError, match="leave --reference out"):
+        select_from_files(
+            [tmp_path / "x.extxyz"], [tmp_path / "none.extxyz"], 1, out, "entropy", None, None, None, True
+        )
+    assert not out.exists()

@@ -56,13 +56,19 @@ def approve_and_show(run: Path, strike: Sequence[str], *, everything: bool, as_j
     struck = {ids[number] for word in strike for number in _numbers(word, ids, run)}
     approved = [name for name in ids if name not in struck]
     loop = str(frames[0].info[PLACE_KEY]).partition("/")[0]
+    before = decisions(Journal(run / "journal.jsonl").read())
+    again = [name for name in approved if before.get(name) is False]
     decide(run, loop, approved, sorted(struck), getpass.getuser())
     goes_on = f"pfd {'submit' if workflow_of(run) is None else 'resubmit'} {shell_word(run)}"
     if as_json:
-        print(json.dumps({"approved": approved, "struck": sorted(struck), "next": goes_on}, indent=1))
+        told = {"approved": approved, "struck": sorted(struck), "approved_again": again, "next": goes_on}
+        print(json.dumps(told, indent=1))
         return
     left_out = f", {len(struck)} struck out: {', '.join(sorted(struck))}" if struck else ""
-    print(f"{counted(len(approved), 'frame')} approved{left_out}\n{goes_on} goes on")
+    print(f"{counted(len(approved), 'frame')} approved{left_out}")
+    if again:
+        print(f"the last decision counts: {', '.join(again)} struck out before, and approved now")
+    print(f"{goes_on} goes on")
 
 
 def waiting_frames(run: Path) -> list[Atoms]:

@@ -70,7 +70,8 @@ def lost_overrides(resolved: ResolvedInput, folder: Path) -> list[str]:
         before = yaml.safe_load(earlier[-1].read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return []
-    told = [shell_word(f"{key}={_shown(_value(before, key))}") for key in lost]
+    leaves = [each for each in changed if any(each == key or each.startswith(f"{key}.") for key in lost)]
+    told = [shell_word(f"{key}={_shown(_value(before, key))}") for key in leaves]
     if not told:
         return []
     words, submit = " ".join(told), f"pfd submit {shell_word(folder)}"

@@ -58,11 +58,20 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
+FAR_OFF_MEV_PER_ATOM = 200.0
+"""Energies are further off only where the zero of the atoms' energies is another one."""
+
+
 def _show(given: Answer, console: Console) -> None:
     if given.report is None:
         console.print(f"{counted(given.frames, 'frame')} without labels: there is nothing to compare with")
+        if not given.written and given.domain is None:
+            console.print("  Try: --labels says which keys hold them; --out FILE writes the predictions")
     else:
         show_table(_table(given.report))
+        far_off = (given.report.energy_rmse_meV_per_atom or 0.0) > FAR_OFF_MEV_PER_ATOM
+        if far_off and not given.report.shift_eV:
+            console.print("energies this far off are mostly another zero of the labels: --shift-on FILE takes it out")
         if given.report.shift_eV:
             shifts = ", ".join(f"{symbol} {shift:+.4f}" for symbol, shift in given.report.shift_eV.items())
             console.print(f"energies were shifted by (eV per atom) {shifts}")

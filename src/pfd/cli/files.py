@@ -91,7 +91,7 @@ def label(
     What is done stands in OUT.labels, and is not done again. Exit code 0: all are labelled. 3: some were rejected, or
     a cap was reached. 4: waits for labels that you make. 1: failed. 2: bad input. 130: interrupted.
 
-    Example: pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz
+    Example: pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN1-xTB --out labelled.extxyz
     """
     from pfd.cli.label import LabelOptions, label_and_show
     from pfd.cli.words import only_overrides

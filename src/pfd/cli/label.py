@@ -141,7 +141,9 @@ def _show(labels: FileLabels, folder: Path, options: LabelOptions) -> None:
     twice = f" ({counted(labels.twice, 'frame')} stood there twice)" if labels.twice else ""
     print(f"{options.out}: {labels.accepted} of {counted(labels.frames, 'frame')} labelled{twice}")
     for kind, count in kinds_of(reason.partition("\n")[0] for reason in rejected.values()):
-        print(f"  {count} rejected: {kind}")
+        first = next(reason for reason in rejected.values() if kinds_of([reason.partition("\n")[0]])[0][0] == kind)
+        such = ", such as this one" if count > 1 else ""
+        print(f"  {count} rejected{such}: " + first.replace("\n", "\n  "))
     for reason in labels.left_out:
         print(f"  left out: {reason}")
     if rejected:

@@ -72,7 +72,8 @@ checks = typer.Typer(
     no_args_is_help=True,
     subcommand_metavar="INPUT | data FILE...",
     options_metavar="",
-    help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml. "
+    help="Look for mistakes in an input, and tell what it would run: pfd check INPUT, such as pfd check input.yaml; "
+    "--json lists the mistakes for scripts, and KEY=VALUE sets keys. "
     "Or look at labelled sets: pfd check data FILE...",
 )
 inputs.add_to(app)

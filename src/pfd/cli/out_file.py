@@ -25,6 +25,19 @@ def require_new(out: Path, where: str, hint: str = "name another file, or remove
     require_writable(out, [], where)
 
 
+def require_extended_xyz(out: Path, where: str) -> None:
+    """Refuse a name that says another format than the one that frames are written in.
+
+    Raises:
+        SettingError
+    """
+    if out.suffix.lower() not in {".extxyz", ".xyz"}:
+        hint = f"name it {out.with_suffix('.extxyz').name}; `ase convert` makes other formats of it"
+        raise SettingError(
+            "frames are written as extended XYZ, and this name says something else", where=f"{where} {out}", hint=hint
+        )
+
+
 def require_writable(out: Path, inputs: Iterable[Path], where: str, example: str = "frames.extxyz") -> None:
     """Refuse a file that cannot be written, or that would overwrite an input.
 

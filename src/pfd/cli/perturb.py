@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pfd.cli.hints import hints
-from pfd.cli.out_file import require_new, require_writable
+from pfd.cli.out_file import require_extended_xyz, require_new, require_writable
 from pfd.digests import derive_seed
 from pfd.errors import SettingError
 from pfd.frames import write_frames
@@ -57,10 +57,12 @@ def perturb_files(
         PerturbSettings.model_validate({"count": count} | given if count else {})
     except ValidationError as error:
         wrong = error.errors()[0]
+        if not wrong["loc"]:  # of several options together
+            what = str(wrong["msg"]).removeprefix("Value error, ")
+            raise SettingError(what, where="pfd perturb", hint="see pfd perturb --help") from error
         option = "--" + "-".join(map(str, wrong["loc"])).replace("_", "-")
-        raise SettingError(
-            f"{str(wrong['msg']).removeprefix('Input ')} (found {wrong['input']})", where=option
-        ) from error
+        what = f"{str(wrong['msg']).removeprefix('Input ')} (found {wrong['input']})"
+        raise SettingError(what, where=option, hint="see pfd perturb --help") from error
     if out is not None and len(files) > 1:
         raise SettingError(
             f"one output for {len(files)} files", where=f"--out {out}", hint="perturb them one at a time"
@@ -71,6 +73,7 @@ def perturb_files(
     for target in targets:
         where = "--out" if out is not None else "FILES"
         require_writable(target, files, where)
+        require_extended_xyz(target, where)
         if not force:
             require_new(target, where, "--force writes over it; or name another file with --out")
     for file, target in zip(files, targets, strict=True):

@@ -136,7 +136,7 @@ def estimate_lines(found: Estimate, resolved: ResolvedInput, reuse: Reuse | None
     """The estimate for a person."""
     from pfd.workflow.estimate import NOT_MEASURED
 
-    cores = resolved.input.resources.machine_cores()
+    cores = resolved.input.resources.cores_there()
     more = "" if found.complete else "; more, where nothing is known"
     if any(step.seconds is not None for step in found.steps):
         left = _left(found, reuse)

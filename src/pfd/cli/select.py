@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pfd.cli.hints import hints
-from pfd.cli.out_file import require_new, require_writable
+from pfd.cli.out_file import require_extended_xyz, require_new, require_writable
 from pfd.errors import DataError, SettingError
 from pfd.frames import read_frames, write_frames
 from pfd.select import SelectSettings, select_frames
@@ -55,6 +55,7 @@ def select_from_files(
     if seed is not None and method not in DRAWN:
         raise SettingError(f"without effect: {method} draws nothing", where="--seed", hint="leave the option out")
     require_writable(out, (*pool, *reference), "--out")
+    require_extended_xyz(out, "--out")
     for path in () if force else (out, _plot_of(out)):
         require_new(path, "--out", "name another file, or write over it with --force")
     with hints(HINTS):
@@ -62,6 +63,8 @@ def select_from_files(
         known = [frame for path in reference for frame in read_frames(path)]
     if not candidates:
         raise DataError("no frames to choose from", where=", ".join(map(str, pool)), hint="name a file with frames")
+    if reference and not known:
+        raise DataError("no frames to compare with", where=", ".join(map(str, reference)), hint="leave --reference out")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("selecting", total=1.0)
@@ -101,8 +104,9 @@ def _settings(method: str, score: str | None, max_frames: int, min_gain_nats: fl
     try:
         return SelectSettings.model_validate(given)
     except ValidationError as error:
-        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise SettingError(what, where=f"--method {method}", hint="leave the option out") from error
+        option = "--min-gain-nats" if min_gain_nats is not None else "--max"
+        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ").partition(";")[0]
+        raise SettingError(what, where=option, hint="leave the option out, or choose another --method") from error
 
 
 def _plot_of(out: Path) -> Path:

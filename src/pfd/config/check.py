@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pfd.config.brought import Brought, check_levels, read_set, read_test_set
@@ -79,12 +80,9 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
             read += 1
     with mistakes:
         refuse_idle(resolved)
-    for look in (check_cores, check_gpus, check_queues) if runs_here else (_refuse_queues,):
+    for look in (check_cores, check_gpus, partial(check_devices, launch=launch)) if runs_here else ():
         with mistakes:
             look(resolved)
-    with mistakes:
-        if runs_here:
-            check_devices(resolved, launch)
     data, test = _read_brought(resolved, mistakes)
     explored = Explored([], {}, {})
     if read == len(resolved.input.structures):  # groups name structures by their number
@@ -104,6 +102,8 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         return asked or (read_model is None and _cheap(family, launch[family.name]))
 
     card, cards, theory = None, {}, None
+    with mistakes:
+        (check_queues if runs_here else _refuse_queues)(resolved)
     with mistakes:
         _check_families(resolved, by_key)
     with mistakes:

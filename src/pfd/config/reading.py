@@ -188,6 +188,8 @@ def _is_of(key: str, overridden: Sequence[str]) -> bool:
 NATIVE_KEY = "settings_file"
 """Names a file of another package's settings; its content takes the place of its name, so that tasks depend on it."""
 
+NATIVE_HINT = "write the settings as the package itself takes them, or leave settings_file out"
+
 
 def _with_native_settings(content: dict[str, Any], folder: Path, where: str) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """The input with the content of settings files in the place of their names, and where those files are.
@@ -201,7 +203,7 @@ def _with_native_settings(content: dict[str, Any], folder: Path, where: str) -> 
         if section is not None and isinstance(section.get(NATIVE_KEY), str):
             path = _source(folder, section[NATIVE_KEY], f"{where}: {loop}.{part}.{NATIVE_KEY}")
             files.append(path)
-            content = content | {loop: content[loop] | {part: section | {NATIVE_KEY: parse(path)}}}
+            content = content | {loop: content[loop] | {part: section | {NATIVE_KEY: parse(path, NATIVE_HINT)}}}
     return content, tuple(files)
 
 

@@ -103,6 +103,10 @@ class ResourceSettings(Settings):
         """Cores that tasks may use at once: those named here, else all that this process may use."""
         return self.cores or len(os.sched_getaffinity(0))
 
+    def cores_there(self) -> int:
+        """Cores that work at once: of more tasks or threads than this process has cores, some wait for others."""
+        return min(self.machine_cores(), len(os.sched_getaffinity(0)))
+
     def on_cluster(self) -> list[str]:
         """The steps that run as jobs of a queue."""
         return [step for step in STEPS if self.of(step).engine == "hpc"]

@@ -21,8 +21,16 @@ MAX_VALUES = 50_000
 """Most values, with aliases written out; the largest input seen by far has some hundred, and so many take a second."""
 
 
-def parse(path: Path) -> dict[str, Any]:
+BEGIN = "begin with name: and teacher:, as in examples/silicon/input.yaml"
+"""What to try where an input holds nothing."""
+
+
+def parse(path: Path, hint_if_empty: str = BEGIN) -> dict[str, Any]:
     """The raw content of a YAML, JSON or TOML file; its name tells which.
+
+    Args:
+        path: the file.
+        hint_if_empty: what to try where it holds no keys.
 
     Raises:
         SettingError: if the file is missing, larger than 5 MB, no mapping, has a key twice or one that is no text.
@@ -48,7 +56,7 @@ def parse(path: Path) -> dict[str, Any]:
     if isinstance(content, dict) and content:
         return content
     what = "the file holds a list where keys are needed" if isinstance(content, list) else "the file holds no keys"
-    raise SettingError(what, where=where, hint="begin with name: and teacher:, as in examples/silicon/input.yaml")
+    raise SettingError(what, where=where, hint=hint_if_empty)
 
 
 def parse_value(text: str) -> Any:

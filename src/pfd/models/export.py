@@ -65,7 +65,8 @@ def export_program(folder: Path, frames: Sequence[Atoms], target: Path, program:
     _, family = _model_of(folder)
     if program not in family.exports:
         what = f"models of {family.name!r} cannot be exported for {program}"
-        raise ModelError(what, where=str(folder), hint=_other_programs(family) or "--to lammps or ase")
+        lammps = " or lammps" if family.lammps_potential(folder) is not None else ""
+        raise ModelError(what, where=str(folder), hint=_other_programs(family) or f"--to ase{lammps}")
     _prepare(folder, frames, target)
     family.export(folder, program, frames, target)
 

@@ -204,4 +204,4 @@ class _Loop:
         section: StepResources = resources.of(step)
         if (job := section.request()) is not None:
             return max(1, min(tasks, job.max_jobs or JOBS_AT_ONCE))
-        return max(1, min(tasks, resources.machine_cores() // section.cores))
+        return max(1, min(tasks, resources.cores_there() // section.cores))
