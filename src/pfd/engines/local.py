@@ -17,6 +17,7 @@ from pfd.engines.limits import enforce_limits
 from pfd.engines.pool import Held, pool_of_environment
 from pfd.engines.signals import signal_group_of, signal_led_group, signal_process
 from pfd.engines.slots import Share, Slots
+from pfd.engines.threads import thread_variables
 from pfd.environments.launch import HERE, Launch
 from pfd.errors import TaskFailed
 from pfd.gpus import visible_gpus
@@ -137,8 +138,8 @@ class LocalEngine:
     def _begin(self, batch: Batch, share: Share, descriptors: Sequence[int]) -> Worker:
         """Start the process of a batch; it inherits the descriptors that hold its part of the pool."""
         name, folders, launch = uuid.uuid4().hex, batch.folders, batch.launch
-        threads = str(min(batch.resources.cores, self.slots.cores))
-        variables = {**dict.fromkeys(_THREAD_VARIABLES, threads), "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
+        threads = thread_variables(min(batch.resources.cores, self.slots.cores))
+        variables = {**threads, "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
         variables |= {GPUS_VARIABLE: ",".join(share.gpus), **share.variables}
         with _startup(folders[0]).open("wb") as stream:
             process = subprocess.Popen(
@@ -231,9 +232,6 @@ class LocalEngine:
             worker.process.wait()
             for folder in worker.folders:
                 _close_attempt(folder, worker.name)
-
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def _startup(folder: TaskFolder) -> Path:
