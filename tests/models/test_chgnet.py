@@ -14,6 +14,7 @@ from ase.build import bulk, molecule
 from pfd.errors import DataError, ModelError
 from pfd.frames import Labels, with_labels, without_labels
 from pfd.models.chgnet import CHECKPOINT, CHGNet, CHGNetFineTuneSettings, load_module
+from pfd.models.torch_family import TorchFamily
 
 pytestmark = pytest.mark.chgnet
 FAMILY = CHGNet()
@@ -262,3 +263,18 @@ def test_another_architecture_is_refused(folder, tmp_path_factory):
     torch.save(state, path)
     with pytest.raises(ModelError, match="mlp_first"):
         FAMILY.adopt(str(path), None, path.parent)
+
+
+def test_a_model_is_loaded_once_while_its_files_stay_the_same(folder, monkeypatch):
+    monkeypatch.setattr(TorchFamily, "_last", None)
+    loaded = []
+    load = CHGNet.load
+    monkeypatch.setattr(CHGNet, "load", lambda self, *given: loaded.append(given) or load(self, *given))
+    frame = bulk("Cu")
+    first = FAMILY.predict(folder, [frame])[0].energy
+    assert FAMILY.predict(folder, [frame])[0].energy == first
+    assert len(loaded) == 1
+    FAMILY.add_energy_shift(folder, {"Cu": 1.0})
+    changed = len(loaded)
+    assert FAMILY.predict(folder, [frame])[0].energy == pytest.approx(first + 1.0, abs=1e-4)
+    assert len(loaded) == changed + 1
