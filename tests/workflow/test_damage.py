@@ -82,7 +82,7 @@ def test_a_read_only_run_can_be_looked_at_and_says_why_it_does_not_go_on(write_i
     assert status_of(run)["status"] == "paused"
     command = [sys.executable, "-m", "pfd.cli.main", "submit", str(input_file), str(run)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Read-only file system" in done.stderr
     assert "free space and permissions" in done.stderr
     assert "Traceback" not in done.stderr

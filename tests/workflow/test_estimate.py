@@ -64,7 +64,15 @@ def test_labels_of_the_teacher_have_a_rate_of_their_own_if_there_were_some():
     assert steps["distill, label by the teacher"].seconds == pytest.approx(54 * 32 * 2e-2)
 
 
-def test_tasks_side_by_side_take_less_time():
+def test_cores_that_are_not_there_save_no_time(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    there, _ = estimated("resources.cores=2")
+    claimed, _ = estimated("resources.cores=99")
+    assert claimed["finetune, label"].seconds == there["finetune, label"].seconds
+
+
+def test_tasks_side_by_side_take_less_time(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)))
     one, _ = estimated()
     four, _ = estimated("resources.cores=4")
     assert four["finetune, label"].at_once == 4
