@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import EXAMPLE, pfd
 
 from pfd.cli.os_error import os_error_told
+from pfd.workflow.driver_lock import driver_lock
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,12 @@ def test_each_kind_says_what_to_try(number, code, hint):
     assert found == code
     assert hint in told
     assert f"/data/run: {os.strerror(number)}" in told
+
+
+def test_what_breaks_in_the_middle_is_no_fault_of_the_input(tmp_path):
+    with pytest.raises(OSError, match="Read-only") as caught, driver_lock(tmp_path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/data/run")
+    assert os_error_told(caught.value)[1] == 1
 
 
 def test_an_error_without_a_number_is_told_too():

@@ -51,6 +51,10 @@ class Driver(Settings):
         return f"process {self.process.pid} on {self.process.host}, since {self.since_utc}"
 
 
+BEGUN = "a driver was at work"
+"""Note of what the system refused when work had begun: then the user's words are not at fault."""
+
+
 @contextmanager
 def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
     """Hold the run's lock.
@@ -90,6 +94,9 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
         heart.start()
         try:
             yield
+        except OSError as error:
+            error.add_note(BEGUN)
+            raise
         finally:
             ended.set()
             heart.join()  # before the number of the file may mean another one
