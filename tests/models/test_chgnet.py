@@ -273,6 +273,8 @@ def test_a_model_is_loaded_once_while_its_files_stay_the_same(folder, monkeypatc
     frame = bulk("Cu")
     first = FAMILY.predict(folder, [frame])[0].energy
     assert FAMILY.predict(folder, [frame])[0].energy == first
+    frame.calc = FAMILY.calculator(folder)
+    assert frame.get_potential_energy() == pytest.approx(first, abs=1e-6)
     assert len(loaded) == 1
     FAMILY.add_energy_shift(folder, {"Cu": 1.0})
     changed = len(loaded)

@@ -87,7 +87,7 @@ class TorchFamily(Family, Generic[P]):
 
     def calculator(self, folder: Path, device: str = "cpu") -> Calculator:
         """An ASE calculator of the model in the folder."""
-        return torch_calculator(self.load(folder, device), str(folder))
+        return torch_calculator(self._kept(folder, device), str(folder))
 
     def batch_model(self, folder: Path, device: str = "cpu") -> Any:
         """See ``Family.batch_model``."""
@@ -103,7 +103,7 @@ class TorchFamily(Family, Generic[P]):
         """The model of a folder, kept in memory while the very same files are asked for.
 
         A teacher labels each frame in a task of its own, hundreds in one process: loading SevenNet-0 takes 1.3 s, a
-        frame of 64 atoms 0.08 s. One model is kept, known by the digest of its files.
+        frame of 64 atoms 0.08 s. One model is kept, known by the digest of its files; nothing trains it.
         """
         key = (type(self), model_digest(folder), device)
         if TorchFamily._last is None or TorchFamily._last[0] != key:
