@@ -37,6 +37,9 @@ def load_plugin(group: str, name: str, where: str = "") -> Any:
         SettingError: if there is none of that name; the hint names the nearest and all others.
     """
     points = _registered(entry_points, group)
+    if name not in points:  # it may have been installed since
+        _registered.cache_clear()
+        points = _registered(entry_points, group)
     if name not in points:
         called = {other: each for each in points.values() for other in getattr(each.load(), "also_called", ())}
         meant = {other: each.name for other, each in called.items()}

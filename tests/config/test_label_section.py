@@ -75,7 +75,7 @@ def espresso(command):
 def test_ranks_that_the_engine_does_not_count_are_refused(check, monkeypatch):
     monkeypatch.setattr(Espresso, "check", lambda self, frames: None)
     monkeypatch.setattr(Espresso, "level_of_theory", lambda self: "pw.x PBE")
-    monkeypatch.setattr("pfd.config.check.require_labeler", lambda labeler: None)
+    monkeypatch.setattr("pfd.config.labeler_check.require_labeler", lambda labeler: None)
     with pytest.raises(InputError, match=r"starts 4 processes, and resources.label.cores is 1") as caught:
         check(espresso("mpirun -np 4 pw.x"))
     assert "finetune.label.command" in caught.value.where

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -155,3 +157,16 @@ def test_a_driver_gives_signs_of_life(run, monkeypatch):
         while not (run / "lock").stat().st_mtime:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_what_ended_the_driver_is_told_although_its_name_cannot_be_taken_away(tmp_path, monkeypatch):
+    def refuses(_self, _size):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    class Stream(io.TextIOWrapper):
+        truncate = refuses
+
+    monkeypatch.setattr("pfd.workflow.driver_lock._opened", lambda run: Stream((run / "lock").open("a+b")))
+    monkeypatch.setattr("pfd.workflow.driver_lock._write", lambda stream, text: None)
+    with pytest.raises(OSError, match="first"), driver_lock(tmp_path):
+        raise OSError(errno.EIO, "first")

@@ -13,6 +13,7 @@ from pfd.api import run_folder_of
 from pfd.cli.convert import say_older
 from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.run_argument import input_and_run
+from pfd.cli.words import only_overrides
 from pfd.config.plan import GroupPlan, LoopPlan, plan_input
 from pfd.config.properties import models_made, properties_of
 from pfd.config.student_candidates import candidates_of, is_open
@@ -104,10 +105,15 @@ def check_and_show(
     return shown
 
 
-def check_as_json(input_file: Path, overrides: Sequence[str] = ()) -> int:
-    """Print the mistakes of an input as JSON, or what it asks for; returns the exit code."""
+def check_as_json(input_file: Path, words: Sequence[str] = ()) -> int:
+    """Print the mistakes of an input as JSON, or what it asks for; returns the exit code.
+
+    Args:
+        input_file: the input, or the folder of a run.
+        words: what stood behind it; keys to set.
+    """
     try:
-        shown = check_and_show(input_file, overrides, silent=True)
+        shown = check_and_show(input_file, only_overrides(words), silent=True)
     except PFDError as error:
         mistakes = [error_content(each) | {"exit_code": each.exit_code} for each in each_of(error)]
         print(json.dumps({"input": str(input_file), "mistakes": mistakes}, indent=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfd.cli.labels_option import label_keys
-from pfd.cli.out_file import require_new, require_writable
+from pfd.cli.out_file import require_extended_xyz, require_new, require_writable
 from pfd.config.environment import told_by_run
 from pfd.errors import DataError, SettingError
 from pfd.evaluate import ErrorReport, Parity, error_report, parity_points
@@ -86,6 +86,7 @@ def answer(question: Question, progress: Told) -> Answer:
     if question.out is not None:
         read = [*question.files, *(path for path in (question.shift_on, question.train) if path is not None)]
         require_writable(question.out, read, "--out")
+        require_extended_xyz(question.out, "--out")
         for path in (question.out, _plot_of(question.out)):
             require_new(path, "--out")
     keys = label_keys(question.labels)

@@ -14,7 +14,7 @@ from pfd.api import EXIT_CODES
 from pfd.cli.detach import in_background
 from pfd.cli.hints import hints
 from pfd.cli.labels_option import HINTS
-from pfd.cli.out_file import require_new, require_writable
+from pfd.cli.out_file import require_extended_xyz, require_new, require_writable
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import LABELS_SUFFIX
 from pfd.config.label_check import check_labels, labels_by_method, labels_of_input
@@ -72,6 +72,7 @@ def label_and_show(frames: Path, options: LabelOptions) -> int:
         require_writable(options.out, [frames], "--out")
     else:
         require_new(options.out, "--out")
+        require_extended_xyz(options.out, "--out")
     with hints(HINTS):
         found = read_outside(frames, options.file_format, needs_labels=False)
     require_sane(found.frames, str(frames))

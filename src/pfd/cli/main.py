@@ -30,6 +30,7 @@ from pfd.cli.options import (
     RunIdentifier,
     TrustFile,
 )
+from pfd.cli.os_error import os_error_told
 from pfd.errors import PFDError
 
 app = typer.Typer(
@@ -100,11 +101,8 @@ def main() -> None:
             os.dup2(nowhere, stream)
         sys.exit(INTERRUPTED)
     except OSError as error:
-        from pfd.cli.os_error import os_error_told
-
-        told, code = os_error_told(error)
-        typer.echo(told, err=True)
-        sys.exit(code)
+        typer.echo(os_error_told(error), err=True)
+        sys.exit(1)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:
@@ -122,10 +120,9 @@ def check(input_file: InputFile, words: Overrides = None, as_json: AsJson = Fals
     from pfd.cli.check import check_and_show, check_as_json
     from pfd.cli.words import only_overrides
 
-    overrides = only_overrides(words or [])
     if as_json:
-        raise typer.Exit(check_as_json(input_file, overrides))
-    check_and_show(input_file, overrides)
+        raise typer.Exit(check_as_json(input_file, words or []))
+    check_and_show(input_file, only_overrides(words or []))
 
 
 @checks.command("data")

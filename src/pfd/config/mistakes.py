@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pfd.config.expected import fixed_length, is_model, list_example, section_example, types_at
+from pfd.config.overrides import COMMAND_LINE
 from pfd.errors import SettingError
 from pfd.evaluate.properties.kinds import KINDS
 from pfd.explore.groups import METHODS
@@ -25,10 +26,17 @@ _MANY = 20
 _GROUP_KEY = re.compile(r"^(finetune|distill)\.explore\.(\d+)\.(\d+)(?=\.|:|$)")
 
 
-def setting_error(lines: Sequence[str], file: str) -> SettingError:
-    """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told."""
+def setting_error(
+    lines: Sequence[str], file: str, hint: str = "correct it; pfd schema --markdown lists all keys"
+) -> SettingError:
+    """One error for all mistakes of a file; a repeated line is told once, and no more than twenty are told.
+
+    Args:
+        lines: each begins with its key.
+        file: where they stand; a line may begin with another place, ``command line: ``.
+        hint: what to try; its first "it" is put into the plural for several.
+    """
     told = list(dict.fromkeys(map(_short_line, lines)))
-    hint = "correct it; pfd schema --markdown lists all keys"
     if len(told) == 1:
         return _of_line(told[0], file, hint)
     rest = [f"... and {len(told) - _MANY} more"] if len(told) > _MANY else []
@@ -41,6 +49,8 @@ def setting_error(lines: Sequence[str], file: str) -> SettingError:
 
 def _of_line(line: str, file: str, hint: str) -> SettingError:
     """The error of one line, which begins with its key."""
+    if line.startswith(f"{COMMAND_LINE}: "):
+        file, line = COMMAND_LINE, line.removeprefix(f"{COMMAND_LINE}: ")
     key, colon, what = line.partition(": ")
     if not colon or " " in key:
         return SettingError(line, where=file, hint=hint)

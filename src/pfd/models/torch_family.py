@@ -91,6 +91,7 @@ class TorchFamily(Family, Generic[P]):
 
     def batch_model(self, folder: Path, device: str = "cpu") -> Any:
         """See ``Family.batch_model``."""
+        TorchFamily._last = None  # batches need the memory
         return torch_batch_model(self.load(folder, device), device)
 
     def predict(
@@ -106,10 +107,12 @@ class TorchFamily(Family, Generic[P]):
         frame of 64 atoms 0.08 s. One model is kept, known by the digest of its files; nothing trains it.
         """
         key = (type(self), model_digest(folder), device)
-        if TorchFamily._last is None or TorchFamily._last[0] != key:
-            TorchFamily._last = None  # never two at once
-            TorchFamily._last = (key, self.load(folder, device))
-        potential: P = TorchFamily._last[1]
+        last = TorchFamily._last
+        if last is None or last[0] != key:
+            last = TorchFamily._last = None  # its memory is free before the next one is read
+            last = (key, self.load(folder, device))
+            TorchFamily._last = last
+        potential: P = last[1]
         return potential
 
     def fine_tune(
@@ -127,6 +130,7 @@ class TorchFamily(Family, Generic[P]):
         Raises:
             TaskFailed: if the saved model is off the trained one by more than 1e-4 eV/atom or 1e-4 eV/Å.
         """
+        TorchFamily._last = None  # training needs the memory
         potential = self.load(folder, device)
         require_elements([*train, *valid], potential.elements, str(folder))
         report = self.train(potential, train, valid, settings, seed, progress)

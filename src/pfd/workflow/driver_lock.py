@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from pydantic import ValidationError
 
@@ -51,10 +51,6 @@ class Driver(Settings):
         return f"process {self.process.pid} on {self.process.host}, since {self.since_utc}"
 
 
-BEGUN = "a driver was at work"
-"""Note of what the system refused when work had begun: then the user's words are not at fault."""
-
-
 @contextmanager
 def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
     """Hold the run's lock.
@@ -70,9 +66,9 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
 
     Raises:
         RunError: naming the driver that holds it; or if there is nothing to take over; or if the file system has no
-            locks.
+            locks, or the folder cannot be written.
     """
-    with (run / LOCK_FILE).open("a+", encoding="utf-8") as stream:
+    with _opened(run) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -94,13 +90,19 @@ def driver_lock(run: Path, *, take_over: bool = False) -> Iterator[None]:
         heart.start()
         try:
             yield
-        except OSError as error:
-            error.add_note(BEGUN)
-            raise
         finally:
             ended.set()
             heart.join()  # before the number of the file may mean another one
-            stream.truncate(0)
+            with suppress(OSError):  # what ended the driver is told, not that the name of it stays
+                stream.truncate(0)
+
+
+def _opened(run: Path) -> TextIO:
+    try:
+        return (run / LOCK_FILE).open("a+", encoding="utf-8")
+    except OSError as error:
+        hint = "look at its permissions and at the disk; a copy of the run elsewhere goes on too"
+        raise RunError(f"the run folder cannot be written: {error.strerror}", where=str(run), hint=hint) from error
 
 
 def _beat(lock: int, ended: threading.Event) -> None:

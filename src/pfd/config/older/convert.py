@@ -19,7 +19,6 @@ from pfd.config.older.recognise import older_name
 from pfd.config.older.secrets import secret_mistakes
 from pfd.config.older.starts import Starts, translate_starts
 from pfd.config.older.train import translate_train
-from pfd.errors import SettingError
 
 KINDS = {"finetune": "finetune", "ft": "finetune", "dist": "distill", "distillation": "distill"}
 """Types of tasks of the older tool -> loops."""
@@ -78,10 +77,7 @@ def convert(content: dict[str, Any], folder: Path, where: str) -> Converted:
     whole.ignore("an empty section of older versions", "init_fp")
     whole.close()
     if record.mistakes:
-        error = setting_error(record.mistakes, where)
-        raise SettingError(
-            error.what, where=where, hint="correct it; docs/older-input.md says what becomes of each key"
-        )
+        raise setting_error(record.mistakes, where, "correct it; docs/older-input.md says what becomes of each key")
     notes = tuple(f"Without effect: {line}." for line in dict.fromkeys(record.ignored))
     return Converted(made, record.comments, notes)
 
