@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -109,9 +108,6 @@ def preload(name: str, task: TaskContext) -> None:
     entry = STEPS[name].model
     family_name = family_of(name, task.parameters, task.input(entry) if entry and task.has(entry) else None)
     if family_name:
-        # threads that wait for one another by spinning take the cores of whatever else runs here: on two busy cores 25
-        # training steps on two threads took over 200 s, and 35 s so; OpenMP reads this when torch is imported
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         family = make_family(family_name)
         require_family(family)
         for module in family.modules:
