@@ -59,7 +59,8 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
 
 
 FAR_OFF_MEV_PER_ATOM = 200.0
-"""Energies are further off only where the zero of the atoms' energies is another one."""
+"""Energies further off than this are told to be looked at: another zero of the atoms' energies is likelier than a bad
+model. A choice, not a measurement."""
 
 
 def _show(given: Answer, console: Console) -> None:

@@ -54,7 +54,7 @@ def select(
     out: Annotated[Path, typer.Option(help="Extended XYZ file for the chosen frames.")],
     reference: Annotated[list[Path] | None, typer.Option(help="Files of frames that have labels already.")] = None,
     method: Annotated[str, typer.Option(help="entropy, random, farthest, msc or mixed.")] = "entropy",
-    score: Annotated[str | None, typer.Option(help="For entropy: mean (default), top or per_cost.")] = None,
+    score: Annotated[str | None, typer.Option(help="For entropy and mixed: mean (default), top or per_cost.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of random and mixed; 0 if not given.")] = None,
     min_gain_nats: Annotated[float | None, typer.Option(help="Stop where a pick gains less.")] = None,
     force: Force = False,

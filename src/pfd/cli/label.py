@@ -22,7 +22,7 @@ from pfd.errors import SettingError
 from pfd.frames import read_frames
 from pfd.frames.outside import read_outside
 from pfd.frames.sane import require_sane
-from pfd.report.rejections import kinds_of
+from pfd.report.rejections import by_kind
 from pfd.wording import counted
 from pfd.workflow.driver_lock import driver_lock
 from pfd.workflow.label_file import FileLabels, Order, label_file
@@ -141,10 +141,9 @@ def _show(labels: FileLabels, folder: Path, options: LabelOptions) -> None:
         return
     twice = f" ({counted(labels.twice, 'frame')} stood there twice)" if labels.twice else ""
     print(f"{options.out}: {labels.accepted} of {counted(labels.frames, 'frame')} labelled{twice}")
-    for kind, count in kinds_of(reason.partition("\n")[0] for reason in rejected.values()):
-        first = next(reason for reason in rejected.values() if kinds_of([reason.partition("\n")[0]])[0][0] == kind)
-        such = ", such as this one" if count > 1 else ""
-        print(f"  {count} rejected{such}: " + first.replace("\n", "\n  "))
+    for like in by_kind(rejected.values()).values():
+        such = ", such as this one" if len(like) > 1 else ""
+        print(f"  {len(like)} rejected{such}: " + like[0].replace("\n", "\n  "))
     for reason in labels.left_out:
         print(f"  left out: {reason}")
     if rejected:

@@ -21,4 +21,4 @@ def os_error_told(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     hint = HINTS.get(error.errno or 0, "look at the disk and at the permissions there")
     told = f"{type(error).__name__}: {where}{error.strerror or error}"
-    return f"{told}\n  Try: {hint}; a run goes on where it was when it is submitted again"
+    return f"{told}\n  Try: {hint}; a run, if there was one, goes on where it was when it is submitted again"

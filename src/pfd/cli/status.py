@@ -201,7 +201,7 @@ def _labels(run: Run, tasks: Iterable[TaskFolder], status: str) -> dict[str, int
 
 def _rejected(run: Path, tasks: Iterable[TaskFolder]) -> dict[str, Any]:
     """Why labels were rejected, first lines only, with counts, and the files that hold their frames."""
-    reasons = kinds_of(label.reason.partition("\n")[0] for label in read_report_data(run).rejected)
+    reasons = kinds_of(label.reason for label in read_report_data(run).rejected)
     files = [folder.path / "outputs" / "rejected.extxyz" for folder in tasks if folder.done()]
     return {"reasons": reasons, "files": [str(path) for path in files if path.is_file() and path.stat().st_size]}
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 SMALL_ATOMS = 200
 """A single frame of fewer atoms is trained on with one thread: with 64 atoms of silicon a step of SevenNet-0 is a tenth
-faster on two idle cores at 40 % more CPU time, and six times slower where something else runs: threads spin."""
+faster on two idle cores at 40 % more CPU time, and six times slower beside two other jobs, as threads spin. Only 64
+atoms were timed: the limit itself is a choice."""
 FEWEST_TO_JUDGE = 5
 """Validation frames from which on two states of a training are told apart."""
 
@@ -153,7 +154,8 @@ def train_torch(
     The last weights count as the best unless they are clearly worse: a few frames of validation cannot tell much, and
     at the end of the cosine the weights have come to rest. With fewer than five validation frames they stay anyway.
 
-    The same seed, frames, and number of threads give the same weights; with a ``batch_size`` above 1 the number of
+    The same seed, frames, and number of threads give the same weights; single frames of fewer than ``SMALL_ATOMS`` atoms
+    are computed on one thread, however many there are; with a ``batch_size`` above 1 the number of
     threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
     their order.
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 
 def kinds_of(reasons: Iterable[str]) -> list[tuple[str, int]]:
     """Reasons without their numbers, and how many there are of each, the most frequent first."""
-    return Counter(_kind(reason) for reason in reasons).most_common()
+    return [(kind, len(like)) for kind, like in by_kind(reasons).items()]
+
+
+def by_kind(reasons: Iterable[str]) -> dict[str, list[str]]:
+    """Reasons whose first lines differ in numbers alone, together, the most frequent first; key: without numbers."""
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        found.setdefault(_kind(reason.partition("\n")[0]), []).append(reason)
+    return dict(sorted(found.items(), key=lambda each: -len(each[1])))
 
 
 def _kind(reason: str) -> str:
