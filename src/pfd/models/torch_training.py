@@ -154,7 +154,7 @@ def train_torch(
     The last weights count as the best unless they are clearly worse: a few frames of validation cannot tell much, and
     at the end of the cosine the weights have come to rest. With fewer than five validation frames they stay anyway.
 
-    The same seed, frames, and number of threads give the same weights; single frames of fewer than ``SMALL_ATOMS`` atoms
+    The same seed, frames, and number of threads give the same weights; single frames of under ``SMALL_ATOMS`` atoms
     are computed on one thread, however many there are; with a ``batch_size`` above 1 the number of
     threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
     their order.
