@@ -422,7 +422,7 @@ def test_a_student_runs_in_lammps(student, tmp_path, monkeypatch, capfd):
     assert {path.name for path in target.iterdir()} == {"in.lammps", "structure.data", "README.md", GRAPH, REPULSION}
     assert "deepmd-kit" in (target / "README.md").read_text(encoding="utf-8")
     text = (target / "in.lammps").read_text(encoding="utf-8")
-    assert f"pair_style deepmd {GRAPH}\n" in text
+    assert f"pair_style hybrid/overlay deepmd {GRAPH} zbl " in text  # the network, and the repulsion of each pair
     short = text.replace("run 1000", "run 0").replace("fix bath", "# fix bath")
     (target / "short.lammps").write_text(short, encoding="utf-8")
     monkeypatch.chdir(target)
