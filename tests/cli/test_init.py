@@ -105,10 +105,6 @@ MISTAKES = {
     "no structure, and no goal": (["--structure", "nope.cif"], ["nope.cif: no such structure file"]),
     "no goal": (["--structure", "Cu.extxyz", "--goal", "win"], ["'win' is no goal"]),
     "no family": (["--structure", "Cu.extxyz", "--goal", "both", "--family", "x"], ["'x' is not one of the families"]),
-    "a labeler that needs more": (
-        ["--structure", "Cu.extxyz", "--goal", "both", "--label", "espresso"],
-        ["finetune.label.pseudopotentials=", "finetune.label.ecutwfc_Ry="],
-    ),
     "idle label": (["--structure", "Cu.extxyz", "--goal", "distill", *TOY], ["--label: without effect"]),
     "a name of no YAML": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "--out", "a.toml"], ["is YAML"]),
     "a mistake in a key": (["--structure", "Cu.extxyz", "--goal", "both", *TOY, "seed=-1"], ["seed: must be greater"]),
@@ -123,6 +119,41 @@ def test_a_mistake_is_one_message_and_nothing_is_written(name, here):
     for text in expected:
         assert text in str(told.value)
     assert sorted(path.name for path in here.iterdir()) == ["Cu.extxyz"]
+
+
+FORMS = {
+    "vasp": {"potcar_dir": "path/to/potcars", "potcars": {"Cu": "Cu"}, "incar": {"ENCUT": 520}, "kspacing_per_A": 0.2},
+    "espresso": {"pseudo_dir": "path/to/pseudopotentials", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 60},
+    "abacus": {"pseudo_dir": "path/to/pseudopotentials", "pseudopotentials": {"Cu": "Cu.upf"}, "ecutwfc_Ry": 100},
+    "cp2k": {"basis_sets": {"Cu": "DZVP-MOLOPT-SR-GTH"}},
+    "gpaw": {"ecut_eV": 600},
+    "ase": {"calculator": "emt"},
+    "command": {"command": "python label.py", "level": "PBE"},
+    "external": {"level": "CASTEP PBE 600 eV"},
+}
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_a_labeler_that_needs_more_gets_a_form(method, here):
+    done = run("--structure", "Cu.extxyz", "--goal", "finetune", "--family", "toy", "--label", method)
+    assert done.exit_code == 0, done.output
+    label = yaml.safe_load((here / "input.yaml").read_text(encoding="utf-8"))["finetune"]["label"]
+    assert label == {"method": method} | FORMS[method]
+    for key in FORMS[method]:
+        assert f"finetune.label.{key}" in done.output
+
+
+def test_a_form_leaves_room_for_what_was_given(here):
+    given = ["finetune.label.preset=MatPES-PBE", "finetune.label.potcar_dir=/potcars"]
+    run("--structure", "Cu.extxyz", "--goal", "finetune", "--family", "toy", "--label", "vasp", *given)
+    label = yaml.safe_load((here / "input.yaml").read_text(encoding="utf-8"))["finetune"]["label"]
+    assert label == {"method": "vasp", "preset": "MatPES-PBE", "potcar_dir": "/potcars", "potcars": {"Cu": "Cu"}}
+
+
+def test_stored_labels_come_from_a_pool(here):
+    run("--structure", "Cu.extxyz", "--goal", "finetune", "--family", "toy", "--label", "stored")
+    content = yaml.safe_load((here / "input.yaml").read_text(encoding="utf-8"))
+    assert content["finetune"]["explore"] == [[{"method": "pool", "file": "labelled.extxyz"}]]
 
 
 def test_nothing_is_overwritten(here):

@@ -13,7 +13,8 @@ from typing import Any, cast, get_args
 import typer
 
 from pfd.cli.out_file import require_new
-from pfd.config.new_input import Goal, Wish, new_input
+from pfd.config.commented import commented_yaml, value_text
+from pfd.config.new_input import Goal, Wish, label_form, new_input
 from pfd.config.overrides import with_overrides
 from pfd.errors import DataError, SettingError
 from pfd.models.family import Family
@@ -49,7 +50,6 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
         SettingError: naming the flags that are missing, or what is wrong.
         DataError: if the structure cannot be read.
     """
-    from pfd.config.commented import commented_yaml
     from pfd.config.reading import resolve
     from pfd.config.schema import input_schema
     from pfd.frames.structures import read_starting
@@ -59,23 +59,28 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
         raise SettingError("what is written is YAML, for its comments", where=f"--out {out}", hint="name it input.yaml")
     asks = _is_terminal()
     wish, file = _wish(flags, out, asks=asks)
-    content, comments = new_input(wish, read_starting(file)[0])
+    frame = read_starting(file)[0]
+    content, comments = new_input(wish, frame)
     content, _ = with_overrides(content, overrides)
+    form: dict[str, str] = {}
     if "finetune" in content and isinstance(label := content["finetune"].get("label"), dict):
-        _complete(label, asks=asks)
+        form = _complete(label, sorted(set(frame.get_chemical_symbols())), asks=asks)
     resolve(content, out.resolve().parent, str(out))
     schema = json.dumps(input_schema(), indent=1, ensure_ascii=False) + "\n"
     beside = out.parent / SCHEMA
     if beside.exists() and beside.read_text(encoding="utf-8") != schema:
         hint = f"remove it, or write it anew: pfd schema > {shell_word(beside)}"
         raise SettingError("it is there already, and of another version", where=str(beside), hint=hint)
-    text = "\n".join([f"# yaml-language-server: $schema={SCHEMA}", commented_yaml(content, comments)])
+    text = "\n".join([f"# yaml-language-server: $schema={SCHEMA}", commented_yaml(content, comments | form)])
     if not beside.exists():
         with beside.open("x", encoding="utf-8") as stream:
             stream.write(schema)
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
-    typer.echo(f"{out} and {beside} are written\nnext: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
+    typer.echo(f"{out} and {beside} are written")
+    if form and not asks:
+        typer.echo(f"complete it: {', '.join(form)} hold examples, not choices")
+    typer.echo(f"next: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
 
 
 def _is_terminal() -> bool:
@@ -137,25 +142,34 @@ def _asked(question: str, group: str, usual: str) -> str:
     return str(typer.prompt(f"{question} ({', '.join(plugin_names(group))})", default=usual))
 
 
-def _complete(label: dict[str, Any], *, asks: bool) -> None:
-    """Ask for what a labeler cannot do without; the reader of the input tells the rest."""
+def _complete(label: dict[str, Any], elements: Sequence[str], *, asks: bool) -> dict[str, str]:
+    """Write the form of what a labeler needs, or ask for it; the reader of the input tells the rest.
+
+    Returns:
+        Dotted key -> comment of what was written.
+
+    Raises:
+        SettingError: if it needs what its form does not have and nobody is there to ask.
+    """
     from pfd.config.yaml_file import parse_value
 
     method = label.get("method")
     if not isinstance(method, str):
-        return
-    settings = load_plugin(LABELERS, method, "--label").Settings
-    needed = [
-        (name, field.description or "")
-        for name, field in settings.model_fields.items()
-        if field.is_required() and name not in label
-    ]
-    if needed and not asks:
-        told = " ".join(f"finetune.label.{name}=..." for name, _ in needed)
+        return {}
+    form = label_form(method, elements, label)
+    fields = load_plugin(LABELERS, method, "--label").Settings.model_fields
+    unknown = [name for name, field in fields.items() if field.is_required() and name not in label and name not in form]
+    if unknown and not asks:
+        told = " ".join(f"finetune.label.{name}=..." for name in unknown)
         raise SettingError(f"labels by {method} need more", where="pfd init", hint=f"add {told}")
-    for name, about in needed:
-        typer.echo(about)
+    for name in (*form, *unknown):
+        key = f"finetune.label.{name}"
+        if not asks:
+            label[name] = form[name][0]
+            continue
+        typer.echo(fields[name].description or form[name][1])
         try:
-            label[name] = parse_value(typer.prompt(f"finetune.label.{name}"))
+            label[name] = parse_value(typer.prompt(key, default=value_text(form[name][0]) if name in form else None))
         except ValueError as error:
-            raise SettingError(f"no value: {error}", where=f"finetune.label.{name}", hint="write it as YAML") from error
+            raise SettingError(f"no value: {error}", where=key, hint="write it as YAML") from error
+    return {f"finetune.label.{name}": comment for name, (_, comment) in form.items()}

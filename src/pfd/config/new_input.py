@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.config.sections import NAME_PATTERN
 from pfd.models.family import Family
-from pfd.plugins import FAMILIES, load_plugin
+from pfd.plugins import FAMILIES, LABELERS, load_plugin
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Goal = Literal["finetune", "distill", "both"]
 WIDE_A, MOST_ATOMS = 10.0, 200
 """Supercells are as wide as this, Å, twice the cutoff of most models, unless they get more atoms than that."""
+
+POOL = {"method": "pool", "file": "labelled.extxyz"}
+"""What is explored where labels are looked up: only frames of the file have one."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Wish:
     label: str = "tblite"
     student: str = "pod"
     temperatures_K: tuple[float, ...] = (300.0, 900.0)
+
+
+def label_form(method: str, elements: Sequence[str], given: Collection[str]) -> dict[str, tuple[Any, str]]:
+    """What a labeler's new section shows a user to complete, without what is given; see ``LabelerSettings.form``."""
+    form = load_plugin(LABELERS, method, "--label").Settings.form(elements, given)
+    return {key: each for key, each in form.items() if key not in given}
 
 
 def new_input(wish: Wish, frame: Atoms) -> tuple[dict[str, Any], dict[str, str]]:
@@ -68,7 +77,7 @@ def new_input(wish: Wish, frame: Atoms) -> tuple[dict[str, Any], dict[str, str]]
     }
     if wish.goal != "distill":
         content["finetune"] = {
-            "explore": [[_dynamics(wish, every=20)]],
+            "explore": [[POOL if wish.label == "stored" else _dynamics(wish, every=20)]],
             "select": {"max_frames": 24},
             "label": {"method": wish.label},
             "converge": {"force_rmse_relative": 0.1},
@@ -130,6 +139,7 @@ def _comments(content: dict[str, Any], supercell: Sequence[int]) -> dict[str, st
         else "raise it for small cells",
         "structures.0.perturb": "two copies with displaced atoms and a strained cell, beside the structure",
         "finetune.explore": "stages of groups: md at these temperatures; docs/exploration.md has other methods",
+        "finetune.explore.0.0.file": "your labelled frames, which are chosen from",
         "finetune.explore.0.0.ensemble": "npt with pressures_GPa: the cell moves too",
         "finetune.select.max_frames": "at most so many labels an iteration; they are what costs",
         "finetune.label": "who labels; docs/labels.md, and max_total: 100 caps the number",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -43,6 +43,14 @@ class CommandSettings(ForeignSettings):
     level: str = Field(min_length=1)
     """Your name of the level of theory, such as ``ORCA wB97X-D3/def2-TZVP``: labels of two levels never mix, and a
     command cannot be asked for it. A digest of the command and its files is added to it."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {
+            "command": ("python label.py", "reads frame.extxyz, writes labelled.extxyz; docs/labels-command.md"),
+            "level": ("PBE", "your name of the level of theory: labels of two never mix"),
+        }
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""

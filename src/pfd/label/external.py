@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,11 @@ class ExternalSettings(LabelerSettings):
     """Format of the files that are put back, as in ``data:``; None guesses it from their names."""
     labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
     """Label name -> key in these files, for extended XYZ with keys of its own."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {"level": ("CASTEP PBE 600 eV", "your name of the level of theory: labels of two never mix")}
 
 
 class External(Labeler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -48,6 +48,16 @@ class LabelerSettings(Settings):
     """The registered name of the labeler."""
     accept: AcceptanceRules = AcceptanceRules()
     """Acceptance rules."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """What a new input shows a user to complete: key -> a value in its form, and what to put there.
+
+        Args:
+            elements: of the material.
+            given: keys that the user has set.
+        """
+        return {}
 
     def starting_at(self, folder: Path) -> Self:
         """The same settings with relative paths starting at a folder: that of the input file."""

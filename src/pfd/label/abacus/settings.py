@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -106,6 +107,15 @@ class AbacusSettings(StartSettings, ProgramSettings):
     input: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     """More keys of INPUT, such as ``{vdw_method: d3_bj, nspin: 2}``; those that the labeler writes itself are refused,
     and unknown ones stop ABACUS."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {
+            "pseudo_dir": ("path/to/pseudopotentials", "the folder of the UPF files, norm-conserving"),
+            "pseudopotentials": ({element: f"{element}.upf" for element in elements}, "their names"),
+            "ecutwfc_Ry": (100, "what their makers recommend, or more; converge it"),
+        }
 
     @field_validator("input")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -35,6 +35,11 @@ class AseCalculatorSettings(LaunchedSettings, ForeignSettings):
     python: str | None = None
     """Interpreter that has ASE 3.23 or newer and the calculator; a whole path, or a name on PATH. Default: the one that
     pfd runs in."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {"calculator": ("emt", "ASE's name of it, or module:Class; its keywords are parameters")}
 
     @field_validator("python")
     @classmethod

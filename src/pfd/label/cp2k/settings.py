@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -132,6 +133,12 @@ class CP2KSettings(StartSettings, ProgramSettings):
     """More of CP2K's input, section by section from the top, such as ``{FORCE_EVAL: {DFT: {SCF: {MIXING: {NBUFFER:
     8}}}}}``; ``_`` is the parameter of a section, a list of sections repeats it. Keys that the labeler writes itself
     are refused, and unknown ones stop CP2K."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        basis_sets = dict.fromkeys(elements, "DZVP-MOLOPT-SR-GTH")
+        return {"basis_sets": (basis_sets, "TZVP is more accurate; cutoff_Ry and kspacing_per_A have defaults")}
 
     @field_validator("sections")
     @classmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -69,6 +70,15 @@ class EspressoSettings(StartSettings, ProgramSettings):
     changes the physics, and what was changed is recorded."""
     namelists: dict[Literal["control", "system", "electrons"], dict[str, Scalar]] = Field(default_factory=dict)
     """More keys of pw.x, such as ``{system: {vdw_corr: dft-d3}}``; those that the labeler writes itself are refused."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {
+            "pseudo_dir": ("path/to/pseudopotentials", "the folder of the UPF files"),
+            "pseudopotentials": ({element: f"{element}.upf" for element in elements}, "their names"),
+            "ecutwfc_Ry": (60, "what their makers recommend, or more; converge it"),
+        }
 
     @field_validator("namelists")
     @classmethod

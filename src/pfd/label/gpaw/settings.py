@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -69,3 +70,8 @@ class GPAWSettings(StartSettings, LaunchedSettings):
     ladder: bool = True
     """Try an unconverged frame twice more, with more steps, gentler mixing and more work on the wave functions, then
     with another mixer: neither changes the physics, and what was changed is recorded."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        return {"ecut_eV": (600, "converge it: the stress needs more than the forces")}

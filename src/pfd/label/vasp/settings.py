@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -58,6 +59,19 @@ class VaspSettings(StartSettings, ProgramSettings):
     ladder: bool = True
     """Try an unconverged frame twice more, with more steps and linear mixing, then with another algorithm: neither
     changes the physics, and what was changed is recorded. The smearing stays: it is part of the free energy."""
+
+    @classmethod
+    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
+        """See ``LabelerSettings.form``."""
+        form: dict[str, tuple[Any, str]] = {
+            "potcar_dir": ("path/to/potcars", "the folder of your POTCARs, of Ti_pv/POTCAR and the like"),
+            "potcars": ({element: element for element in elements}, "or Ti_pv, Ti_sv ..."),
+        }
+        if not {"preset", "incar_file"} & set(given):
+            form["incar"] = ({"ENCUT": 520}, "converge ENCUT for these POTCARs; more keys as in INCAR")
+        if not {"preset", "kpoints_file", "incar_file"} & set(given):
+            form["kspacing_per_A"] = (0.2, "largest distance of k-points, with the factor 2 pi; metals may need 0.1")
+        return form
 
     @field_validator("incar")
     @classmethod
