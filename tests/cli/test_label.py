@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import EXAMPLE, pfd, wait_for, write
 
 from pfd.cli.label import LabelOptions, label_and_show
+from pfd.cli.status import status_lines, status_of
 from pfd.errors import InputError, MissingError, RunError, SettingError, TaskFailed
 from pfd.frames import labels_of, read_frames, write_frames
 from pfd.frames.perturb import perturb
@@ -46,6 +47,7 @@ def test_a_second_start_redoes_nothing(frames, capsys):
     label_and_show(frames, options(frames))
     results = [folder.path / "result.json" for folder in task_folders(frames.parent / "out.labels")]
     before = [path.stat().st_mtime_ns for path in results]
+    assert status_lines(status_of(frames.parent / "out.labels"))[:2] == ["out: done", "  6 labels"]
     frames.with_name("out.extxyz").unlink()
     assert label_and_show(frames, options(frames)) == 0
     assert [path.stat().st_mtime_ns for path in results] == before

@@ -72,9 +72,15 @@ def test_a_second_fit_writes_the_same_bytes_and_another_answer_is_refused_with_b
     assert model_digest(tmp_path) == model_digest(fitted[0])
 
 
-def test_adopting_the_file_again_gives_the_same_bytes_and_card(fitted, tmp_path):
-    card = ACE().adopt(str(fitted[0] / "ace.npz"), None, tmp_path)
+def test_adopting_it_again_gives_the_same_bytes_and_card(fitted, tmp_path):
+    card = ACE().adopt(str(fitted[0]), None, tmp_path)
     assert model_digest(tmp_path) == model_digest(fitted[0])
+    file = tmp_path / "file"
+    file.mkdir()
+    assert ACE().adopt(str(fitted[0] / "ace.npz"), None, file) == card  # the sum alone, without the repulsion beside it
+    assert {path.name: path.read_bytes() for path in file.iterdir()} == {
+        path.name: path.read_bytes() for path in fitted[0].iterdir() if path.name in {"ace.npz", "model.json"}
+    }
     assert (card.elements, card.cutoff_A, card.parameters) == (("C", "Si"), 4.5, fitted[1].parameters)
 
 

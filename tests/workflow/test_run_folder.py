@@ -54,6 +54,8 @@ def test_the_same_work_in_two_places_is_done_once(open_run):
     folders = run.perform({"a/iter-000/label": specs(1, 2), "b/iter-000/label": specs(2, 3)})
     assert engine.ran == [1, 2, 3]
     assert folders["a/iter-000/label"][1].path == folders["b/iter-000/label"][0].path
+    run.perform({"b/iter-000/label": specs(2, 3)})
+    assert run.reused == 0
     again, engine = open_run()
     assert (
         again.perform({"c/iter-000/label": specs(3)})["c/iter-000/label"][0].path == folders["b/iter-000/label"][1].path

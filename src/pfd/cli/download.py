@@ -20,8 +20,8 @@ from pfd.workflow.outputs import Output, Selector, outputs_of
 
 MARK = "download.json"
 """File of a folder that holds what was downloaded of one run: it may be written over by what the run has made since."""
-RESULTS = ("models", "data", "report.html", "summary.json", "input.yaml")
-"""What is collected if nothing is named."""
+RESULTS = ("models", "data", "summary.json", "input.yaml")
+"""What is collected, with the report as it is now, if nothing is named."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,6 @@ def _collect(run: Path, out: Path, asked: Download) -> None:
     if asked.selector:
         copies = [(output.path, f"{output.place}/{output.name}") for output in asked.selector.choose(_outputs(run))]
     else:
-        from pfd.report.page import write_report
-
-        write_report(run)
         copies = [(run / name, name) for name in RESULTS if (run / name).exists()]
         if not (run / "models").is_dir():
             raise RunError(
@@ -112,10 +109,16 @@ def _collect(run: Path, out: Path, asked: Download) -> None:
     write_json(out / MARK, _mark(run))
     for source, place in copies:
         _copy(source, out / place)
+    places = [place for _, place in copies]
+    if not asked.selector:
+        from pfd.report.page import PAGE_FILE, write_report
+
+        write_report(run, out / PAGE_FILE)  # the run folder may be somebody else's, and read-only
+        places.append(PAGE_FILE)
     if asked.as_json:
-        print(json.dumps({"out": str(out), "files": [place for _, place in copies]}, indent=1))
+        print(json.dumps({"out": str(out), "files": places}, indent=1))
         return
-    names = ", ".join(place for _, place in copies) if not asked.selector else counted(len(copies), "output")
+    names = ", ".join(places) if not asked.selector else counted(len(copies), "output")
     print(f"{out}: {names}")
 
 

@@ -92,6 +92,8 @@ def _value(kind: Any) -> str:
 
 def _meaning(parameter: Any) -> str:
     told = str(parameter.help or "").strip()
+    if parameter.required and parameter.param_type_name == "option":
+        return f"{told.removesuffix('.')} (required)."
     default = parameter.default
     plain = isinstance(default, str | int | float) and not isinstance(default, bool)
     if parameter.required or not (plain or hasattr(default, "parts")) or str(default) in told:

@@ -14,11 +14,14 @@ from rich.progress import Progress
 from pfd.cli.hints import hints
 from pfd.cli.out_file import require_extended_xyz, require_new, require_writable
 from pfd.errors import DataError, SettingError
-from pfd.frames import read_frames, write_frames
+from pfd.frames import write_frames
+from pfd.frames.outside import read_outside
 from pfd.select import SelectSettings, select_frames
 from pfd.wording import counted
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from pfd.select import Selection
 
 HINTS = {
@@ -59,8 +62,8 @@ def select_from_files(
     for path in () if force else (out, _plot_of(out)):
         require_new(path, "--out", "name another file, or write over it with --force")
     with hints(HINTS):
-        candidates = [frame for path in pool for frame in read_frames(path)]
-        known = [frame for path in reference for frame in read_frames(path)]
+        candidates = [frame for path in pool for frame in _frames_of(path)]
+        known = [frame for path in reference for frame in _frames_of(path)]
     if not candidates:
         raise DataError("no frames to choose from", where=", ".join(map(str, pool)), hint="name a file with frames")
     if reference and not known:
@@ -107,6 +110,13 @@ def _settings(method: str, score: str | None, max_frames: int, min_gain_nats: fl
         option = "--min-gain-nats" if min_gain_nats is not None else "--max"
         what = str(error.errors()[0]["msg"]).removeprefix("Value error, ").partition(";")[0]
         raise SettingError(what, where=option, hint="leave the option out, or choose another --method") from error
+
+
+def _frames_of(path: Path) -> list[Atoms]:
+    """The frames of a file of any format that is known by its name; of an empty one none."""
+    if path.is_file() and path.stat().st_size == 0:
+        return []
+    return list(read_outside(path, needs_labels=False).frames)
 
 
 def _plot_of(out: Path) -> Path:

@@ -48,7 +48,10 @@ def show_status(path: Path, as_json: bool) -> None:
 
 def status_lines(content: dict[str, Any]) -> list[str]:
     """The status for a person."""
-    head = f"{content['name']}: {content['status']}"
+    status = content["status"]
+    if status in ENDED and not content["decisions"]:  # labels of a file: nothing had to converge
+        status = "some labels are missing" if status == "not_converged" else "done"
+    head = f"{content['name']}: {status}"
     lines = [f"{head} ({content['error']})" if content["error"] else head]
     lines += [f"  {line}" for line in decision_lines(content["decisions"])]
     lines += [f"  preflight: {words}" for words in content["preflight"]]

@@ -50,8 +50,14 @@ class RunFolder:
             if identity is not None:
                 self._index[identity] = folder
         self.used: dict[str, TaskFolder] = {}
-        self.reused = 0
+        self._found_done: set[Path] = set()
+        self._performed: set[Path] = set()
         self._pause_after = ""
+
+    @property
+    def reused(self) -> int:
+        """How many tasks that were asked for had been done before this submission."""
+        return len(self._found_done)
 
     def keep_input(self, source: Path) -> Artifact:
         """Copy a file or folder that the input names into the run, so that the run can be moved."""
@@ -107,7 +113,8 @@ class RunFolder:
         everything = list({str(f.path): f for group in folders.values() for f in group}.values())
         _try_again_if_too_few(everything, min_done)
         pending = [folder for folder in everything if not folder.done() and not folder.given_up()]
-        self.reused += len(everything) - len(pending)
+        self._found_done |= {folder.path for folder in everything if folder.done()} - self._performed
+        self._performed |= {folder.path for folder in pending}
         place = next(iter(groups))
         refuse_foreign_holders(self.path, pending)
         if pending:
