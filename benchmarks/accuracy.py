@@ -126,7 +126,7 @@ def table(rows: list[Row], done: dict[Row, dict[str, Any]]) -> Table:
     """One line for each kind of row, seeds together."""
     shown = Table(title="Errors on the test files")
     columns = ("material", "kind", "family", "labels", "seeds", "force meV/Å", "95 %", "aim", "without copies")
-    for column in (*columns, "same / unseen simulation", "energy meV/atom", "CPU s"):
+    for column in (*columns, "same / unseen simulation", "energy meV/atom", "stress GPa", "CPU s"):
         shown.add_column(column)
     for kind in dict.fromkeys((row.material, row.kind, row.family, row.labels) for row in rows):
         seeds = [row for row in rows if (row.material, row.kind, row.family, row.labels) == kind]
@@ -137,7 +137,7 @@ def table(rows: list[Row], done: dict[Row, dict[str, Any]]) -> Table:
 def _cells(kind: tuple[str, str, str, int], found: list[dict[str, Any]], seeds: int) -> list[str]:
     front = [*kind[:3], str(kind[3] or ("all" if kind[1] == "scratch" else "none")), f"{len(found)} of {seeds}"]
     if not found:
-        return [*front, "unrun", *[""] * 6]
+        return [*front, "unrun", *[""] * 7]
     aim = LIMITS.get((kind[0], kind[3])) if kind[1] == "selected" else None
     return [
         *front,
@@ -147,6 +147,7 @@ def _cells(kind: tuple[str, str, str, int], found: list[dict[str, Any]], seeds: 
         f"{_mean(found, 'force_without_copies'):.0f}",
         f"{_mean(found, 'force_same_simulation'):.0f} / {_mean(found, 'force_unseen_simulation'):.0f}",
         f"{_mean(found, 'energy'):.1f}",
+        f"{_mean(found, 'stress_GPa'):.2f}",
         f"{_mean(found, 'cpu_s'):.0f}",
     ]
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from labelled_sets import test_frames, training_frames
 
 import pfd
 from pfd.evaluate.residuals import Residuals
 from pfd.frames import fit_energy_shift, labels_of, read_frames, without_labels, write_frames
 from pfd.models.pod_fit import PODFitSettings
+from pfd.units import GPA_PER_EV_PER_A3
 
 TEACHERS = {"chgnet": ("chgnet", "0.3.0"), "sevennet": ("sevennet", "7net-0"), "l3i5": ("sevennet", "7net-l3i5")}
 """Word in a row's name -> family and weights."""
@@ -57,13 +59,13 @@ def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[s
     """Do what a row asks for, on so many cores (None: all); its run folder stays in ``out``."""
     folder = data / row.material
     if row.kind == "zero-shot":
-        return asdict(row) | scores_of(_adopted(row, out), folder, shift_on=read_frames(folder / "train.extxyz"))
+        return asdict(row) | scores_of(_adopted(row, out), folder, shift_on=training_frames(folder))
     if row.kind == "scratch":
         return asdict(row) | _scratch(row, folder, out)
     run = out / "runs" / row.name
     source = out / "inputs" / f"{row.name}.json"
     source.parent.mkdir(parents=True, exist_ok=True)
-    content = distillation_of(row, folder, out) if row.kind == "distilled" else input_of(row, folder)
+    content = distillation_of(row, folder, out) if row.kind == "distilled" else input_of(row, pool_of(folder, out))
     resources = {"resources": {"cores": cores}} if cores else {}
     source.write_text(json.dumps(content | resources, indent=1), encoding="utf-8")
     ended = pfd.submit(source, run)
@@ -78,15 +80,22 @@ def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[s
     return asdict(row) | {"used": used, "seconds": spent} | scores_of(ended.finetuned, folder)
 
 
-def input_of(row: Row, folder: Path) -> dict[str, Any]:
+def pool_of(folder: Path, out: Path) -> Path:
+    """The training frames of a material with all their labels, in a file that a run reads."""
+    path = out.resolve() / "inputs" / folder.name / "pool.extxyz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_frames(path, training_frames(folder))
+    return path
+
+
+def input_of(row: Row, pool: Path) -> dict[str, Any]:
     """The input of a run: nothing but the budget departs from the defaults."""
-    pool = str((folder / "train.extxyz").resolve())
     return {
         "name": row.name,
         "seed": row.seed,
         "teacher": dict(zip(("family", "model"), TEACHERS[row.family], strict=True)),
         "finetune": {
-            "explore": {"method": "pool", "file": pool},
+            "explore": {"method": "pool", "file": str(pool)},
             "select": {"max_frames": row.labels, "method": "random" if row.kind == "random" else "entropy"},
             "label": {"method": "stored", "max_total": row.labels},
             "converge": {"force_rmse_eV_per_A": 1e-3},
@@ -105,11 +114,10 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     checkpoint = [path for path in sorted(model.glob("*")) if path.suffix in (".pt", ".pth")]
     if not checkpoint:
         raise FileNotFoundError(f"{model}: run the row of the teacher first")
-    pool = read_frames(folder / "train.extxyz")
-    structures = []
+    pool = training_frames(folder)
+    structures, file = [], pool_of(folder, out)
     for number, frame in enumerate(pool[:: max(1, len(pool) // STARTS)][:STARTS]):
-        path = out / "inputs" / row.material / f"start-{number:02d}.extxyz"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = file.with_name(f"start-{number:02d}.extxyz")
         write_frames(path, [without_labels(frame)])
         structures.append({"file": str(path.resolve()), "perturb": {"count": 1, "displacement_A": 0.1, "strain": 0.03}})
     dynamics = {"method": "md", "temperatures_K": [600, 2000], "steps": 60, "every": 20, "equilibrate_steps": 0}
@@ -120,9 +128,7 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
         "structures": structures,
         "distill": {
             "student": {"family": "pod"},
-            "explore": [
-                [{"method": "pool", "file": str((folder / "train.extxyz").resolve())}, dynamics | {"with": "student"}]
-            ],
+            "explore": [[{"method": "pool", "file": str(file)}, dynamics | {"with": "student"}]],
             "select": {"max_frames": 300},
             "converge": {"force_rmse_relative": 0.1},
             "max_iterations": 2,
@@ -148,7 +154,7 @@ def _scratch(row: Row, folder: Path, out: Path) -> dict[str, Any]:
         if not frames:
             raise FileNotFoundError(f"{chosen}: run the row of the teacher first")
     else:
-        frames = read_frames(folder / "train.extxyz")
+        frames = training_frames(folder)
     with tempfile.TemporaryDirectory() as scratch:
         student = Path(scratch)
         pfd.fit_model(pfd.make_family("pod"), frames, [], PODFitSettings(), row.seed, student)
@@ -156,8 +162,8 @@ def _scratch(row: Row, folder: Path, out: Path) -> dict[str, Any]:
 
 
 def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict[str, Any]:
-    """Errors of a model on the test file of a material, meV/Å and meV per atom."""
-    test, train = read_frames(folder / "test.extxyz"), read_frames(folder / "train.extxyz")
+    """Errors of a model on the test file of a material: meV/Å, meV per atom, and GPa."""
+    test, train = test_frames(folder), training_frames(folder)
     predicted = [labels_of(frame) for frame in pfd.predict_frames(model, test)]
     shift = None
     if shift_on:
@@ -170,6 +176,11 @@ def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict
         ((own.energy or math.nan) + (shift.of(frame) if shift else 0.0) - labels_of(frame).energy) / len(frame)
         for own, frame in zip(predicted, test, strict=True)
     ]
+    stresses = [
+        own.stress - stress
+        for own, frame in zip(predicted, test, strict=True)
+        if own.stress is not None and (stress := labels_of(frame).stress) is not None
+    ]
     copies = copies_of(test, train)
     known = {_simulation(frame) for frame in train}
     apart = [index for index, frame in enumerate(test) if _simulation(frame) not in known]
@@ -180,6 +191,7 @@ def scores_of(model: Path, folder: Path, shift_on: Sequence[Atoms] = ()) -> dict
         "force": scored.rmse(),
         "interval": scored.rmse_interval(),
         "energy": 1000 * float(np.sqrt(np.mean(np.square(energies)))),
+        "stress_GPa": None if not stresses else GPA_PER_EV_PER_A3 * float(_rmse(stresses) or 0.0),
         "copies": copies,
         "force_without_copies": _rmse([force for index, force in enumerate(forces) if index not in copies]),
         "force_same_simulation": _rmse([forces[index] for index in same]),

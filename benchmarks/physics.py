@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from ase.build import bulk
+from labelled_sets import STRESS_ORDER, stress_GPa, test_frames, training_frames
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,6 @@ from pfd.evaluate.properties.elastic import CUBIC_KINDS
 from pfd.evaluate.properties.kinds import property_of
 from pfd.evaluate.properties.property import MODELS, Measured, Property
 from pfd.evaluate.properties.results import PropertyRow, property_result, property_rows
-from pfd.frames import read_frames
 from pfd.models.training import predict_frames
 from pfd.plugins import missing_modules
 from pfd.tasks.property_job import property_job
@@ -46,9 +46,6 @@ NEUTRONS = "experiment at 296 K (Dolling 1963; Nilsson and Nelin, Phys. Rev. B 6
 WITHIN = {"all": 0.05, "C44_GPa": 0.15}
 LATTICE_WITHIN = 0.01
 """Of the lattice constant: an equation of state has its minimum within 2 % of the reference, or there is no number."""
-SILICON_STRESS = [0, 1, 2, 4, 5, 3]
-"""Of raw_stress (xx yy zz xy yz xz in kbar, compression positive) which are xx yy zz yz xz xy."""
-KBAR_PER_GPA = 10.0
 
 
 def main() -> int:
@@ -142,14 +139,14 @@ def strained_cells(data: Path, models: dict[str, Path]) -> tuple[Property, dict[
     Sheared ones are turned a little too, which is of second order. The stress is a linear function of the strain, by
     least squares, with an offset.
     """
-    frames = read_frames(data / "train.extxyz") + read_frames(data / "test.extxyz")
+    frames = training_frames(data) + test_frames(data)
     ground = next(frame for frame in frames if frame.info["desc"].startswith("Ground"))
     cells = [frame for frame in frames if frame.info["desc"].endswith((", strain -0.02", ", strain 0.02"))]
     cells = [ground, *cells]
     deformed = [np.linalg.solve(ground.cell.array, cell.cell.array) for cell in cells]
     strains = np.array([to_voigt(0.5 * (each + each.T) - np.eye(3)) for each in deformed]) * [1, 1, 1, 2, 2, 2]
     assert len(cells) == 13
-    labels = np.array([-np.array(cell.info["raw_stress"])[SILICON_STRESS] / KBAR_PER_GPA for cell in cells])
+    labels = np.array([stress_GPa(cell, STRESS_ORDER["silicon"]) for cell in cells])
     reference = constants_of(strains, labels)
     settings = property_of(
         {

@@ -10,7 +10,7 @@ from ase.io import write
 from pfd.config.check import check_input
 from pfd.config.gathered import Gathered
 from pfd.config.reading import read_input
-from pfd.errors import MissingError, SettingError
+from pfd.errors import MissingError, PFDError, SettingError
 
 INPUT = {
     "name": "run",
@@ -37,6 +37,23 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     assert [line.split(":")[0].strip() for line in told.splitlines()[1::2]] == list(keys)
     assert told.count(str(path)) == 1
     assert told.count("Try: ") == 5
+
+
+def test_what_needs_the_files_is_told_at_once_too(tmp_path):
+    path = tmp_path / "input.yaml"
+    write(tmp_path / "Al.cif", bulk("Al", cubic=True))
+    dynamics = {"method": "md", "temperatures_K": [300, 600], "steps": 200}
+    content = INPUT | {"structures": [{"file": "Al.cif"}], "data": [], "resources": {}}
+    content["teacher"] = {"family": "toy", "model": "soft-copper"}
+    content["finetune"] = INPUT["finetune"] | {"explore": [[dynamics]], "select": {"max_frames": 1}}
+    content["evaluate"] = {"properties": [{"kind": "equation_of_state", "structure": "Ni.cif"}]}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(PFDError) as raised:
+        check_input(read_input(path))
+    told = str(raised.value)
+    assert "finetune.select.max_frames: 1 frame for the 2 conditions" in told
+    assert "evaluate.properties.0" in told
+    assert "teacher" in told  # copper only
 
 
 def test_one_mistake_stays_what_it_is_and_others_are_not_caught():

@@ -64,6 +64,7 @@ def test_a_student_is_judged_by_its_own_md_where_it_moves(name, unseen):
         verdict(0.1), verdict(0.2), loop="distill", trajectories=[{"name": name, "finished": True, "steps": 1}]
     )
     assert [held.name for held in held_sets(data.iterations[0], data)] == [unseen, "fixed test set"]
+    assert words_of(data).startswith("force RMSE against the teacher on ")
 
 
 def test_loops_that_did_not_converge_come_first():

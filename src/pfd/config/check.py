@@ -89,10 +89,14 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         explored = check_groups(resolved, frames, launch, mistakes)
     mistakes.end()
 
-    data, test = look_at_brought(resolved, data, test)
-    check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
+    measured: dict[str, list[Atoms]] = {}
+    with mistakes:
+        data, test = look_at_brought(resolved, data, test)
+    with mistakes:
+        check_budgets(resolved, [str(frame.info["parent"]) for frame in frames])
+    with mistakes:
+        measured = check_properties(resolved, launch, runs_here=runs_here)
     brought = [*data, *explored.pools, *test]
-    measured = check_properties(resolved, launch, runs_here=runs_here)
     by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
     pooled = [frame for pool in explored.pools for frame in pool.frames]
     pooled += [frame for some in explored.drawn.values() for frame in some]

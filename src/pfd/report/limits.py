@@ -54,11 +54,11 @@ def limits_in_words(turn: IterationResult, data: ReportData) -> str:
     Such as ``force RMSE on new frames 14.1 % at 1500 K (limit 12 %), on the fixed test set 9.2 % (limit 12 %)``.
     """
     sets = held_sets(turn, data)
-    parts = []
+    parts, against = [], " against the teacher" if turn.loop == "distill" else ""
     for criterion in dict.fromkeys(verdict.criterion for verdict in turn.verdicts):
         found = [(held.name, [v for v in held.verdicts if v.criterion == criterion]) for held in sets]
         shown = [f"on {'' if name == NEW else 'the '}{name} {_figure(_worst(own))}" for name, own in found if own]
-        parts.append(f"{NAMES.get(criterion, (criterion, ''))[0]} {', '.join(shown)}")
+        parts.append(f"{NAMES.get(criterion, (criterion, ''))[0]}{against} {', '.join(shown)}")
     return "; ".join(parts)
 
 
