@@ -19,7 +19,7 @@ from pfd.frames import labels_of, read_frames, with_labels
 from pfd.units import GPA_PER_EV_PER_A3
 
 STRESS_ORDER = {"silicon": (0, 1, 2, 4, 5, 3), "molybdenum": (0, 1, 2, 5, 4, 3)}
-"""Which of ``raw_stress`` are xx, yy, zz, yz, xz, xy: silicon's is xx yy zz xy yz xz, molybdenum's xx yy zz xy xz yz."""
+"""Which of ``raw_stress`` are xx yy zz yz xz xy: silicon's are xx yy zz xy yz xz, molybdenum's xx yy zz xy xz yz."""
 KBAR_PER_GPA = 10.0
 
 

@@ -12,8 +12,6 @@ import hashlib, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(2)
-import pfd.models.torch_training
-pfd.models.torch_training.SMALL_ATOMS = 0  # so that trainings use both threads
 from ase.build import bulk
 from pfd.frames import labels_of, with_labels
 from pfd.frames.frame import with_origin

@@ -226,27 +226,6 @@ def test_the_number_of_threads_changes_no_bit_of_a_batch(monkeypatch):
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(("small", "threads"), [(200, 1), (3, 2)])
-def test_single_small_frames_are_trained_on_with_one_thread(monkeypatch, small, threads):
-    monkeypatch.setattr("pfd.models.torch_training.SMALL_ATOMS", small)
-    seen = set()
-    predict = Springs.predict
-    monkeypatch.setattr(
-        Springs,
-        "predict",
-        lambda self, graphs, **how: seen.add(torch.get_num_threads()) or predict(self, graphs, **how),
-    )
-    frames, before = labelled(trimers(2)), torch.get_num_threads()
-    seen.clear()
-    torch.set_num_threads(2)
-    try:
-        train_torch(Springs(1.0, 1.0), frames, [], SETTINGS.model_copy(update={"steps": 2, "batch_size": 1}), seed=0)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-    assert seen == {threads}
-
-
 def test_a_batch_is_divided_without_changing_its_loss():
     frames = [*labelled(trimers(3, pbc=True)), *labelled(trimers(2, seed=5), stress=False)]
     settings = SETTINGS.model_copy(update={"stress_weight": 1.0})

@@ -98,14 +98,13 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
         measured = check_properties(resolved, launch, runs_here=runs_here)
     brought = [*data, *explored.pools, *test]
     by_key = {"structures": frames, **explored.drawn, **{each.key: each.frames for each in brought}, **measured}
-    pooled = [frame for pool in explored.pools for frame in pool.frames]
-    pooled += [frame for some in explored.drawn.values() for frame in some]
+    pooled = explored.pooled()
 
     def reads(family: Family) -> bool:
         asked = bool(read_model) or resolved.input.use == "commercial"
         return asked or (read_model is None and _cheap(family, launch[family.name]))
 
-    card, cards, theory = None, {}, None
+    cards, theory = {}, None
     with mistakes:
         (check_queues if runs_here else _refuse_queues)(resolved)
     with mistakes:
@@ -113,16 +112,17 @@ def check_input(resolved: ResolvedInput, *, read_model: bool | None = None, runs
     with mistakes:
         check_lammps(resolved, explored.starts(frames), [frame for some in by_key.values() for frame in some])
     with mistakes:
-        card = check_teacher(resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None)
-        cards["teacher.model"] = card
+        cards["teacher.model"] = check_teacher(
+            resolved, by_key, launch[resolved.teacher.name] if reads(resolved.teacher) else None
+        )
     with mistakes:
         if resolved.labeler is not None:
             cards["finetune.label.model"] = check_labeler(resolved, [*frames, *pooled], launch, reads)
-            theory = check_levels(resolved, data, card)
+            theory = check_levels(resolved, data, cards.get("teacher.model"))
     with mistakes:
         _check_student(resolved, frames, explored, pooled, {each.key: each.frames for each in test} | measured)
     mistakes.end()
-    licences = [check_licence(resolved, each, key) for key, each in cards.items() if each is not None]
+    licences = (check_licence(resolved, each, key) for key, each in cards.items() if each is not None)
     return Checked(brought, theory, tuple(licences))
 
 

@@ -45,6 +45,11 @@ class Explored:
         """Loop -> the starting frames of its groups."""
         return {loop: [frames[index] for index in sorted(used)] for loop, used in self.structures.items()}
 
+    def pooled(self) -> list[Atoms]:
+        """The frames of the pools, and those that a search will draw."""
+        drawn = (frame for some in self.drawn.values() for frame in some)
+        return [*(frame for pool in self.pools for frame in pool.frames), *drawn]
+
 
 def starting_frames(resolved: ResolvedInput) -> list[Atoms]:
     """All starting frames; each file is read by itself, so that an error names its key.

@@ -47,9 +47,23 @@ class Wish:
 
 
 def label_form(method: str, elements: Sequence[str], given: Collection[str]) -> dict[str, tuple[Any, str]]:
-    """What a labeler's new section shows a user to complete, without what is given; see ``LabelerSettings.form``."""
-    form = load_plugin(LABELERS, method, "--label").Settings.form(elements, given)
-    return {key: each for key, each in form.items() if key not in given}
+    """What a labeler's new section shows a user to complete: key -> a value in its form, and what to put there.
+
+    Args:
+        method: the labeler.
+        elements: of the material.
+        given: keys that the user has set.
+    """
+    form = load_plugin(LABELERS, method, "--label").Settings.form
+    wanted = {key: blank for key, blank in form.items() if key not in given and not blank.unless & {*given}}
+    return {key: (_of_elements(blank.value, elements), blank.comment) for key, blank in wanted.items()}
+
+
+def _of_elements(value: Any, elements: Sequence[str]) -> Any:
+    """A value of a form, with an entry for each element where it is one of an element."""
+    if not isinstance(value, dict) or "{element}" not in value:
+        return value
+    return {element: value["{element}"].replace("{element}", element) for element in elements}
 
 
 def new_input(wish: Wish, frame: Atoms) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from pfd.frames import frame_id
 from pfd.kept import here_or_kept
 from pfd.label.engine_program import last_words, run_engine
 from pfd.label.foreign_program import ForeignLabeler, ForeignSettings
-from pfd.label.labeler import Outcome
+from pfd.label.labeler import Blank, Outcome
 from pfd.label.labelled_file import LABELLED_FILE, read_labelled_file, write_frame_file
 from pfd.label.program_failure import ended_from_outside, unless_disk_full
 from pfd.program import Finished
@@ -35,6 +36,12 @@ SCRIPTS = (".py", ".sh", ".bash", ".pl", ".jl", ".rb")
 class CommandSettings(ForeignSettings):
     """Settings of a user's command."""
 
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "command": Blank("python label.py", "reads frame.extxyz, writes labelled.extxyz; docs/labels-command.md"),
+            "level": Blank("PBE", "your name of the level of theory: labels of two never mix"),
+        }
+    )
     method: Literal["command"] = "command"
     command: str
     """What labels the frame of the folder it is started in, such as ``python label.py --xc PBE``; no shell is involved.
@@ -43,14 +50,6 @@ class CommandSettings(ForeignSettings):
     level: str = Field(min_length=1)
     """Your name of the level of theory, such as ``ORCA wB97X-D3/def2-TZVP``: labels of two levels never mix, and a
     command cannot be asked for it. A digest of the command and its files is added to it."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {
-            "command": ("python label.py", "reads frame.extxyz, writes labelled.extxyz; docs/labels-command.md"),
-            "level": ("PBE", "your name of the level of theory: labels of two never mix"),
-        }
 
     def starting_at(self, folder: Path) -> Self:
         """See ``LabelerSettings.starting_at``; files that the command names become ``input_files``."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from pfd.errors import InputError
 from pfd.frames import labels_of, read_frames
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.labeler import Blank, Labeler, LabelerSettings, Outcome
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -22,6 +23,9 @@ BESIDE = "label_"
 class ExternalSettings(LabelerSettings):
     """Settings of labels that are put back by hand."""
 
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {"level": Blank("CASTEP PBE 600 eV", "your name of the level of theory: labels of two never mix")}
+    )
     method: Literal["external"] = "external"
     level: str = Field(min_length=1)
     """Your name of the level of theory, such as ``CASTEP PBE 600 eV``: labels of two levels never mix."""
@@ -32,11 +36,6 @@ class ExternalSettings(LabelerSettings):
     """Format of the files that are put back, as in ``data:``; None guesses it from their names."""
     labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)
     """Label name -> key in these files, for extended XYZ with keys of its own."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {"level": ("CASTEP PBE 600 eV", "your name of the level of theory: labels of two never mix")}
 
 
 class External(Labeler):

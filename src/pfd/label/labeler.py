@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError
 
@@ -39,25 +40,31 @@ class AcceptanceRules(Settings):
     of the positions, and cannot be learnt; finished labels are judged anew for nothing if this is changed."""
 
 
+class Blank(NamedTuple):
+    """A setting that only the user knows, as a new input shows it.
+
+    Attributes:
+        value: an example in its form; ``{element}`` in a mapping's text stands for each element of the material.
+        comment: what to put there.
+        unless: settings that make it needless.
+    """
+
+    value: Any
+    comment: str
+    unless: frozenset[str] = frozenset()
+
+
 class LabelerSettings(Settings):
     """Settings that every labeler has; the plug-in's own class adds its keys."""
 
     paths: ClassVar[tuple[str, ...]] = ()
     """Settings that are paths: where they are relative, they start at the input file's folder."""
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType({})
+    """Settings that ``pfd init`` asks for, or writes for a user to complete."""
     method: str
     """The registered name of the labeler."""
     accept: AcceptanceRules = AcceptanceRules()
     """Acceptance rules."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """What a new input shows a user to complete: key -> a value in its form, and what to put there.
-
-        Args:
-            elements: of the material.
-            given: keys that the user has set.
-        """
-        return {}
 
     def starting_at(self, folder: Path) -> Self:
         """The same settings with relative paths starting at a folder: that of the input file."""

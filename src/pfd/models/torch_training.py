@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-SMALL_ATOMS = 200
-"""A single frame of fewer atoms is trained on with one thread: with 64 atoms of silicon a step of SevenNet-0 is a tenth
-faster on two idle cores at 40 % more CPU time, and six times slower beside two other jobs, as threads spin. Only 64
-atoms were timed: the limit itself is a choice."""
 FEWEST_TO_JUDGE = 5
 """Validation frames from which on two states of a training are told apart."""
 
@@ -103,20 +99,6 @@ class Score:
         return bool(differences.mean() > 2 * differences.std(ddof=1) / math.sqrt(len(differences)))
 
 
-@contextlib.contextmanager
-def _threads_for(train: Sequence[Atoms], workers: int) -> Iterator[None]:
-    """Torch's threads for the steps of a training: one where frames are small, else as many as there were."""
-    import torch
-
-    before = torch.get_num_threads()
-    if workers == 1 and max(map(len, train)) < SMALL_ATOMS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 @dataclass(frozen=True)
 class Replay:
     """What a model shall not forget while it learns something else: frames that enter the loss of every step.
@@ -154,8 +136,7 @@ def train_torch(
     The last weights count as the best unless they are clearly worse: a few frames of validation cannot tell much, and
     at the end of the cosine the weights have come to rest. With fewer than five validation frames they stay anyway.
 
-    The same seed, frames, and number of threads give the same weights; single frames of under ``SMALL_ATOMS`` atoms
-    are computed on one thread, however many there are; with a ``batch_size`` above 1 the number of
+    The same seed, frames, and number of threads give the same weights; with a ``batch_size`` above 1 the number of
     threads does not matter on a CPU, since frames are then evaluated one by one, on one thread each, and summed in
     their order.
 
@@ -176,8 +157,7 @@ def train_torch(
     keeper = _BestWeights(parameters, settings)
     curve: list[EpochRecord] = []
     seen: list[StepErrors] = []
-    workers = _workers(parameters, settings.batch_size)
-    with same_bits(potential.module), torch_team(workers) as team, _threads_for(train, workers):
+    with same_bits(potential.module), torch_team(_workers(parameters, settings.batch_size)) as team:
         for step in range(1, steps + 1):
             seen.append(_set_gradients(potential, next(batches), settings, parameters, team))
             if replay is not None and old_batches is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
+from pfd.label.labeler import Blank
 from pfd.label.magnetic_starts import StartSettings
 
 Scalar = bool | int | float | str
@@ -63,6 +65,13 @@ class AbacusSettings(StartSettings, ProgramSettings):
     """Settings of ABACUS."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir", "orbital_dir", "kpt_file")
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "pseudo_dir": Blank("path/to/pseudopotentials", "the folder of the UPF files, norm-conserving"),
+            "pseudopotentials": Blank({"{element}": "{element}.upf"}, "their names"),
+            "ecutwfc_Ry": Blank(100, "what their makers recommend, or more; converge it"),
+        }
+    )
     method: Literal["abacus"] = "abacus"
     command: str = "abacus"
     """How ABACUS is started, such as ``mpirun -np 8 abacus``; no shell is involved."""
@@ -107,15 +116,6 @@ class AbacusSettings(StartSettings, ProgramSettings):
     input: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     """More keys of INPUT, such as ``{vdw_method: d3_bj, nspin: 2}``; those that the labeler writes itself are refused,
     and unknown ones stop ABACUS."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {
-            "pseudo_dir": ("path/to/pseudopotentials", "the folder of the UPF files, norm-conserving"),
-            "pseudopotentials": ({element: f"{element}.upf" for element in elements}, "their names"),
-            "ecutwfc_Ry": (100, "what their makers recommend, or more; converge it"),
-        }
 
     @field_validator("input")
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -14,7 +15,7 @@ from pfd.environments.launch import Launch, whole_or_bare
 from pfd.label.ase_calculator.launcher import LaunchedSettings, require_program
 from pfd.label.ase_calculator.program import SCRIPT, Calculation, ask_interpreter, run_calculation
 from pfd.label.foreign_program import ForeignLabeler, ForeignSettings
-from pfd.label.labeler import Outcome
+from pfd.label.labeler import Blank, Outcome
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,6 +27,9 @@ LONGEST_SHOWN = 120
 class AseCalculatorSettings(LaunchedSettings, ForeignSettings):
     """Settings of a calculator of ASE."""
 
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {"calculator": Blank("emt", "ASE's name of it, or module:Class; its keywords are parameters")}
+    )
     method: Literal["ase"] = "ase"
     calculator: str = Field(pattern=r"^\w[\w.]*(:\w+)?$")
     """ASE's registered name, such as ``emt`` or ``dftb``, or ``module:Class`` of any package, or of a file among
@@ -35,11 +39,6 @@ class AseCalculatorSettings(LaunchedSettings, ForeignSettings):
     python: str | None = None
     """Interpreter that has ASE 3.23 or newer and the calculator; a whole path, or a name on PATH. Default: the one that
     pfd runs in."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {"calculator": ("emt", "ASE's name of it, or module:Class; its keywords are parameters")}
 
     @field_validator("python")
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pfd.label.cp2k.sections import leaves, replaced
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
+from pfd.label.labeler import Blank
 from pfd.label.magnetic_starts import StartSettings
 
 FUNCTIONALS: dict[str, tuple[str, str]] = {
@@ -69,6 +71,13 @@ class CP2KSettings(StartSettings, ProgramSettings):
     """Settings of CP2K."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "data_dir")
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "basis_sets": Blank(
+                {"{element}": "DZVP-MOLOPT-SR-GTH"}, "TZVP is more accurate; cutoff_Ry and kspacing_per_A have defaults"
+            )
+        }
+    )
     method: Literal["cp2k"] = "cp2k"
     command: str = "cp2k.psmp"
     """How CP2K is started, such as ``mpirun -np 8 cp2k.psmp``; no shell is involved."""
@@ -133,12 +142,6 @@ class CP2KSettings(StartSettings, ProgramSettings):
     """More of CP2K's input, section by section from the top, such as ``{FORCE_EVAL: {DFT: {SCF: {MIXING: {NBUFFER:
     8}}}}}``; ``_`` is the parameter of a section, a list of sections repeats it. Keys that the labeler writes itself
     are refused, and unknown ones stop CP2K."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        basis_sets = dict.fromkeys(elements, "DZVP-MOLOPT-SR-GTH")
-        return {"basis_sets": (basis_sets, "TZVP is more accurate; cutoff_Ry and kspacing_per_A have defaults")}
 
     @field_validator("sections")
     @classmethod

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
+from pfd.label.labeler import Blank
 from pfd.label.magnetic_starts import StartSettings
 
 Scalar = bool | int | float | str
@@ -38,6 +40,13 @@ class EspressoSettings(StartSettings, ProgramSettings):
     """Settings of pw.x."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "pseudo_dir")
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "pseudo_dir": Blank("path/to/pseudopotentials", "the folder of the UPF files"),
+            "pseudopotentials": Blank({"{element}": "{element}.upf"}, "their names"),
+            "ecutwfc_Ry": Blank(60, "what their makers recommend, or more; converge it"),
+        }
+    )
     method: Literal["espresso"] = "espresso"
     command: str = "pw.x"
     """How pw.x is started, such as ``mpirun -np 4 pw.x``; no shell is involved."""
@@ -70,15 +79,6 @@ class EspressoSettings(StartSettings, ProgramSettings):
     changes the physics, and what was changed is recorded."""
     namelists: dict[Literal["control", "system", "electrons"], dict[str, Scalar]] = Field(default_factory=dict)
     """More keys of pw.x, such as ``{system: {vdw_corr: dft-d3}}``; those that the labeler writes itself are refused."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {
-            "pseudo_dir": ("path/to/pseudopotentials", "the folder of the UPF files"),
-            "pseudopotentials": ({element: f"{element}.upf" for element in elements}, "their names"),
-            "ecutwfc_Ry": (60, "what their makers recommend, or more; converge it"),
-        }
 
     @field_validator("namelists")
     @classmethod

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from pfd.environments.launch import EnvironmentSettings
 from pfd.label.ase_calculator.launcher import LaunchedSettings
+from pfd.label.labeler import Blank
 from pfd.label.magnetic_starts import StartSettings
 from pfd.settings import Settings
 
@@ -36,6 +38,9 @@ class GPAWConvergence(Settings):
 class GPAWSettings(StartSettings, LaunchedSettings):
     """Settings of GPAW."""
 
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {"ecut_eV": Blank(600, "converge it: the stress needs more than the forces")}
+    )
     method: Literal["gpaw"] = "gpaw"
     environment: EnvironmentSettings | None = None
     """How an interpreter with GPAW is started. Default: what the section ``environments`` says of ``gpaw``, else the
@@ -70,8 +75,3 @@ class GPAWSettings(StartSettings, LaunchedSettings):
     ladder: bool = True
     """Try an unconverged frame twice more, with more steps, gentler mixing and more work on the wave functions, then
     with another mixer: neither changes the physics, and what was changed is recorded."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        return {"ecut_eV": (600, "converge it: the stress needs more than the forces")}

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pfd.label.engine_program import ProgramSettings
 from pfd.label.hubbard import Hubbard
+from pfd.label.labeler import Blank
 from pfd.label.magnetic_starts import StartSettings
 from pfd.label.vasp.incar import Value, incar_value, mistake_in, unknown_key
 from pfd.label.vasp.preset import PresetName
 
 Scalar = bool | int | float | str
+OF_INCAR = frozenset({"preset", "incar_file"})
+"""Settings that bring an INCAR."""
 
 
 class VaspSettings(StartSettings, ProgramSettings):
     """Settings of VASP."""
 
     paths: ClassVar[tuple[str, ...]] = (*ProgramSettings.paths, "potcar_dir", "incar_file", "kpoints_file")
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "potcar_dir": Blank("path/to/potcars", "the folder of your POTCARs, of Ti_pv/POTCAR and the like"),
+            "potcars": Blank({"{element}": "{element}"}, "or Ti_pv, Ti_sv ..."),
+            "incar": Blank({"ENCUT": 520}, "converge ENCUT for these POTCARs; more keys as in INCAR", OF_INCAR),
+            "kspacing_per_A": Blank(
+                0.2,
+                "largest distance of k-points, factor 2 pi included; metals may need 0.1",
+                OF_INCAR | {"kpoints_file"},
+            ),
+        }
+    )
     method: Literal["vasp"] = "vasp"
     command: str = "vasp_std"
     """How VASP is started, such as ``mpirun -np 16 vasp_std``; no shell is involved."""
@@ -59,19 +75,6 @@ class VaspSettings(StartSettings, ProgramSettings):
     ladder: bool = True
     """Try an unconverged frame twice more, with more steps and linear mixing, then with another algorithm: neither
     changes the physics, and what was changed is recorded. The smearing stays: it is part of the free energy."""
-
-    @classmethod
-    def form(cls, elements: Sequence[str], given: Collection[str] = ()) -> dict[str, tuple[Any, str]]:
-        """See ``LabelerSettings.form``."""
-        form: dict[str, tuple[Any, str]] = {
-            "potcar_dir": ("path/to/potcars", "the folder of your POTCARs, of Ti_pv/POTCAR and the like"),
-            "potcars": ({element: element for element in elements}, "or Ti_pv, Ti_sv ..."),
-        }
-        if not {"preset", "incar_file"} & set(given):
-            form["incar"] = ({"ENCUT": 520}, "converge ENCUT for these POTCARs; more keys as in INCAR")
-        if not {"preset", "kpoints_file", "incar_file"} & set(given):
-            form["kspacing_per_A"] = (0.2, "largest distance of k-points, with the factor 2 pi; metals may need 0.1")
-        return form
 
     @field_validator("incar")
     @classmethod
