@@ -53,7 +53,7 @@ def test_what_needs_the_files_is_told_at_once_too(tmp_path):
     told = str(raised.value)
     assert "finetune.select.max_frames: 1 frame for the 2 conditions" in told
     assert "evaluate.properties.0" in told
-    assert "teacher" in told  # copper only
+    assert "finetune.label.method: the labeler 'toy' does not know Al" in told
 
 
 def test_one_mistake_stays_what_it_is_and_others_are_not_caught():

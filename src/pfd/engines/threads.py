@@ -8,8 +8,9 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMB
 WAITING = {"GOMP_SPINCOUNT": "3000"}
 """How long a thread of GNU's OpenMP, which torch runs on, asks again and again before it sleeps. Its own 300,000 hold
 the cores of whatever else runs: beside two busy processes on two cores, 25 training steps of SevenNet-0 on 64 atoms
-were not done after 200 s, where 40 take 34 s with 3,000 and 29 s on one thread (docs/fine-tuning.md). On idle cores 3,000
-cost 7 to 9 %, and 300 or ``OMP_WAIT_POLICY=PASSIVE`` a third and more. Source: libgomp's manual, GOMP_SPINCOUNT."""
+were not done after 200 s, where 40 take 34 s with 3,000 and 29 s on one thread (docs/fine-tuning.md). On idle cores
+3,000 cost 7 to 9 %, and 300 or ``OMP_WAIT_POLICY=PASSIVE`` a third and more. Source: libgomp's manual,
+GOMP_SPINCOUNT."""
 
 
 def thread_variables(cores: int) -> dict[str, str]:
