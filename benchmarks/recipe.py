@@ -27,9 +27,11 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 import numpy as np
 import yaml
 from ase import Atoms
+from labelled_sets import training_frames
 
 import pfd
-from pfd.frames import labels_of, read_frames
+from pfd.frames import labels_of
+from pfd.units import GPA_PER_EV_PER_A3
 
 SHIPPED = {"chgnet": "0.3.0", "sevennet": "7net-0"}
 JUDGED = {"water": 8}
@@ -54,7 +56,7 @@ def main() -> int:
     changes = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in options.set)}
     trials = [(m, n, s) for m in options.materials for n in options.labels for s in options.seeds]
     for material, labels, seed in [] if options.table else trials:
-        frames = read_frames(options.data / material / "train.extxyz")
+        frames = training_frames(options.data / material)
         train, judged = split(frames, labels, JUDGED.get(material, 30), seed, options.apart)
         row = {"family": options.family, "material": material, "labels": labels, "seed": seed, "set": changes}
         row |= {"apart": options.apart} | trial(options.family, train, judged, changes, seed)
@@ -63,9 +65,10 @@ def main() -> int:
         print(line(row), file=sys.stderr, flush=True)
     rows = [json.loads(text) for text in options.out.read_text(encoding="utf-8").splitlines()]
     print(
-        "| family | changed | material | labels | seed | forces meV/Å | energies meV/atom | training forces | CPU s |"
+        "| family | changed | material | labels | seed | forces meV/Å | energies meV/atom | training forces | CPU s "
+        "| stresses GPa |"
     )
-    print("|---|---|---|---|---|---|---|---|---|", *map(line, rows), sep="\n")
+    print("|---|---|---|---|---|---|---|---|---|---|", *map(line, rows), sep="\n")
     return 0
 
 
@@ -107,13 +110,17 @@ def trial(
 
 
 def errors(frames: Sequence[Atoms], predicted: Sequence[Atoms]) -> dict[str, float]:
-    """Component RMSE of forces, meV/Å, and RMSE of energies, meV per atom."""
+    """Component RMSE of forces, meV/Å, and of stresses where there are some, GPa; RMSE of energies, meV per atom."""
     pairs = [(labels_of(own), labels_of(frame)) for own, frame in zip(predicted, frames, strict=True)]
     forces = np.concatenate([np.ravel(own.forces - label.forces) for own, label in pairs])
+    stresses = [
+        own.stress - label.stress for own, label in pairs if own.stress is not None and label.stress is not None
+    ]
     energies = [(own.energy - label.energy) / len(frame) for (own, label), frame in zip(pairs, frames, strict=True)]
     return {
         "force": 1000 * float(np.sqrt(np.mean(forces**2))),
         "energy": 1000 * float(np.sqrt(np.mean(np.square(energies)))),
+        "stress_GPa": GPA_PER_EV_PER_A3 * float(np.sqrt(np.mean(np.square(stresses)))) if stresses else None,
     }
 
 
@@ -128,6 +135,7 @@ def line(row: dict[str, Any]) -> str:
         row["seed"],
     ]
     cells += [f"{row['force']:.1f}", f"{row['energy']:.1f}", f"{row['train']:.1f}", f"{row['cpu_s']:.0f}"]
+    cells += ["" if row.get("stress_GPa") is None else f"{row['stress_GPa']:.2f}"]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
