@@ -32,6 +32,7 @@ from typing import Any
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 import numpy as np
+from accuracy_plot import write_plot
 from accuracy_rows import TEACHERS, Row, measure
 from rich.console import Console
 from rich.table import Table
@@ -76,6 +77,7 @@ def main() -> int:
     done = {row: found for row in rows if (found := result_of(row, options.out)) is not None}
     Console(width=160).print(table(rows, done))
     options.out.mkdir(parents=True, exist_ok=True)
+    write_plot(done, LIMITS, options.out / "accuracy.svg")
     (options.out / "accuracy.json").write_text(json.dumps(list(done.values()), indent=1), encoding="utf-8")
     return 0
 
