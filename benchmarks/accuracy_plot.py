@@ -10,10 +10,12 @@ from typing import Any
 from accuracy_rows import Row
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 MARKS = {"selected": "o-", "random": "s--", "scratch": "^:", "distilled": "D"}
 """Kind of rows -> marker and line."""
 COLOURS = {"chgnet": "C0", "sevennet": "C1", "l3i5": "C3"}
+LABELS = (10, 20, 50, 100, 200)
 WORDS = {"selected": "fine-tuned", "random": "fine-tuned, random frames", "distilled": "POD M distilled"}
 
 
@@ -34,8 +36,12 @@ def write_plot(done: Mapping[Row, dict[str, Any]], aims: Mapping[tuple[str, int]
         for (name, labels), aim in aims.items():
             if name == material:
                 axes.plot(labels, aim, "k_", markersize=16, label="aim" if labels == 100 else None)
-        axes.set(title=material, xlabel="labels used", ylabel="force RMSE on the test file, meV/Å", yscale="log")
-        axes.set_xscale("symlog", linthresh=10)
+        axes.set(title=material, xlabel="labels used", ylabel="force RMSE on the test file, meV/Å")
+        axes.set(xscale="log", yscale="log", xlim=(8, 300))
+        axes.set_xticks(LABELS, map(str, LABELS), minor=False)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter("{x:g}" if axis is axes.yaxis else NullFormatter())
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.legend(fontsize="small")
     figure.savefig(path)
 
@@ -44,7 +50,7 @@ def _panel(axes: Axes, done: Mapping[Row, dict[str, Any]]) -> None:
     zero = [(row, found) for row, found in done.items() if row.kind == "zero-shot"]
     for row, found in zero:
         axes.axhline(found["force"], color=COLOURS[row.family], linewidth=0.8, linestyle="-.")
-        axes.annotate(f"{row.family} as shipped", (0, found["force"]), fontsize="small", va="bottom")
+        axes.annotate(f"{row.family} as shipped", (LABELS[0], found["force"]), fontsize="small", va="bottom")
     alone = [found for row, found in done.items() if row.kind == "scratch"]
     if alone:
         _series(axes, alone, MARKS["scratch"], "0.4", "POD M on the labels alone")
