@@ -146,7 +146,7 @@ def strained_cells(data: Path, models: dict[str, Path]) -> tuple[Property, dict[
     deformed = [np.linalg.solve(ground.cell.array, cell.cell.array) for cell in cells]
     strains = np.array([to_voigt(0.5 * (each + each.T) - np.eye(3)) for each in deformed]) * [1, 1, 1, 2, 2, 2]
     assert len(cells) == 13
-    labels = np.array([stress_GPa(cell, STRESS_ORDER["silicon"]) for cell in cells])
+    labels = np.array([stress_GPa(cell, STRESS_ORDER["silicon"]["Elastic"]) for cell in cells])
     reference = constants_of(strains, labels)
     settings = property_of(
         {
