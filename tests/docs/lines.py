@@ -140,6 +140,8 @@ LINES: dict[str, How] = {
     "pfd report toy": RUN,
     "pfd report silicon": RUN,
     "pfd resubmit anatase": How("run", code=2),  # nothing has failed
+    "pfd resubmit anatase --rejected": How("run", code=2),  # and no label was rejected
+    "pfd resubmit RUN --rejected": How("run", code=2),
     "pfd resubmit RUN": How("run", code=2),
     "pfd resubmit RUN --from distill": RUN,
     "pfd resubmit RUN --from train --dry-run": RUN,

@@ -32,7 +32,7 @@ def run(tmp_path):
 
 
 def found(run, **redo):
-    wanted = Redo(**{key: tuple(value) for key, value in redo.items()})
+    wanted = Redo(**{key: value if isinstance(value, bool) else tuple(value) for key, value in redo.items()})
     return [str(folder.path.relative_to(run))[: -len("-123456789012")] for folder in wanted.find(run)]
 
 
@@ -83,6 +83,22 @@ def test_without_a_name_all_that_failed_is_meant(run):
     Journal(run / "journal.jsonl").write("submit")
     Journal(run / "journal.jsonl").write("tasks", place=PLACES[2], step="label", total=1, pending=[name])
     assert found(run) == [name[:-13]]
+
+
+def test_labels_that_were_rejected_are_meant_if_asked_for(run):
+    with pytest.raises(RunError, match="no label of this run was rejected"):
+        found(run, rejected=True)
+    labels = [folder for folder in task_folders(run) if folder.place[-1] == "label"]
+    for number, folder in enumerate(labels):
+        (folder.path / "outputs" / "label").mkdir(parents=True)
+        write_json(folder.path / "outputs" / "label" / "label.json", {"id": f"f{number}"})
+    judged = TaskFolder.create(run / "finetune" / "iter-000" / "accept", 0, TaskSpec("accept", {}))
+    (judged.path / "outputs").mkdir(exist_ok=True)
+    write_json(judged.path / "outputs" / "reasons.json", {"f1": "unconverged"})
+    (name,) = found(run, rejected=True)
+    assert name == labels[1].in_run[:-13]
+    with pytest.raises(RunError, match="1 label was rejected: --rejected makes it anew"):
+        found(run)
 
 
 def test_a_task_that_still_runs_is_not_taken_away(run):

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pfd.cli.run_argument import input_and_run
 from pfd.errors import RunError, SettingError
+from pfd.small_file import small_text
 
 COLUMNS = {"name", "file"}
 
@@ -115,10 +117,9 @@ def _pairs(path: Path) -> Iterator[tuple[str, Path]]:
         yield path.stem, path
         return
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns, rows = set(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError) as error:
+        reader = csv.DictReader(StringIO(small_text(path), newline=""))
+        columns, rows = set(reader.fieldnames or ()), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
         raise SettingError(f"cannot read the table: {error}", where=str(path), hint="name a .csv file") from error
     if columns != COLUMNS:
         found = ", ".join(sorted(columns)) or "nothing"

@@ -32,12 +32,14 @@ class ResubmitOptions:
     Attributes:
         from_steps: steps whose tasks are done anew.
         redo: tasks that are done anew.
+        rejected: whether labels that were rejected are made anew.
         dry_run: only say which.
         until, detach, take_over: as of ``pfd submit``.
     """
 
     from_steps: tuple[str, ...] = ()
     redo: tuple[str, ...] = ()
+    rejected: bool = False
     dry_run: bool = False
     until: str | None = None
     detach: bool = False
@@ -62,7 +64,7 @@ def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -
             what = "a workflow is submitted again from one step on"
             raise SettingError(what, where="--from", hint="name the first of them")
         asked = {"until": options.until, "detach": options.detach, "take_over": options.take_over}
-        refuse_for_argo(**asked, redo=options.redo, dry_run=options.dry_run)
+        refuse_for_argo(**asked, redo=options.redo, rejected=options.rejected, dry_run=options.dry_run)
         resubmit_to_argo(run, options.from_steps[0] if options.from_steps else None)
         return 0
     if options.until not in {None, *UNTIL}:
@@ -72,7 +74,7 @@ def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -
         if options.dry_run:
             raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
         return leave_in_background()
-    redo = Redo(options.from_steps, options.redo)
+    redo = Redo(options.from_steps, options.redo, options.rejected)
     input_file, _ = input_and_run(given if given is not None else run, None)
     for line in redo_lines(run, redo.find(run)):
         typer.echo(line, err=not options.dry_run)

@@ -108,6 +108,9 @@ def resubmit(
             metavar="TASK",
         ),
     ] = None,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Make the labels anew that were rejected, and no others.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done anew.")] = False,
     listed: Annotated[bool, typer.Option("-l", "--list", help="Only list the steps that --from takes.")] = False,
     reuse: Annotated[str | None, typer.Option("-u", "--reuse", hidden=True)] = None,
@@ -132,7 +135,13 @@ def resubmit(
         list_steps(folder, reuse)
         return
     options = ResubmitOptions(
-        tuple(from_steps or ()), tuple(redo or ()), dry_run=dry_run, until=until, detach=detach, take_over=take_over
+        tuple(from_steps or ()),
+        tuple(redo or ()),
+        rejected=rejected,
+        dry_run=dry_run,
+        until=until,
+        detach=detach,
+        take_over=take_over,
     )
     raise typer.Exit(interruptible(lambda: resubmit_as_asked(run, folder, options)))
 

@@ -215,7 +215,7 @@ class Input(Settings):
     is not known. Default none: ``pfd check`` names the licence."""
     teacher: TeacherSettings
     """The pre-trained model."""
-    structures: tuple[StructureSettings, ...] = ()
+    structures: tuple[StructureSettings, ...] = Field(default=(), max_length=1000)
     """What exploration starts from."""
     data: tuple[DataSettings, ...] = ()
     """Labelled sets brought along."""

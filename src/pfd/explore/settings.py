@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -258,13 +259,19 @@ class MDSettings(GridSettings):
         return run_md(job.structure, job.calculator(), self, **job.conditions(), **job.how())
 
 
+MOST_VALUES = 1000
+"""Of a grid of temperatures or pressures: each is a trajectory of every structure."""
+
+
 def refuse_twice(name: str, values: Sequence[float]) -> None:
-    """Refuse a grid that names a value twice.
+    """Refuse a grid that names a value twice, or more values than anyone means.
 
     Raises:
         ValueError: naming it.
     """
-    twice = sorted({value for value in values if values.count(value) > 1})
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"{name} holds {len(values)} values: {MOST_VALUES} are the most that make sense")
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"{name} holds {twice[0]:g} twice; for more trajectories at it write replicas")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 _Strains = Float[np.ndarray, "6"]
-MOST_ATOMS = 1_000_000
+MOST_ATOMS = 100_000
 """Of a supercell: more is a slip of the pen, which would fill the memory."""
 Style = Literal["normal", "uniform", "const"]
 """How displacements are drawn; see ``_displacements``."""

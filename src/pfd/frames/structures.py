@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 Repetition = Annotated[int, Field(ge=1)]
+
+MOST_BYTES = 20_000_000
+"""Of a file of starting structures."""
 
 
 class PerturbSettings(Settings):
@@ -172,14 +176,25 @@ def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
         DataError: if the file is missing, holds no atoms, or cannot be read in that format.
         SettingError: if there is no such format.
     """
+    if path.exists() and not path.is_file():
+        raise DataError("not a regular file", where=str(path), hint="name a structure file")
     if not path.is_file():
         raise DataError(
             "no such structure file", where=str(path), hint="check the path; relative ones start at the input file"
         )
     if path.stat().st_size == 0:
         raise DataError("the structure file is empty", where=str(path))
+    if path.stat().st_size > MOST_BYTES:
+        hint = "name a file of starting structures; larger sets are pools (explore: pool) or data"
+        raise DataError("larger than 20 MB: no file of starting structures", where=str(path), hint=hint)
+    return [frame.copy() for frame in _read(path, file_format, path.stat().st_mtime_ns)]
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, file_format: str | None, _changed_ns: int) -> tuple[Atoms, ...]:
+    """The structures of a file as it is since a time: many entries of an input may name one file."""
     frames = read_with_ase(path, file_format)
     if not frames or any(len(frame) == 0 for frame in frames):
         raise DataError("the structure file holds no atoms", where=str(path))
     require_sane(frames, str(path))
-    return [with_origin(without_labels(frame)) for frame in frames]
+    return tuple(with_origin(without_labels(frame)) for frame in frames)

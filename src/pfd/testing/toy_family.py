@@ -14,6 +14,7 @@ from pfd.errors import ModelError
 from pfd.frames import labels_of, require_labels, trainable_stress
 from pfd.models.family import EpochRecord, Family, ModelCard, Progress, TrainingReport, no_progress
 from pfd.settings import Settings
+from pfd.small_file import small_text
 from pfd.testing.toy_potential import CUTOFF_A, ToyCalculator, design, gaussians, morse, pair_types
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ToyFamily(Family):
             weights = {"elements": ["Cu"], "functions": 16, "coefficients": coefficients.tolist(), "constants_eV": {}}
         else:
             try:
-                weights = json.loads(Path(source).read_text(encoding="utf-8"))
+                weights = json.loads(small_text(Path(source)))
                 np.array(weights["coefficients"], dtype=float)
                 weights["elements"], weights["functions"], weights["constants_eV"]
             except (OSError, ValueError, KeyError, TypeError) as error:

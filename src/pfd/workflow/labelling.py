@@ -202,7 +202,7 @@ class Labelling:
                 where=place,
                 hint=f"mend the labeler's settings, or lower finetune.label.min_success ({self._binding.min_success}); "
                 f"if no setting was wrong, pfd resubmit {shell_word(self._run.path)} "
-                "--from label makes the labels anew",
+                "--rejected makes those labels anew",
             )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pfd.config.mistakes import nearest
 from pfd.errors import RunError, SettingError
+from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
-from pfd.wording import shell_word
+from pfd.wording import counted, shell_word
 from pfd.workflow.failures import failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import last_word, used_tasks
@@ -29,29 +30,36 @@ class Redo:
             (``train``) or of one iteration (``finetune/iter-001/train``).
         tasks: folders of tasks: a path (``finetune/iter-000/label/0003-3fa9c1d2ab10``), its end
             (``label/0003-3fa9c1d2ab10``), or the beginning of its name (``0003``) or of its identity (``3fa9``).
+        rejected: the labels that were rejected.
     """
 
     steps: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    rejected: bool = False
 
     def find(self, run: Path) -> list[TaskFolder]:
         """The task folders that are meant.
 
         Raises:
             SettingError: if one of the names fits nothing, or more than one task.
-            RunError: if nothing was named and nothing has failed, or a process still works on one of them.
+            RunError: if nothing was named and nothing has failed, no label was rejected, or a process still works on
+                one of them.
         """
         events = Journal(run / "journal.jsonl").read()
         superseded = set(last_word(events).get("superseded", ()))  # of an earlier input: nobody asks for them now
         folders = [folder for folder in task_folders(run) if folder.in_run not in superseded]
         names = [folder.in_run for folder in folders]
-        if self.steps or self.tasks:
+        if self.steps or self.tasks or self.rejected:
             chosen = {name for step in self.steps for name in _of_step(step, names)}
             chosen |= {_of_name(task, names) for task in self.tasks}
+            chosen |= _rejected(run, folders) if self.rejected else set()
         else:
             chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
             if not chosen:
                 hint = f"pfd submit {shell_word(run)} goes on; --from STEP or --redo TASK name what to do anew"
+                if count := len(rejected_labels(folders)):
+                    were, them = ("was", "it") if count == 1 else ("were", "them")
+                    hint = f"{counted(count, 'label')} {were} rejected: --rejected makes {them} anew. {hint}"
                 raise RunError("no task of this run has failed", where=str(run), hint=hint)
         found = [folder for folder, name in zip(folders, names, strict=True) if name in chosen]
         for folder in found:
@@ -77,6 +85,22 @@ class Redo:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             folder.path.rename(target / name)
         return [TaskFolder(target / name) for name in names]
+
+
+def rejected_labels(folders: Sequence[TaskFolder]) -> set[str]:
+    """Tasks whose labels a task of these has judged, and rejected."""
+    judged = (folder.path / "outputs" / "reasons.json" for folder in folders if folder.place[-1].endswith("accept"))
+    frames = {frame for path in judged for frame in read_json(path) or ()}
+    labels = ((folder.path / "outputs" / "label" / "label.json", folder.in_run) for folder in folders)
+    return {name for path, name in labels if isinstance(told := read_json(path), dict) and told.get("id") in frames}
+
+
+def _rejected(run: Path, folders: Sequence[TaskFolder]) -> set[str]:
+    found = rejected_labels(folders)
+    if not found:
+        hint = f"pfd status {shell_word(run)} tells how many labels there are, and why some were rejected"
+        raise RunError("no label of this run was rejected", where=str(run), hint=hint)
+    return found
 
 
 def _of_step(step: str, names: Sequence[str]) -> list[str]:

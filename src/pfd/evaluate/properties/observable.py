@@ -17,6 +17,7 @@ from pfd.evaluate.properties.property import Job, Measured, Property, Reference
 from pfd.kept import here_or_kept, original_name
 from pfd.program import Finished, run_program
 from pfd.settings import Duration
+from pfd.small_file import small_text
 from pfd.units import seconds
 
 NUMBERS = "numbers.json"
@@ -190,8 +191,8 @@ def _read_numbers(path: Path, where: str) -> dict[str, float]:
     """
     hint = 'write one object of names and finite numbers, such as {"density": 1.02}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(small_text(path))
+    except ValueError as error:
         raise DataError(f"{NUMBERS} is no JSON: {error}", where=where, hint=hint) from error
     if not isinstance(content, dict) or not content:
         raise DataError(f"{NUMBERS} holds no names and numbers", where=where, hint=hint)

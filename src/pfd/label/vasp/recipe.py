@@ -27,6 +27,7 @@ from pfd.label.vasp.incar import (
 from pfd.label.vasp.potcar import EXCHANGE, Potcar, one_exchange, read_potcar
 from pfd.label.vasp.preset import Preset, preset_of
 from pfd.label.vasp.settings import VaspSettings
+from pfd.small_file import small_text
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -101,7 +102,7 @@ class VaspRecipe:
             return mine
         where = f"finetune.label.incar_file ({path})"
         try:
-            filed = read_incar(path.read_text(encoding="utf-8"))
+            filed = read_incar(small_text(path))
         except (OSError, ValueError) as error:
             raise SettingError(f"not readable as an INCAR: {error}", where=where, hint="correct it") from error
         for key, value in filed.items():

@@ -1,0 +1,21 @@
+"""Text of a file that a user names and that is read whole: a regular file, and not a large one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MOST_BYTES = 5_000_000
+
+
+def small_text(path: Path) -> str:
+    """The text of a file, UTF-8.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is a folder, a pipe or a device, which may never end, larger than 5 MB, or no text.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError("larger than 5 MB")
+    return path.read_text(encoding="utf-8-sig")
