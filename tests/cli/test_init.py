@@ -130,6 +130,7 @@ FORMS = {
     "ase": {"calculator": "emt"},
     "command": {"command": "python label.py", "level": "PBE"},
     "external": {"level": "CASTEP PBE 600 eV"},
+    "family": {"family": "sevennet", "model": "7net-0"},
 }
 
 

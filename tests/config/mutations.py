@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ WORDS = (
     "a" * 3000,
     "../../../etc/passwd",
     "/dev/zero",
+    "pipe",
+    "large.cif",
     "$HOME",
     "*.xyz",
     "%s",
@@ -103,7 +106,19 @@ MUTATIONS: tuple[Callable[..., None], ...] = (_delete, _rename, _retype, _replac
 def _text_of(tree: dict[str, Any], kind: str) -> str:
     if kind == ".json":
         return json.dumps(tree)
+    if kind == ".toml":
+        return "".join(f"{json.dumps(str(key))} = {_toml(value)}\n" for key, value in tree.items() if value is not None)
     return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)
+
+
+def _toml(value: Any) -> str:
+    """A value of TOML, which has no null: entries without a value are left out."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(str(key))} = {_toml(each)}" for key, each in value.items() if each is not None)
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(each) for each in value if each is not None)}]"
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else json.dumps(value)
 
 
 def torn(text: str, chance: random.Random) -> str:
@@ -131,7 +146,7 @@ def torn(text: str, chance: random.Random) -> str:
 def case(sources: list[dict[str, Any]], chance: random.Random) -> tuple[str, str]:
     """The suffix and the text of a file."""
     tree = chance.choice(sources)
-    kind = chance.choice((".yaml", ".yaml", ".json"))
+    kind = chance.choice((".yaml", ".yaml", ".json", ".toml"))
     if chance.random() < 0.15:
         return kind, torn(_text_of(tree, kind), chance)
     return kind, _text_of(damaged(tree, chance), kind)

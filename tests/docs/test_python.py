@@ -8,7 +8,12 @@ import pytest
 from tests.docs.blocks import fenced_blocks
 
 BLOCKS = fenced_blocks("python")
-SWAPS = {'"chgnet:0.3.0"': '"toy:soft-copper"', '"silicon"': '"toy"', '"Si8.cif"': '"Cu.cif"', 'bulk("Si"': 'bulk("Cu"'}
+SWAPS = {
+    '"chgnet:0.3.0"': '"toy:soft-copper"',
+    '"silicon"': '"toy"',
+    '"examples/silicon/Si8.cif"': '"examples/toy/Cu.cif"',
+    'bulk("Si"': 'bulk("Cu"',
+}
 """What stands for a user's own in the docs -> what the test's folder has."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -36,6 +37,12 @@ def value_text(value: Any) -> str:
     if isinstance(value, str) and not value.isprintable():
         plain = (sign if sign.isprintable() and sign not in '"\\' else f"\\U{ord(sign):08x}" for sign in value)
         return f'"{"".join(plain)}"'
+    return _plain(value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _plain(value: Any) -> str:
+    """A number, a text or null as YAML."""
     return yaml.safe_dump([value], default_flow_style=True, width=10**9, allow_unicode=True).strip()[1:-1]
 
 

@@ -92,7 +92,11 @@ def programs_of_labels(resolved: ResolvedInput) -> Iterator[None]:
     if code != 0:
         last = (error.strip() or f"exit code {code}").splitlines()[-1]
         key = "modules" if section.modules else "before"
-        raise SettingError(f"fails here: {last}", where=resolved.place(f"resources.label.{key}"), hint=f"try: {lines}")
+        raise SettingError(
+            f"fails here: {last}",
+            where=resolved.place(f"resources.label.{key}"),
+            hint=f"in a shell: {' && '.join(lines)}",
+        )
     before = os.environ["PATH"]
     os.environ["PATH"] = output.splitlines()[-1]
     try:

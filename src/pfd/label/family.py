@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from pfd.errors import InputError
 from pfd.frames import Labels
-from pfd.label.labeler import Labeler, LabelerSettings, Outcome
+from pfd.label.labeler import Blank, Labeler, LabelerSettings, Outcome
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 class FamilyLabelerSettings(LabelerSettings):
     """Which model labels."""
 
+    form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
+        {
+            "family": Blank("sevennet", "of the model that labels; pfd models lists them"),
+            "model": Blank("7net-0", "its shipped weights, checkpoint or model folder"),
+        }
+    )
     method: Literal["family"] = "family"
     family: str | None = None
     """Registered name of the model's family; fine-tuning needs one, distillation labels with the teacher."""

@@ -67,7 +67,7 @@ class IterationResult(Settings):
     """Index of the exploration stage."""
     labels: dict[str, int] = Field(default_factory=dict)
     """``asked``, ``accepted``, ``rejected`` in this iteration; ``total``: all labels used in this loop so far
-    (training, validation, test, shift)."""
+    (training, validation, test, shift); ``known``: those that its model was trained or validated on."""
     selected: int | None = None
     """Frames that were chosen for labelling, without those that somebody struck out."""
     struck: int = 0

@@ -107,7 +107,7 @@ class Sources:
         failures: tasks that have failed.
         frames: for the viewer.
         asked: what was asked for.
-        awaits: what the run waits for, and the command that helps.
+        awaits: what the run waits for, or why it failed, and what helps.
     """
 
     journal: Sequence[Mapping[str, Any]] = ()
@@ -200,7 +200,9 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
 def _ending(data: ReportData, sources: Sources) -> str:
     """How the run has ended, or where it stands."""
     words = ENDINGS.get(data.status, data.status)
-    return f"{words}: {sources.awaits}." if data.status == "waiting" and sources.awaits else words
+    if data.status == "waiting" and sources.awaits:
+        return f"{words}: {sources.awaits}."
+    return f"{words} {sources.awaits}" if data.status == "failed" and sources.awaits else words
 
 
 def _plots(data: ReportData) -> dict[str, list[str]]:

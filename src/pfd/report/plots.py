@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pfd.evaluate import AtomErrors, Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
-from pfd.report.limits import unseen_set
+from pfd.report.limits import OWN_MD, unseen_set
 from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
 from pfd.report.table import number
 from pfd.report.words import duration
@@ -77,27 +77,28 @@ def _draw_curve(axes: Axes, turn: IterationResult, colour: str) -> bool:
 
 
 def errors_by_labels(data: ReportData) -> list[str]:
-    """Force RMSE on the fixed test set, and on new frames before training on them, by labels used; a plot per loop."""
+    """Force RMSE on the fixed test set, and on frames that were new, by the labels that the model knew; a plot a loop.
+
+    New frames of an iteration are predicted before its model trains on them; a student's own MD is what it does after.
+    """
     plots = []
     for title, turns in _loops(data):
-        counts, so_far = [], 0
-        for turn in turns:
-            so_far += turn.labels.get("accepted", 0)
-            counts.append(turn.labels.get("total", so_far))
+        unseen = unseen_set(turns[-1], data)
+        after = [turn.labels.get("known", turn.labels.get("total", 0)) for turn in turns]
+        new = [0 if unseen == OWN_MD else turn.labels.get("accepted", 0) for turn in turns]
+        before = [max(0, known - count) for known, count in zip(after, new, strict=True)]
+        name = unseen if unseen == OWN_MD else f"{unseen}, before training on them"
+        series = (("test", after, "fixed test set", SEQUENCE[0]), ("prospective", before, name, SEQUENCE[1]))
         with plot_style():
-            figure, axes = new_axes(title, "labels used (training, validation, test)", "force RMSE, meV/Å")
-            series = (
-                ("test", "fixed test set", SEQUENCE[0]),
-                ("prospective", f"{unseen_set(turns[-1], data)}, before training", SEQUENCE[1]),
-            )
+            figure, axes = new_axes(title, "labels that the model was trained or validated on", "force RMSE, meV/Å")
             drawn = [
                 _draw_errors(
-                    axes, [(x, getattr(turn, field)) for x, turn in zip(counts, turns, strict=True)], name, colour
+                    axes, [(x, getattr(turn, field)) for x, turn in zip(counts, turns, strict=True)], words, colour
                 )
-                for field, name, colour in series
+                for field, counts, words, colour in series
             ]
             if any(drawn):
-                axes.set(xlim=(0, 1.08 * max(counts) or 1), ylim=(0, None))
+                axes.set(xlim=(0, 1.08 * max(after) or 1), ylim=(0, None))
                 axes.legend()
                 plots.append(svg_of(figure, f"Force error by number of labels, {title}"))
     return plots

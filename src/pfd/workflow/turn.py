@@ -91,13 +91,14 @@ def turn_record(loop: str, turn: Turn, decision: Decision, asked: int) -> dict[s
     assert turn.test is not None
     selection = content_of(turn.reviewed, "selection.json")
     collected = content_of(turn.collect, "counts.json")
+    counts = {key: collected[key] for key in ("asked", "accepted", "rejected")}
     test = content_of(turn.test, "errors.json")
     prospective = content_of(turn.prospective, "errors.json") if turn.prospective is not None else None
     return {
         "loop": loop,
         "iteration": turn.at.number,
         "stage": turn.at.stage,
-        "labels": {key: collected[key] for key in ("asked", "accepted", "rejected")} | {"total": asked},
+        "labels": counts | {"total": asked, "known": collected["train"] + collected["valid"]},
         "selected": selection["selected"],
         "candidates": selection["candidates"],
         "passed": selection.get("passed"),
