@@ -75,6 +75,9 @@ def test_sources_that_the_code_names_stand_on_the_page_of_sources():
     page = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
     cited = set(re.findall(r"arXiv:(\d{4}\.\d{5})", SOURCE))
     assert cited <= set(re.findall(r"arXiv:(\d{4}\.\d{5})", page))
+    papers = set(re.findall(r"(\d+, \w+ \(\d{4}\)), doi:", SOURCE))  # volume, page and year
+    assert len(papers) > 20
+    assert {paper for paper in papers if paper not in page.replace("*", "")} == set()
 
 
 def test_the_paper_is_cited_alike_everywhere():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+import yaml
 from tests.workflow.conftest import EXAMPLE
 
 from pfd.config.reading import read_input
@@ -42,6 +45,25 @@ def test_one_source_of_two_uses_stands_once():
     found = uses("toy")
     assert found["D. Schwalbe-Koda et al., arXiv:2404.12367"] == "selection by entropy"
     assert LAMMPS not in found
+
+
+def test_structures_and_properties_are_cited(tmp_path):
+    content = yaml.safe_load((EXAMPLE.parent / "toy" / "input.yaml").read_text(encoding="utf-8"))
+    content["structures"] = [
+        {
+            "file": "Cu.cif",
+            "supercell": [2, 2, 2],
+            "alloy": {"elements": ["Cu", "Ag"], "count": 1, "arrangement": "sqs"},
+        }
+    ]
+    kinds = ("elastic", "phonons", "vacancy", "equation_of_state")
+    content["evaluate"]["properties"] = [{"kind": kind, "structure": "Cu.cif"} for kind in kinds]
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    shutil.copy(EXAMPLE.parent / "toy" / "Cu.cif", tmp_path)
+    found = {each["text"]: each["used_for"] for each in citations_of(read_input(tmp_path / "input.yaml"), {}, ())}
+    told = " ".join(f"{text}: {used}" for text, used in found.items())
+    for part in ("PhysRevLett.65.353: starting structures", "scriptamat", *(f"property {kind}" for kind in kinds)):
+        assert part in told
 
 
 @pytest.mark.parametrize("name", [name for name in plugin_names(LABELERS) if name not in OURS])

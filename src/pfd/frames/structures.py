@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Repetition = Annotated[int, Field(ge=1)]
 
+SQS = "A. Zunger et al., Phys. Rev. Lett. 65, 353 (1990), doi:10.1103/PhysRevLett.65.353"
+MATCHING = "A. Zur, T. C. McGill, J. Appl. Phys. 55, 378 (1984), doi:10.1063/1.333084"
 MOST_BYTES = 20_000_000
 """Of a file of starting structures."""
 
@@ -79,6 +81,11 @@ class StructureSettings(Settings):
         if self.slab is not None and self.interface is not None:
             raise ValueError("slab and interface exclude each other; write two entries")
         return self
+
+    def citations(self) -> list[str]:
+        """Papers to cite for the way it is built."""
+        sqs = self.alloy is not None and self.alloy.arrangement == "sqs"
+        return [SQS] * sqs + [MATCHING] * (self.interface is not None)
 
 
 def build_structures(structures: Sequence[StructureSettings], base: Path, seed: int) -> list[Atoms]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pfd.config.properties import properties_of
 from pfd.config.reading import ResolvedInput
 from pfd.explore.settings import Explorer
 from pfd.label.labeler import make_labeler
@@ -34,16 +35,25 @@ def citations_of(
             if purpose not in names:
                 names.append(purpose)
 
-    families = {card["family"]: card["source"] for card in cards.values() if card["source"]}
-    for family, source in families.items():
-        used(f"model {family}", [source])
-    for section in (resolved.input.finetune, resolved.input.distill):
-        if section is not None:
-            for group in (group for stage in section.explore for group in stage if isinstance(group, Explorer)):
-                used(f"exploration by {group.method}", group.citations())
-            used(f"selection by {section.select.method}", section.select.citations())
-    if resolved.labeler is not None:
-        used(f"labels by {resolved.labeler.method}", make_labeler(resolved.labeler.model_dump(mode="json")).citations())
+    for purpose, texts in _purposes(resolved, cards):
+        used(purpose, texts)
     used("structures and molecular dynamics", [ASE])
     used("molecular dynamics", [LAMMPS] if "lammps" in set(packages) else [])
     return [{"used_for": ", ".join(names), "text": text} for text, names in uses.items()]
+
+
+def _purposes(resolved: ResolvedInput, cards: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Iterable[str]]]:
+    """What was used for what, in the order of use."""
+    for family, source in {card["family"]: card["source"] for card in cards.values() if card["source"]}.items():
+        yield f"model {family}", [source]
+    for entry in resolved.input.structures:
+        yield "starting structures", entry.citations()
+    for section in (resolved.input.finetune, resolved.input.distill):
+        if section is not None:
+            for group in (group for stage in section.explore for group in stage if isinstance(group, Explorer)):
+                yield f"exploration by {group.method}", group.citations()
+            yield f"selection by {section.select.method}", section.select.citations()
+    if resolved.labeler is not None:
+        yield f"labels by {resolved.labeler.method}", make_labeler(resolved.labeler.model_dump(mode="json")).citations()
+    for _, settings in properties_of(resolved):
+        yield f"property {settings.kind}", settings.citations

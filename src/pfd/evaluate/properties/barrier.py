@@ -35,6 +35,10 @@ class Barrier(OfStructure):
     214106 (2014), IDPP.
     """
 
+    citations: ClassVar[tuple[str, ...]] = (
+        "G. Henkelman, B. P. Uberuaga, H. Jónsson, J. Chem. Phys. 113, 9901 (2000), doi:10.1063/1.1329672",
+        "S. Smidstrup et al., J. Chem. Phys. 140, 214106 (2014), doi:10.1063/1.4878664",
+    )
     quantities: ClassVar[tuple[str, ...]] = ("barrier_eV", "reverse_barrier_eV", "reaction_energy_eV")
 
     kind: Literal["barrier"] = "barrier"

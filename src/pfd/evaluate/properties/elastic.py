@@ -46,6 +46,10 @@ class Elastic(OfStructure):
     65, 349 (1952), the moduli.
     """
 
+    citations: ClassVar[tuple[str, ...]] = (
+        "O. H. Nielsen, R. M. Martin, Phys. Rev. B 32, 3792 (1985), doi:10.1103/PhysRevB.32.3792",
+        "R. Hill, Proc. Phys. Soc. A 65, 349 (1952), doi:10.1088/0370-1298/65/5/307",
+    )
     quantities: ClassVar[tuple[str, ...]] = (
         r"C[1-6][1-6](_clamped)?_GPa",
         r"bulk_modulus(_clamped)?_GPa",

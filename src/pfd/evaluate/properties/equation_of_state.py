@@ -34,6 +34,7 @@ class EquationOfState(OfStructure):
     conventional cell, by the names that the file gives to its axes; of a supercell they are the supercell's.
     """
 
+    citations: ClassVar[tuple[str, ...]] = ("F. Birch, Phys. Rev. 71, 809 (1947), doi:10.1103/PhysRev.71.809",)
     quantities: ClassVar[tuple[str, ...]] = (
         "[abc]_A",
         "volume_A3_per_atom",

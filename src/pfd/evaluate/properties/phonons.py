@@ -32,6 +32,10 @@ class Phonons(OfStructure):
     49, 299 (2010).
     """
 
+    citations: ClassVar[tuple[str, ...]] = (
+        "A. Togo, I. Tanaka, Scr. Mater. 108, 1 (2015), doi:10.1016/j.scriptamat.2015.07.021",
+        "W. Setyawan, S. Curtarolo, Comput. Mater. Sci. 49, 299 (2010), doi:10.1016/j.commatsci.2010.05.010",
+    )
     quantities: ClassVar[tuple[str, ...]] = (r"\w+_(\d+|max)_THz", "lowest_THz")
     told: ClassVar[str] = "Gamma_1_THz, Gamma_max_THz, X_1_THz ..., lowest_THz"
     headline: ClassVar[str] = r"\w+_max_THz|lowest_THz"

@@ -155,6 +155,8 @@ class Property(Settings):
     """Importable names that it needs beyond the core."""
     extra: ClassVar[str] = ""
     """The extra of pfd-kit that installs them."""
+    citations: ClassVar[tuple[str, ...]] = ()
+    """Papers to cite for the way it is measured."""
 
     kind: str
     """What is measured."""

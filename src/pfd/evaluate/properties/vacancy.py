@@ -34,6 +34,9 @@ class Vacancy(OfStructure):
     Source: Freysoldt et al., Rev. Mod. Phys. 86, 253 (2014), without charge.
     """
 
+    citations: ClassVar[tuple[str, ...]] = (
+        "C. Freysoldt et al., Rev. Mod. Phys. 86, 253 (2014), doi:10.1103/RevModPhys.86.253",
+    )
     quantities: ClassVar[tuple[str, ...]] = ("formation_energy_eV", "unrelaxed_formation_energy_eV")
 
     kind: Literal["vacancy"] = "vacancy"
