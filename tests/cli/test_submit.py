@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -43,3 +44,15 @@ def test_an_end_without_convergence_says_which_loop_and_by_what(hopeless):
     assert "finetune did not converge, given up after iteration 0: max_iterations (1) reached" in ended.stdout
     assert "(limit 0.001 %), on the fixed test set" in ended.stdout
     assert "µs/atom" not in ended.stdout
+
+
+def test_the_end_as_json_is_that_of_status(hopeless):
+    folder = hopeless[0]
+    again = pfd("submit", "toy", "--json", cwd=folder)
+    assert again.returncode == 3
+    told = json.loads(again.stdout)
+    assert told["status"] == "not_converged"
+    assert told.keys() == json.loads(pfd("status", "toy", "--json", cwd=folder).stdout).keys()
+    background = pfd("submit", "toy", "--json", "--detach", cwd=folder)
+    assert (background.returncode, background.stdout) == (2, "")
+    assert "--json: without effect" in background.stderr

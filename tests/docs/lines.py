@@ -78,7 +78,9 @@ LINES: dict[str, How] = {
     "pfd check old.json": How("run", given="older"),
     "pfd convert old.json --out input.yaml": How("run", without="input.yaml"),
     "pfd init --structure Si8.cif --goal both": How("run", without="input.yaml"),
-    "pfd init --structure examples/silicon/Si8.cif --goal both": How("run", without="input.yaml"),
+    "pfd init --structure examples/silicon/Si8.cif --goal both": How(
+        "run", without="input.yaml", swaps=(("examples/silicon/Si8.cif", "Si8.cif"),)
+    ),
     "pfd init --structure Si8.cif --goal both --label tblite": How("run", without="input.yaml"),
     "pfd plan input.yaml --engine argo --yaml workflow.yaml": ARGO,
     "pfd submit input.yaml --engine argo": ARGO,
@@ -151,7 +153,7 @@ LINES: dict[str, How] = {
         "run", swaps=(("finetune/iter-000/label/0003-3fa9c1d2ab10", "finetune/iter-000/label/0 --dry-run"),)
     ),
     "pfd export silicon silicon-lammps": LAMMPS,
-    "(cd silicon-lammps && lmp -in in.lammps)": LAMMPS,
+    "cd silicon-lammps && lmp -in in.lammps && cd ..": LAMMPS,
     "pfd export silicon-dpa si-lammps": LAMMPS,
     "cd si-lammps && lmp -in in.lammps": LAMMPS,
     "pfd evaluate RUN/models/student TRAJ --domain RUN/data/distill-train.extxyz": RUN,

@@ -41,6 +41,7 @@ def errors_of(content, tmp_path):
     run = pfd.submit(path, tmp_path / "run")
     assert run.status in {"converged", "not_converged"}
     assert run.summary["labels"]["rejected"] == 0
+    assert (run.path / "report.html").stat().st_size < 10_000_000
     return read_report_data(run.path).models["finetuned"].errors
 
 

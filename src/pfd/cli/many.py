@@ -51,7 +51,7 @@ class ManyOptions:
         Raises:
             SettingError: naming the first.
         """
-        given = {"--jobs": self.jobs, "--cores": self.cores, "--memory-GB": self.memory_GB, "--json": self.as_json}
+        given = {"--jobs": self.jobs, "--cores": self.cores, "--memory-GB": self.memory_GB}
         for name, value in given.items():
             if value and not many:
                 hint = "leave it out; the caps of one run are resources.cores and resources.memory_GB of its input"

@@ -43,7 +43,9 @@ def submit(
     memory_GB: Annotated[
         float | None, typer.Option("--memory-GB", min=1.0, help="Of many runs, most memory together; all by default.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Of many runs, print the summary as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the end as JSON: that of status --json, or of many runs the summary.")
+    ] = False,
     engine: Annotated[
         str, typer.Option(help="local: driven from here (steps may still run on a cluster); argo: all on Kubernetes.")
     ] = "local",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
+from pfd.cli.status import status_of
 from pfd.cli.wide_table import show_table
 from pfd.evaluate.preflight import SettingChange
 from pfd.evaluate.properties.results import limits_in_words
@@ -30,7 +32,13 @@ if TYPE_CHECKING:
 
 
 def submit_and_show(
-    input_file: Path, run: Path | None, until: str | None, begin: Begin | None = None, overrides: Sequence[str] = ()
+    input_file: Path,
+    run: Path | None,
+    until: str | None,
+    begin: Begin | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    as_json: bool = False,
 ) -> int:
     """Submit with progress on the terminal; returns the exit code.
 
@@ -40,6 +48,7 @@ def submit_and_show(
         until: a step after which to pause.
         begin: tasks to do anew, and a lock to take over.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
+        as_json: print what ``pfd status --json`` tells in the place of tables.
     """
     from pfd.config.reading import read_input
 
@@ -68,7 +77,10 @@ def submit_and_show(
         finally:
             follower.tick(now=True)
     _remember(resolved, ended.path)
-    _say_end(ended, until)
+    if as_json:
+        print(json.dumps(status_of(ended.path), indent=1))
+    else:
+        _say_end(ended, until)
     return ended.exit_code
 
 

@@ -11,6 +11,7 @@ from pfd.cli.engine import refuse_for_argo, require_engine
 from pfd.cli.many import ManyOptions, are_many, submit_many
 from pfd.cli.submit import submit_and_show
 from pfd.cli.words import paths_and_overrides
+from pfd.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,17 @@ def submit_as_asked(words: Sequence[Path], options: SubmitOptions) -> int:
     many = are_many(inputs, options)
     if not many:
         options.refuse_idle(many=False)
+        if options.detach and options.as_json:
+            hint = "leave it out; pfd status RUN --json tells how far the run is"
+            raise SettingError("without effect: the run goes on in the background", where="--json", hint=hint)
     if options.detach:
         from pfd.cli.detach import leave_in_background
 
         return leave_in_background(many=many)
     if many:
         return submit_many(inputs, options)
-    return submit_and_show(inputs[0], run, options.until, Begin(take_over=options.take_over), overrides)
+    begin = Begin(take_over=options.take_over)
+    return submit_and_show(inputs[0], run, options.until, begin, overrides, as_json=options.as_json)
 
 
 def _refuse_for_argo(inputs: Sequence[Path], options: SubmitOptions) -> None:

@@ -29,6 +29,7 @@ from pfd.report.table import (
     percent,
     result_rows,
     shown_columns,
+    speed_note,
     user_rows,
     with_interval,
 )
@@ -168,6 +169,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         rows=[row.cells(columns) for row in result_rows(data)],
         user_rows=[row.cells(columns) for row in user_rows(data)],
         timed="speed" in columns,
+        untimed=speed_note(data),
         narrow=interval_note(model.errors for model in data.models.values()),
         chosen_on=choice_note(data),
         user_narrow=interval_note(model.user_errors for model in data.models.values()),

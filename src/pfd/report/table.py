@@ -75,6 +75,14 @@ def shown_columns(data: ReportData, columns: Iterable[str] = HEADINGS) -> list[s
     return [column for column in columns if timed or column not in TIMED]
 
 
+def speed_note(data: ReportData) -> str:
+    """Why a finished comparison tells no speeds; empty if it does."""
+    ended = data.status in {"converged", "not_converged"}
+    if not (ended and data.models) or any(model.us_per_atom_step is not None for model in data.models.values()):
+        return ""
+    return "No model was timed: evaluate.speed_atoms is 0."
+
+
 def interval_note(reports: Iterable[ErrorReport | None]) -> str:
     """What the intervals of a table lack, if anything."""
     few = [report.trajectories for report in reports if report is not None and report.interval_note]
