@@ -14,6 +14,7 @@ from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
 from pfd.models.pod_fit import PRESETS, PODFitSettings
 from pfd.models.pod_potential import PODPotential
+from pfd.models.snap import SNAPFitSettings
 
 pytestmark = pytest.mark.lammps
 
@@ -210,6 +211,14 @@ def test_sizes_and_default_cutoff():
     assert PODFitSettings(size="S").neighbours == NEIGHBOURS
     with pytest.raises(ValidationError, match="may not grow"):
         PODBasis(radial=(6, 3, 4, 2, 2, 2))
+
+
+def test_stresses_count_as_far_as_equations_are_many():
+    frames = [bulk("Si", cubic=True).repeat(2)] * 10  # 1920 force components
+    weights = [PODFitSettings().stress_weight_of(frames, coefficients) for coefficients in (9, 96, 960)]
+    assert weights == pytest.approx([2.0, 0.2, 0.02])
+    assert SNAPFitSettings().stress_weight_of(frames, 9) == 0.5
+    assert PODFitSettings(stress_weight=0.7).stress_weight_of(frames, 960) == 0.7
 
 
 def test_frames_that_cannot_be_fitted_are_refused(tmp_path):
