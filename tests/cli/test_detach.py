@@ -66,7 +66,7 @@ def test_bad_input_is_told_at_once_and_leaves_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Cu.cif", "input.yaml"]
 
 
-@pytest.mark.parametrize("option", [("--jobs", 2), ("--cores", 1), ("--memory-GB", 2), ("--json",)])
+@pytest.mark.parametrize("option", [("--jobs", 2), ("--cores", 1), ("--memory-GB", 2)])
 def test_options_about_many_runs_are_refused_for_one(tmp_path, option):
     write(tmp_path, FINETUNE)
     ended = pfd("submit", "input.yaml", *option, cwd=tmp_path)
