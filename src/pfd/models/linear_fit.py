@@ -25,8 +25,8 @@ MARGIN = 0.1
 """Part of the nuclear repulsion that must be left of it, whatever the linear model adds."""
 NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
-MANY_EQUATIONS = 200.0
-"""Force components for each coefficient from which on stresses cost no forces."""
+MANY_EQUATIONS = 100.0
+"""Force components for each coefficient from which on stresses count in full."""
 
 
 class LinearFitSettings(Settings):
@@ -40,16 +40,15 @@ class LinearFitSettings(Settings):
     energy_weight: float = Field(default=100.0, ge=0.0)
     """Weight of an energy error per atom against that of one force component: at 100, 1 meV/atom counts like
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
-    most_stress_weight: ClassVar[float] = 2.0
+    most_stress_weight: ClassVar[float] = 1.0
     """The default ``stress_weight`` where equations are many."""
     stress_weight: float | None = Field(default=None, ge=0.0)
     """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
-    component, of bulk frames with a stress. Default: 2 (SNAP: 0.5) where the frames have 200 force components or more
+    component, of bulk frames with a stress. Default: 1 (SNAP: 0.5) where the frames have 100 force components or more
     for each coefficient, and in proportion less where they have fewer, since few stresses are learnt by heart. About
-    620 frames of silicon, POD M: 2 in the place of 0.5 brought C12 from 24 to 11 % off the teacher's and C44 from 7 to
-    3 %, forces and C11 (6 and 7 % low) as they were; 60 frames of 8 atoms and two elements: forces became worse by a
-    third with 0.25 (docs/distillation.md). POD's fits take three to four times as long; SNAP's virial is at hand. 0
-    leaves stresses out."""
+    620 frames, POD M: 1 in the place of 0.5 brought C12 of molybdenum from 21 to 12 % off the teacher's, at 3 % of the
+    force error; 60 frames of 8 atoms and two elements: 0.25 made forces worse by a third (docs/distillation.md). POD's
+    fits take three to four times as long; SNAP's virial is at hand. 0 leaves stresses out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
     crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
