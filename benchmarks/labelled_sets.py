@@ -1,8 +1,9 @@
 """The labelled sets of others, as the benchmarks read them: energies, forces, and their stresses where they have some.
 
 Two of them keep stresses under a name of their own (``raw_stress``, kbar, compression positive, as VASP prints it), the
-shears in an order that depends on the kind of frame. ``python benchmarks/labelled_sets.py [DATA]`` shows that the
-orders are right: it compares them with what SevenNet-0 says of the same frames, in each of the six orders.
+shears in an order that depends on the kind of frame. The orders were chosen by what SevenNet-0, as shipped, says of the
+same frames; ``python benchmarks/labelled_sets.py [DATA]`` prints that for each of the six orders, and ends with 1 if
+the one that is used is not the nearest. No label says it better: only strained cells tell their own shears, silicon's.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def main() -> int:
 
     import pfd
 
+    wrong = False
     data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data")
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch)
@@ -78,12 +80,15 @@ def main() -> int:
                     (frame, stress) for frame, stress in zip(frames, told, strict=True) if frame.info["group"] == group
                 ]
                 used = order_of(own[0][0], material)
+                errors = {}
                 for shears in permutations((3, 4, 5)):
                     order = (0, 1, 2, *shears)
                     off = np.array([stress_GPa(frame, order)[3:] - stress[3:] for frame, stress in own])
-                    rmse, mark = np.sqrt(np.mean(off**2)), " <- used" if order == used else ""
-                    print(f"{material} {group} {order}: shears {rmse:.2f} GPa off SevenNet-0{mark}")
-    return 0
+                    errors[order] = np.sqrt(np.mean(off**2))
+                    mark = " <- used" if order == used else ""
+                    print(f"{material} {group} {order}: shears {errors[order]:.2f} GPa off SevenNet-0{mark}")
+                wrong |= used is not None and used != min(errors, key=lambda order: errors[order])
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

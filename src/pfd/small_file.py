@@ -16,6 +16,8 @@ def small_text(path: Path) -> str:
     """
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
-    if path.stat().st_size > MOST_BYTES:
+    with path.open("rb") as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
         raise ValueError("larger than 5 MB")
-    return path.read_text(encoding="utf-8-sig")
+    return content.decode("utf-8-sig")

@@ -130,7 +130,7 @@ FORMS = {
     "ase": {"calculator": "emt"},
     "command": {"command": "python label.py", "level": "PBE"},
     "external": {"level": "CASTEP PBE 600 eV"},
-    "family": {"family": "sevennet", "model": "7net-0"},
+    "family": {"family": "mace", "model": "path/to/model"},
 }
 
 
@@ -152,9 +152,10 @@ def test_a_form_leaves_room_for_what_was_given(here):
 
 
 def test_stored_labels_come_from_a_pool(here):
-    run("--structure", "Cu.extxyz", "--goal", "finetune", "--family", "toy", "--label", "stored")
+    done = run("--structure", "Cu.extxyz", "--goal", "finetune", "--family", "toy", "--label", "stored")
     content = yaml.safe_load((here / "input.yaml").read_text(encoding="utf-8"))
     assert content["finetune"]["explore"] == [[{"method": "pool", "file": "labelled.extxyz"}]]
+    assert "complete it, for what stands there is an example: finetune.explore.0.0.file\n" in done.output
 
 
 def test_nothing_is_overwritten(here):

@@ -25,6 +25,7 @@ from tests.config.older.examples import EXAMPLES, write_files
 
 from pfd.config.check import check_input
 from pfd.config.reading import read_input
+from pfd.config.sections import Input
 from pfd.errors import PFDError, SettingError
 from pfd.frames.ase_reader import read_with_ase
 from pfd.frames.io import write_frames
@@ -69,11 +70,13 @@ MANY_METHODS = {
 }
 
 
+KEYS = "|".join(sorted({*Input.model_fields, *(key for example in EXAMPLES.values() for key in example)}))
 NAMED = re.compile(
-    r"input\.\w+( \(converted\))?(, line \d+)?: "
-    r"(not readable|not UTF-8|the file holds|a key (stands|is)|\d+ mistakes\n  [^\n]*\S+:|[^\n]*\S+:)"
+    r"input\.\w+( \(converted\))?(, line \d+)?: (\d+ mistakes\n  )?"
+    r"(not readable|not UTF-8|the file holds|a key (stands|is)|there is nothing to do|"
+    rf"({KEYS})(\.[^\n]*)?: |[^\n]*unknown key|[^\n]*not a key)"
 )
-"""How a message begins: the file, and the key, or why there are no keys to be read."""
+"""How a message begins: the file, and a key of an input, an unknown one, or why no keys can be read."""
 
 
 class TookLonger(BaseException):

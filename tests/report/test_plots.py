@@ -46,6 +46,22 @@ def test_drift_is_drawn_by_element_and_told_on_the_page():
     assert plots.drift_plot(ReportData()) is None
 
 
+@pytest.mark.parametrize(("told", "points"), [(True, [(14, 22), (6, 14)]), (False, [(20, 28), (12, 20)])])
+def test_errors_stand_at_the_labels_that_the_model_knew(told, points, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_draw_errors", lambda axes, pairs, *rest: drawn.append(tuple(x for x, _ in pairs)))
+    turns = [
+        {
+            "loop": "finetune",
+            "iteration": n,
+            "labels": {"accepted": 8, "total": 20 + 8 * n} | ({"known": k} if told else {}),
+        }
+        for n, k in enumerate((14, 22))
+    ]
+    plots.errors_by_labels(ReportData.model_validate({"iterations": turns}))
+    assert drawn == points
+
+
 def test_new_frames_of_a_student_that_moves_are_its_own_md():
     errors = {"frames": 1, "force_rmse_meV_per_A": 5.0}
     turn = {"loop": "distill", "iteration": 0, "prospective": errors, "labels": {"accepted": 1}}

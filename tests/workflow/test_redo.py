@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from pfd.errors import RunError, SettingError
 from pfd.json_file import write_json
-from pfd.tasks.folder import TaskFolder, TaskSpec
+from pfd.tasks.folder import Artifact, TaskFolder, TaskSpec
 from pfd.workflow.journal import Journal
 from pfd.workflow.ledger import Ledger
 from pfd.workflow.redo import Redo
@@ -85,20 +86,33 @@ def test_without_a_name_all_that_failed_is_meant(run):
     assert found(run) == [name[:-13]]
 
 
+def judge(run, labels, rejected, rules):
+    """A finished task that has judged these labels."""
+    inputs = {f"label{number}": Artifact.of(folder.path / "outputs" / "label") for number, folder in enumerate(labels)}
+    place = labels[0].path.parent.with_name("accept")
+    folder = TaskFolder.create(place, 0, TaskSpec("accept", {"accept": rules}, inputs))
+    (folder.path / "outputs").mkdir()
+    write_json(folder.path / "outputs" / "reasons.json", dict.fromkeys(rejected, "unconverged"))
+    write_json(folder.path / "result.json", {"status": "done"})
+    return folder
+
+
 def test_labels_that_were_rejected_are_meant_if_asked_for(run):
     with pytest.raises(RunError, match="no label of this run was rejected"):
         found(run, rejected=True)
     labels = [folder for folder in task_folders(run) if folder.place[-1] == "label"]
-    for number, folder in enumerate(labels):
+    for number, folder in enumerate(labels):  # two of each loop, of the same frames
         (folder.path / "outputs" / "label").mkdir(parents=True)
-        write_json(folder.path / "outputs" / "label" / "label.json", {"id": f"f{number}"})
-    judged = TaskFolder.create(run / "finetune" / "iter-000" / "accept", 0, TaskSpec("accept", {}))
-    (judged.path / "outputs").mkdir(exist_ok=True)
-    write_json(judged.path / "outputs" / "reasons.json", {"f1": "unconverged"})
+        write_json(folder.path / "outputs" / "label" / "label.json", {"id": f"f{number % 2}"})
+    first = judge(run, [folder for folder in labels if folder.place[0] == "finetune"], ["f1"], {})
     (name,) = found(run, rejected=True)
-    assert name == labels[1].in_run[:-13]
+    assert name == "finetune/iter-000/label/0001"
     with pytest.raises(RunError, match="1 label was rejected: --rejected makes it anew"):
         found(run)
+    os.utime(first.path / "result.json", (1, 1))
+    judge(run, [folder for folder in labels if folder.place[0] == "finetune"], [], {"max_force_eV_per_A": 99})
+    with pytest.raises(RunError, match="no label of this run was rejected"):  # by the rules of now it was not
+        found(run, rejected=True)
 
 
 def test_a_task_that_still_runs_is_not_taken_away(run):

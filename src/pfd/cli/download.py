@@ -105,15 +105,16 @@ def _collect(run: Path, out: Path, asked: Download) -> None:
                 where=str(run),
                 hint=f"pfd status {shell_word(run)} tells how far it is; -l lists outputs",
             )
+    from pfd.report.page import PAGE_FILE, report_page
+
+    page = "" if asked.selector else report_page(run)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / MARK, _mark(run))
     for source, place in copies:
         _copy(source, out / place)
     places = [place for _, place in copies]
-    if not asked.selector:
-        from pfd.report.page import PAGE_FILE, write_report
-
-        write_report(run, out / PAGE_FILE)  # the run folder may be somebody else's, and read-only
+    if page:  # written there: the run folder may be somebody else's, and read-only
+        (out / PAGE_FILE).write_text(page, encoding="utf-8")
         places.append(PAGE_FILE)
     if asked.as_json:
         print(json.dumps({"out": str(out), "files": places}, indent=1))

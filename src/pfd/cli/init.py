@@ -14,7 +14,7 @@ import typer
 
 from pfd.cli.out_file import require_new
 from pfd.config.commented import commented_yaml, value_text
-from pfd.config.new_input import Goal, Wish, label_form, new_input
+from pfd.config.new_input import POOL_KEY, Goal, Wish, label_form, new_input
 from pfd.config.overrides import with_overrides
 from pfd.errors import DataError, SettingError
 from pfd.models.family import Family
@@ -78,8 +78,9 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
     typer.echo(f"{out} and {beside} are written")
-    if form and not asks:
-        typer.echo(f"complete it: {', '.join(form)} hold examples, not choices")
+    to_complete = [*([] if wish.label != "stored" or wish.goal == "distill" else [POOL_KEY]), *([] if asks else form)]
+    if to_complete:
+        typer.echo(f"complete it, for what stands there is an example: {', '.join(to_complete)}")
     typer.echo(f"next: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
 
 

@@ -44,7 +44,8 @@ def submit(
         float | None, typer.Option("--memory-GB", min=1.0, help="Of many runs, most memory together; all by default.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the end as JSON: that of status --json, or of many runs the summary.")
+        bool,
+        typer.Option("--json", help="Print how it ended as JSON, as status --json does, or of many runs the summary."),
     ] = False,
     engine: Annotated[
         str, typer.Option(help="local: driven from here (steps may still run on a cluster); argo: all on Kubernetes.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pfd.select import Selection
 
 HINTS = {
-    "`format:`": "frames are read from extended XYZ; `ase convert FILE FILE.extxyz` makes it of what ASE reads",
+    "`format:`": "the format is told by the name; `ase convert FILE FILE.extxyz` makes extended XYZ of what ASE reads",
     "key": "correct or remove the labels: none are needed to choose frames",
 }
 
@@ -116,7 +116,10 @@ def _frames_of(path: Path) -> list[Atoms]:
     """The frames of a file of any format that is known by its name; of an empty one none."""
     if path.is_file() and path.stat().st_size == 0:
         return []
-    return list(read_outside(path, needs_labels=False).frames)
+    found = read_outside(path, needs_labels=False)
+    for line in found.left_out:
+        Console(stderr=True).print(f"{path}: {line}", markup=False, highlight=False, soft_wrap=True)
+    return list(found.frames)
 
 
 def _plot_of(out: Path) -> Path:

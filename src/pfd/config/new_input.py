@@ -21,6 +21,7 @@ WIDE_A, MOST_ATOMS = 10.0, 200
 
 POOL = {"method": "pool", "file": "labelled.extxyz"}
 """What is explored where labels are looked up: only frames of the file have one."""
+POOL_KEY = "finetune.explore.0.0.file"
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ def _comments(content: dict[str, Any], supercell: Sequence[int]) -> dict[str, st
         if max(supercell) > 1
         else "raise it for small cells",
         "structures.0.perturb": "two copies with displaced atoms and a strained cell, beside the structure",
-        "finetune.explore": "stages of groups: md at these temperatures; docs/exploration.md has other methods",
-        "finetune.explore.0.0.file": "your labelled frames, which are chosen from",
+        "finetune.explore": "stages of groups; docs/exploration.md has the methods",
+        POOL_KEY: "your labelled frames, which are chosen from",
         "finetune.explore.0.0.ensemble": "npt with pressures_GPa: the cell moves too",
         "finetune.select.max_frames": "at most so many labels an iteration; they are what costs",
         "finetune.label": "who labels; docs/labels.md, and max_total: 100 caps the number",

@@ -194,12 +194,14 @@ def read_starting(path: Path, file_format: str | None = None) -> list[Atoms]:
     if path.stat().st_size > MOST_BYTES:
         hint = "name a file of starting structures; larger sets are pools (explore: pool) or data"
         raise DataError("larger than 20 MB: no file of starting structures", where=str(path), hint=hint)
-    return [frame.copy() for frame in _read(path, file_format, path.stat().st_mtime_ns)]
+    told = path.stat()
+    same = (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
+    return [frame.copy() for frame in _read(path.resolve(), file_format, same)]
 
 
-@lru_cache(maxsize=16)
-def _read(path: Path, file_format: str | None, _changed_ns: int) -> tuple[Atoms, ...]:
-    """The structures of a file as it is since a time: many entries of an input may name one file."""
+@lru_cache(maxsize=4)
+def _read(path: Path, file_format: str | None, _same: tuple[int, ...]) -> tuple[Atoms, ...]:
+    """The structures of a file as it is: many entries of an input may name one."""
     frames = read_with_ase(path, file_format)
     if not frames or any(len(frame) == 0 for frame in frames):
         raise DataError("the structure file holds no atoms", where=str(path))

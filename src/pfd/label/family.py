@@ -23,8 +23,8 @@ class FamilyLabelerSettings(LabelerSettings):
 
     form: ClassVar[Mapping[str, Blank]] = MappingProxyType(
         {
-            "family": Blank("sevennet", "of the model that labels; pfd models lists them"),
-            "model": Blank("7net-0", "its shipped weights, checkpoint or model folder"),
+            "family": Blank("mace", "of the model that labels; pfd models lists them"),
+            "model": Blank("path/to/model", "its shipped weights, checkpoint or model folder"),
         }
     )
     method: Literal["family"] = "family"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pfd.evaluate import AtomErrors, Errors
 from pfd.report.data import MODEL_NAMES, IterationResult, ModelKey, ReportData
-from pfd.report.limits import OWN_MD, unseen_set
+from pfd.report.limits import NEW, OWN_MD, TEST, unseen_set
 from pfd.report.svg import COLOURS, MARKERS, SEQUENCE, log_axis, new_axes, plot_style, svg_of
 from pfd.report.table import number
 from pfd.report.words import duration
@@ -83,14 +83,18 @@ def errors_by_labels(data: ReportData) -> list[str]:
     """
     plots = []
     for title, turns in _loops(data):
-        unseen = unseen_set(turns[-1], data)
-        after = [turn.labels.get("known", turn.labels.get("total", 0)) for turn in turns]
-        new = [0 if unseen == OWN_MD else turn.labels.get("accepted", 0) for turn in turns]
-        before = [max(0, known - count) for known, count in zip(after, new, strict=True)]
-        name = unseen if unseen == OWN_MD else f"{unseen}, before training on them"
-        series = (("test", after, "fixed test set", SEQUENCE[0]), ("prospective", before, name, SEQUENCE[1]))
+        told = all("known" in turn.labels for turn in turns)  # runs of older versions tell the total alone
+        axis = (
+            "labels that the model was trained or validated on" if told else "labels used (training, validation, test)"
+        )
+        after = [turn.labels.get("known" if told else "total", 0) for turn in turns]
+        first = max(0, after[0] - turns[0].labels.get("accepted", 0))
+        own = [unseen_set(turn, data) == OWN_MD for turn in turns]
+        before = [now if moved else was for moved, now, was in zip(own, after, [first, *after], strict=False)]
+        name = OWN_MD if own[-1] else f"{NEW}, before training on them"
+        series = (("test", after, TEST, SEQUENCE[0]), ("prospective", before, name, SEQUENCE[1]))
         with plot_style():
-            figure, axes = new_axes(title, "labels that the model was trained or validated on", "force RMSE, meV/Å")
+            figure, axes = new_axes(title, axis, "force RMSE, meV/Å")
             drawn = [
                 _draw_errors(
                     axes, [(x, getattr(turn, field)) for x, turn in zip(counts, turns, strict=True)], words, colour

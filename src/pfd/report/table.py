@@ -80,7 +80,7 @@ def speed_note(data: ReportData) -> str:
     ended = data.status in {"converged", "not_converged"}
     if not (ended and data.models) or any(model.us_per_atom_step is not None for model in data.models.values()):
         return ""
-    return "No model was timed: evaluate.speed_atoms is 0."
+    return "No model was timed (evaluate.speed_atoms)."
 
 
 def interval_note(reports: Iterable[ErrorReport | None]) -> str:

@@ -14,7 +14,7 @@ from pfd.json_file import read_json
 from pfd.tasks.folder import TaskFolder
 from pfd.wording import counted, shell_word
 from pfd.workflow.failures import failed_tasks
-from pfd.workflow.journal import Journal
+from pfd.workflow.journal import Event, Journal
 from pfd.workflow.look import last_word, used_tasks
 from pfd.workflow.run_folder import ASIDE, task_folders
 
@@ -52,12 +52,12 @@ class Redo:
         if self.steps or self.tasks or self.rejected:
             chosen = {name for step in self.steps for name in _of_step(step, names)}
             chosen |= {_of_name(task, names) for task in self.tasks}
-            chosen |= _rejected(run, folders) if self.rejected else set()
+            chosen |= _rejected(run, events) if self.rejected else set()
         else:
             chosen = {failure.task for failure in failed_tasks(events, used_tasks(run, events), str(run))}
             if not chosen:
                 hint = f"pfd submit {shell_word(run)} goes on; --from STEP or --redo TASK name what to do anew"
-                if count := len(rejected_labels(folders)):
+                if count := len(rejected_labels(run, events)):
                     were, them = ("was", "it") if count == 1 else ("were", "them")
                     hint = f"{counted(count, 'label')} {were} rejected: --rejected makes {them} anew. {hint}"
                 raise RunError("no task of this run has failed", where=str(run), hint=hint)
@@ -87,16 +87,27 @@ class Redo:
         return [TaskFolder(target / name) for name in names]
 
 
-def rejected_labels(folders: Sequence[TaskFolder]) -> set[str]:
-    """Tasks whose labels a task of these has judged, and rejected."""
-    judged = (folder.path / "outputs" / "reasons.json" for folder in folders if folder.place[-1].endswith("accept"))
-    frames = {frame for path in judged for frame in read_json(path) or ()}
-    labels = ((folder.path / "outputs" / "label" / "label.json", folder.in_run) for folder in folders)
-    return {name for path, name in labels if isinstance(told := read_json(path), dict) and told.get("id") in frames}
+def rejected_labels(run: Path, events: Sequence[Event]) -> set[str]:
+    """Tasks of labels that the newest judgement on them, of those that count, has rejected."""
+    verdicts: dict[str, tuple[float, bool]] = {}
+    for folder in used_tasks(run, events):
+        if not folder.place[-1].endswith("accept") or not folder.done():
+            continue
+        rejected = read_json(folder.path / "outputs" / "reasons.json") or {}
+        when = (folder.path / "result.json").stat().st_mtime
+        for name, path in folder.task()["inputs"].items():
+            if not name.startswith("label"):
+                continue
+            label = (folder.path / path["path"]).resolve()
+            told = read_json(label / "label.json")
+            task = "/".join(label.parts[-6:-2])
+            if isinstance(told, dict) and when >= verdicts.get(task, (0.0, False))[0]:
+                verdicts[task] = when, told.get("id") in rejected
+    return {task for task, (_, rejected) in verdicts.items() if rejected}
 
 
-def _rejected(run: Path, folders: Sequence[TaskFolder]) -> set[str]:
-    found = rejected_labels(folders)
+def _rejected(run: Path, events: Sequence[Event]) -> set[str]:
+    found = rejected_labels(run, events)
     if not found:
         hint = f"pfd status {shell_word(run)} tells how many labels there are, and why some were rejected"
         raise RunError("no label of this run was rejected", where=str(run), hint=hint)
