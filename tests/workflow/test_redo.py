@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -86,15 +85,14 @@ def test_without_a_name_all_that_failed_is_meant(run):
     assert found(run) == [name[:-13]]
 
 
-def judge(run, labels, rejected, rules):
+def judge(labels, rejected, rules, started):
     """A finished task that has judged these labels."""
     inputs = {f"label{number}": Artifact.of(folder.path / "outputs" / "label") for number, folder in enumerate(labels)}
     place = labels[0].path.parent.with_name("accept")
     folder = TaskFolder.create(place, 0, TaskSpec("accept", {"accept": rules}, inputs))
     (folder.path / "outputs").mkdir()
     write_json(folder.path / "outputs" / "reasons.json", dict.fromkeys(rejected, "unconverged"))
-    write_json(folder.path / "result.json", {"status": "done"})
-    return folder
+    write_json(folder.path / "result.json", {"status": "done", "started": started})
 
 
 def test_labels_that_were_rejected_are_meant_if_asked_for(run):
@@ -104,13 +102,13 @@ def test_labels_that_were_rejected_are_meant_if_asked_for(run):
     for number, folder in enumerate(labels):  # two of each loop, of the same frames
         (folder.path / "outputs" / "label").mkdir(parents=True)
         write_json(folder.path / "outputs" / "label" / "label.json", {"id": f"f{number % 2}"})
-    first = judge(run, [folder for folder in labels if folder.place[0] == "finetune"], ["f1"], {})
+    ours = [folder for folder in labels if folder.place[0] == "finetune"]
+    judge(ours, ["f1"], {}, 1.0)
     (name,) = found(run, rejected=True)
     assert name == "finetune/iter-000/label/0001"
     with pytest.raises(RunError, match="1 label was rejected: --rejected makes it anew"):
         found(run)
-    os.utime(first.path / "result.json", (1, 1))
-    judge(run, [folder for folder in labels if folder.place[0] == "finetune"], [], {"max_force_eV_per_A": 99})
+    judge(ours, [], {"max_force_eV_per_A": 99}, 2.0)
     with pytest.raises(RunError, match="no label of this run was rejected"):  # by the rules of now it was not
         found(run, rejected=True)
 

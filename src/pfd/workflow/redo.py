@@ -91,18 +91,18 @@ def rejected_labels(run: Path, events: Sequence[Event]) -> set[str]:
     """Tasks of labels that the newest judgement on them, of those that count, has rejected."""
     verdicts: dict[str, tuple[float, bool]] = {}
     for folder in used_tasks(run, events):
-        if not folder.place[-1].endswith("accept") or not folder.done():
+        result = folder.result()
+        if not folder.place[-1].endswith("accept") or result is None or result.status != "done":
             continue
         rejected = read_json(folder.path / "outputs" / "reasons.json") or {}
-        when = (folder.path / "result.json").stat().st_mtime
         for name, path in folder.task()["inputs"].items():
             if not name.startswith("label"):
                 continue
             label = (folder.path / path["path"]).resolve()
             told = read_json(label / "label.json")
             task = "/".join(label.parts[-6:-2])
-            if isinstance(told, dict) and when >= verdicts.get(task, (0.0, False))[0]:
-                verdicts[task] = when, told.get("id") in rejected
+            if isinstance(told, dict) and result.started >= verdicts.get(task, (0.0, False))[0]:
+                verdicts[task] = result.started, told.get("id") in rejected
     return {task for task, (_, rejected) in verdicts.items() if rejected}
 
 
