@@ -9,11 +9,14 @@ WAITING = {"GOMP_SPINCOUNT": "3000"}
 """How long a thread of GNU's OpenMP, which torch runs on, asks again and again before it sleeps. Its own 300,000 hold
 the cores of whatever else runs: beside two busy processes on two cores, 25 training steps of SevenNet-0 on 64 atoms
 were not done after 200 s, where 40 take 34 s with 3,000 and 29 s on one thread (docs/fine-tuning.md). On idle cores
-3,000 cost 7 to 9 %, and 300 a third and more. Source: libgomp's manual,
-GOMP_SPINCOUNT."""
+3,000 cost 7 to 9 %, and 300 a third and more. Source: libgomp's manual, GOMP_SPINCOUNT."""
+
+
+def thread_counts(cores: int) -> dict[str, str]:
+    """Environment variables that give a process one thread for each of its cores."""
+    return dict.fromkeys(VARIABLES, str(cores))
 
 
 def thread_variables(cores: int) -> dict[str, str]:
-    """What gives a process of this machine one thread for each of its cores; how they wait, unless that is set."""
-    threads = dict.fromkeys(VARIABLES, str(cores))
-    return threads if {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys() else threads | WAITING
+    """The same, and how threads wait on a machine that others may use, unless a user has set that."""
+    return thread_counts(cores) | ({} if {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys() else WAITING)

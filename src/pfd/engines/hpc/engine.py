@@ -14,7 +14,7 @@ from pfd.engines.hpc.queue_watch import STOP, QueueWatch, groups_of, resources_o
 from pfd.engines.hpc.shared_files import Files
 from pfd.engines.hpc.submission import JobRecord, Submission
 from pfd.engines.hpc.work import Live, Work
-from pfd.engines.threads import VARIABLES
+from pfd.engines.threads import thread_counts
 from pfd.environments.launch import Launch
 from pfd.errors import RunError, TaskFailed
 from pfd.schedulers.scheduler import QueuedJob
@@ -226,8 +226,11 @@ class HpcEngine:
         """What a job runs: it begins by taking its name, which can be done once, and ends by saying how it went."""
         assert resources.job is not None
         launch = self._launch(resources.family)
-        threads = dict.fromkeys(VARIABLES, str(resources.cores // resources.job.nodes))
-        variables = {**threads, "PYTHONHASHSEED": "0", WORKER_VARIABLE: name}
+        variables = {
+            **thread_counts(resources.cores // resources.job.nodes),
+            "PYTHONHASHSEED": "0",
+            WORKER_VARIABLE: name,
+        }
         variables[STOP_VARIABLE] = self._files.path_of(submission.path / STOP)
         told = [f"{key}={value}" for key, value in (dict(launch.variables) | variables).items()]
         paths = (self._files.path_of(folder.path) for folder in group)
