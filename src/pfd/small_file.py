@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MOST_BYTES = 5_000_000
+"""Of such a file, and of an input."""
 
 
 def small_text(path: Path) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pfd.errors import SettingError
+from pfd.small_file import MOST_BYTES
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Loader
 else:  # the parser in C, where PyYAML was built with it, is ten times as fast
     _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-MAX_BYTES = 5_000_000
 MAX_VALUES = 50_000
 """Most values, with aliases written out; the largest input seen by far has some hundred, and so many take a second."""
 
@@ -41,7 +41,7 @@ def parse(path: Path, hint_if_empty: str = BEGIN) -> dict[str, Any]:
     if not path.is_file():
         hint = "give the path of an input file; pfd submit examples/silicon/input.yaml is one to begin with"
         raise SettingError("no such file", where=where, hint=hint)
-    if path.stat().st_size > MAX_BYTES:
+    if path.stat().st_size > MOST_BYTES:
         raise SettingError(
             "larger than 5 MB: this is no input file", where=where, hint="name data by their paths, as in file: ..."
         )
