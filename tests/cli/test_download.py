@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from tests.cli.conftest import pfd
@@ -22,6 +23,15 @@ def test_the_results_are_collected(toy, tmp_path):
     }
     assert {path.name for path in (out / "models").iterdir()} == {"pretrained", "finetuned", "student"}
     assert read_frames(out / "data" / "finetune-train.extxyz") == read_frames(run / "data" / "finetune-train.extxyz")
+
+
+def test_a_run_that_is_somebody_elses_is_left_as_it_is(toy, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "results"
+    shutil.copytree(toy[0] / "toy", run)
+    (run / "report.html").unlink()
+    download_and_show(run, None, Download(out))
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8")
+    assert not (run / "report.html").exists()
 
 
 def test_again_into_the_same_folder_and_never_into_another(toy, tmp_path):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -39,6 +40,13 @@ def files(tmp_path):
     (tmp_path / "labelled.extxyz").write_text("1\nProperties=species:S:1:pos:R:3 energy=much\nCu 0 0 0\n")
     (tmp_path / "empty.extxyz").write_text("")
     return tmp_path
+
+
+def test_pools_of_other_formats_are_read(files):
+    ase.io.write(files / "pool.vasp", bulk("Si", cubic=True))
+    ended = pfd("pool.vasp", "--max", 1, "--out", "chosen.extxyz", cwd=files)
+    assert ended.returncode == 0, ended.stderr
+    assert [len(frame) for frame in read_frames(files / "chosen.extxyz")] == [8]
 
 
 def test_it_writes_the_picks_of_the_function_and_a_plot(files):

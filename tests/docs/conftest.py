@@ -37,9 +37,7 @@ def write(content, name="input.yaml"):
 def in_this_process(patch):
     """Have runs perform their tasks here, and write a page without plots, which would take most of a toy's time."""
     patch.setattr("pfd.engines.local.LocalEngine", EngineInProcess)
-    patch.setattr(
-        "pfd.report.page.write_report", lambda run, out=None: (out or run / "report.html").write_text("<html>")
-    )
+    patch.setattr("pfd.report.page.write_report", lambda run: (run / "report.html").write_text("<html>"))
 
 
 @pytest.fixture(scope="session")

@@ -307,3 +307,12 @@ class TestRandom:
 def test_lammps_can_be_asked_for() -> None:
     assert MDSettings(method="lammps", temperatures_K=(300.0,), steps=100).needs_lammps
     assert not MDSettings(temperatures_K=(300.0,), steps=100).needs_lammps
+
+
+@pytest.mark.parametrize(
+    ("values", "says"), [((300.0, 600.0, 300.0), "300 twice"), (tuple(map(float, range(1, 1002))), "1001 values: 1000")]
+)
+def test_a_grid_names_each_value_once_and_not_thousands(values: tuple[float, ...], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        RattleSettings(temperatures_K=values)
+    assert len(RattleSettings(temperatures_K=tuple(map(float, range(1, 1001)))).temperatures_K) == 1000

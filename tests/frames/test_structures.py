@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import ase.io
@@ -19,6 +20,26 @@ from pfd.frames.structures import PerturbSettings, StructureSettings, build_stru
 def silicon(tmp_path: Path) -> Path:
     ase.io.write(tmp_path / "Si.cif", bulk("Si", cubic=True))
     return tmp_path
+
+
+def test_a_file_that_has_changed_is_read_again(silicon: Path) -> None:
+    entry = StructureSettings(file="Si.cif")
+    first, again = (build_structures([entry], silicon, 1)[0] for _ in range(2))
+    first.positions += 1.0  # each gets a copy of its own
+    assert frame_id(again) == again.info["id"] == first.info["id"]
+    told = (silicon / "Si.cif").stat()
+    ase.io.write(silicon / "Si.cif", bulk("Ge", cubic=True))
+    os.utime(silicon / "Si.cif", ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert build_structures([entry], silicon, 1)[0].get_chemical_symbols() == ["Ge"] * 8
+
+
+def test_what_is_no_file_of_structures_is_refused(silicon: Path) -> None:
+    os.mkfifo(silicon / "pipe.cif")
+    with (silicon / "large.cif").open("wb") as stream:
+        stream.truncate(20_000_001)
+    for name, words in (("pipe.cif", "not a regular file"), ("large.cif", "larger than 20 MB")):
+        with pytest.raises(DataError, match=words):
+            build_structures([StructureSettings(file=name)], silicon, 1)
 
 
 def test_supercell_and_copies(silicon: Path) -> None:

@@ -136,6 +136,17 @@ def test_the_ending_stands_at_the_top(tmp_path, status):
     assert ("every limit is met" in reader.text) == (status == "converged")
 
 
+def test_a_failed_run_says_why_at_its_top(tmp_path):
+    write(tmp_path, {"name": "x", "status": "failed"})
+    said = {"event": "end", "status": "failed", "error": "no licence\n  Try: ask for one", "time": 2.0}
+    events = [{"event": "submit", "time": 1.0, "version": "1"}, said]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    page, _ = read(tmp_path)
+    top = re.search(r'<p class="ending failed">([^<]*)</p>', page)[1]
+    assert top.startswith("Failed:")
+    assert top.endswith("no licence\n  Try: ask for one")
+
+
 def test_an_empty_run_folder_has_a_page_that_says_so(tmp_path):
     _, reader = read(tmp_path)
     for text in ("Running", "No model has been tested yet", "No iteration has ended yet", "No citations yet"):

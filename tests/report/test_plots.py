@@ -68,5 +68,7 @@ def test_new_frames_of_a_student_that_moves_are_its_own_md():
     data = ReportData.model_validate(
         {"iterations": [turn], "trajectories": [{"name": "student-0-s0", "finished": True}]}
     )
-    assert "student's own MD" in plots.errors_by_labels(data)[0]
+    own = plots.errors_by_labels(data)[0]
+    assert "student's own MD" in own
+    assert "before training" not in own  # it is what the student does afterwards
     assert "new frames, before training" in plots.errors_by_labels(data.model_copy(update={"trajectories": ()}))[0]

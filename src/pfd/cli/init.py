@@ -78,7 +78,9 @@ def write_input(flags: Flags, out: Path, overrides: Sequence[str]) -> None:
     with out.open("x", encoding="utf-8") as stream:
         stream.write(text)
     typer.echo(f"{out} and {beside} are written")
-    to_complete = [*([] if wish.label != "stored" or wish.goal == "distill" else [POOL_KEY]), *([] if asks else form)]
+    to_complete = [] if asks else list(form)
+    if wish.label == "stored" and wish.goal != "distill":
+        to_complete.append(POOL_KEY)
     if to_complete:
         typer.echo(f"complete it, for what stands there is an example: {', '.join(to_complete)}")
     typer.echo(f"next: pfd check {shell_word(out)}; pfd submit {shell_word(out)}")
