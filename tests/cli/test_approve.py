@@ -171,3 +171,20 @@ def test_submit_says_what_is_waited_for_and_ends_with_4(tmp_path):
     assert ended.returncode == 4, ended.stderr
     assert "waiting (exit code 4): 6 chosen frames" in ended.stdout
     assert "small: waiting (6 chosen frames" in pfd("status", cwd=tmp_path).stdout
+
+
+def test_the_page_shows_the_waiting_frames_by_their_numbers_and_what_they_cover(run, ids):
+    approve_and_show(run, ["2"], everything=False, as_json=False)
+    page = report_page(run)
+    shown = json.loads(page.split('id="frames-shown">')[1].split("</script>")[0])
+    asked = [frame for frame in shown if frame["group"] == "to be approved"]
+    assert [frame["id"] for frame in asked] == ids
+    assert [frame["title"] for frame in asked] == [f"number {each} of 6" for each in range(1, 7)]
+    assert {frame["facts"].rpartition("chosen for ")[2] for frame in asked} == {"test", "iteration 000"}
+    assert len({frame["id"] for frame in shown}) == len(shown)
+    words = page.partition("The frames, in words")[2].partition("</table>")[0]
+    assert words.count("waits for you") == 5
+    assert words.count("struck out by") == 1
+    choice = page.partition("From candidates to labels")[2].partition("</tbody>")[0]
+    assert choice.count("Fine-tuning 0") == 1
+    assert 'data-h="covered after"' in choice

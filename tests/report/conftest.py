@@ -180,7 +180,8 @@ def toy_run(tmp_path_factory):
     """A whole run of the toys, with its page."""
     folder = tmp_path_factory.mktemp("toy")
     shutil.copyfile(EXAMPLE / "Cu.cif", folder / "Cu.cif")
-    (folder / "input.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    timed = {**SMALL, "evaluate": {**SMALL["evaluate"], "speed_atoms": 32}}
+    (folder / "input.yaml").write_text(yaml.safe_dump(timed), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pfd.engines.local.LocalEngine", EngineInProcess)
         return pfd.submit(folder / "input.yaml", folder / "run")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pfd.report.table import number, percent
+from pfd.report.table import grouped, number, percent, with_interval
 
 pytestmark = pytest.mark.chromium
 LABELS = 'Array.from(document.querySelectorAll("main svg"), s => s.getAttribute("aria-label"))'
@@ -44,14 +44,21 @@ def test_the_numbers_of_the_table_are_those_of_the_summary(page, toy_run):
     summary = json.loads((toy_run.path / "summary.json").read_text())["models"]
     names = {"pretrained": "pre-trained", "finetuned": "fine-tuned", "student": "student", "scratch": "student from"}
     assert len(models) == len(summary) == 4
+    teacher_us = summary["finetuned"]["us_per_atom_step"]
     for key, shown in zip(names, models, strict=True):
         cells = dict(zip(headings, shown, strict=True))
-        test = summary[key]["test"]
-        assert cells["model"].startswith(names[key])
-        assert cells["force RMSE meV/Å [95 %]"].split()[0] == number(test["force_rmse_meV_per_A"])
-        assert cells["of RMS force"] == percent(test["force_rmse_relative"])
-        assert cells["slope"] == f"{test['force_slope']:.3f}"
-        assert cells["energy RMSE meV/atom"] == number(test["energy_rmse_meV_per_atom"])
+        assert cells.pop("model").startswith(names[key])
+        test, speed_us = summary[key]["test"], summary[key]["us_per_atom_step"]
+        assert cells == {
+            "parameters": grouped(summary[key]["parameters"]),
+            "force RMSE meV/Å [95 %]": with_interval(test["force_rmse_meV_per_A"], test["force_rmse_interval"]),
+            "of RMS force": percent(test["force_rmse_relative"]),
+            "slope": f"{test['force_slope']:.3f}",
+            "energy RMSE meV/atom": number(test["energy_rmse_meV_per_atom"]),
+            "stress RMSE GPa": number(test["stress_rmse_GPa"]),
+            "µs/atom and step": number(speed_us),
+            "speed-up": f"{number(teacher_us / speed_us)} ×",
+        }
 
 
 def test_the_viewer_turns_and_shows_each_frame(page, toy_run):

@@ -43,6 +43,13 @@ def test_what_was_used_is_cited_and_what_was_not_measured_is_told(data):
     assert "knows no elemental crystal" in data.drift_note
 
 
+def test_what_computed_is_named_with_its_licence(toy_run, data):
+    assert data.versions.keys() >= {"python", "pfd-kit", "numpy", "ase"}
+    assert data.licences["ase"].startswith("LGPL")
+    page = (toy_run.path / "report.html").read_text(encoding="utf-8")
+    assert f"ase {data.versions['ase']} ({data.licences['ase']})" in page
+
+
 def test_the_page_shows_what_was_asked_and_holds_the_chosen_frames(toy_run):
     page = (toy_run.path / "report.html").read_text(encoding="utf-8")
     assert "md, nvt, 400 K, 40 steps of 2 fs" in page

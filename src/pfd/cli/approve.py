@@ -13,14 +13,13 @@ from rich.table import Table
 
 from pfd.cli.wide_table import show_table
 from pfd.errors import RunError, SettingError
-from pfd.frames import MODEL_FORCE_KEY, read_frames
+from pfd.frames import MODEL_FORCE_KEY
 from pfd.wording import counted, shell_word
 from pfd.workflow.argo.submitted import workflow_of
 from pfd.workflow.decisions import decide, decisions
 from pfd.workflow.journal import Journal
-from pfd.workflow.look import Onlooker, last_word
-from pfd.workflow.pause import FOR_APPROVAL
-from pfd.workflow.review import FILE, FOLDER, GAIN_KEY, PLACE_KEY
+from pfd.workflow.look import Onlooker
+from pfd.workflow.review import FILE, FOLDER, GAIN_KEY, PLACE_KEY, to_approve
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -78,11 +77,11 @@ def waiting_frames(run: Path) -> list[Atoms]:
         RunError: if there are none.
     """
     look, events = Onlooker(run).look()
-    last = last_word(events)
-    if look.driver is not None or last["event"] != "paused" or last["after"] != FOR_APPROVAL:
+    frames = to_approve(run, events)
+    if look.driver is not None or not frames:
         hint = "finetune.pause: before_label (or distill.pause) lets a run wait when it has chosen frames"
         raise RunError(f"no frames wait to be looked at; the run is {look.status}", where=str(run), hint=hint)
-    return read_frames(run / FOLDER / FILE)
+    return frames
 
 
 def _numbers(word: str, ids: Sequence[str], run: Path) -> list[int]:

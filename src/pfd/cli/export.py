@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ CHECKED = 4
 """Known frames that an export is checked with."""
 
 
-def export_run(run: Path, target: Path, to: str, model: str) -> None:
-    """Write one of a run's models.
+def export_run(run: Path, target: Path, to: str, model: str, *, as_json: bool = False) -> None:
+    """Write one of a run's models, and tell how it is used.
 
     Raises:
         SettingError: if the format or the model is unknown.
@@ -34,6 +35,8 @@ def export_run(run: Path, target: Path, to: str, model: str) -> None:
         raise RunError(f"no model {model!r}", where=str(run), hint=hint)
     if to == "ase":
         _export_ase(folder, target)
+        name = str(target)
+        _tell(target, to, f"in Python: import pfd; atoms.calc = pfd.load({name!r})", as_json)
         return
     run_where_it_lives(folder, run)
     from pfd.models.export import INPUT_FILE, README_FILE, export_lammps, export_program
@@ -42,10 +45,17 @@ def export_run(run: Path, target: Path, to: str, model: str) -> None:
         export_lammps(folder, _known_frames(run), target)
     else:
         export_program(folder, _known_frames(run), target, to)
-    print(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
-    print(
-        f"cd {shell_word(target)}; lmp -in {INPUT_FILE}" if to == "lammps" else f"how to run it: {target / README_FILE}"
-    )
+    lammps = f"cd {shell_word(target)}; lmp -in {INPUT_FILE}"
+    _tell(target, to, lammps if to == "lammps" else f"how to run it: {target / README_FILE}", as_json)
+
+
+def _tell(target: Path, to: str, use: str, as_json: bool) -> None:
+    files = sorted(path.name for path in target.iterdir())
+    if as_json:
+        print(json.dumps({"folder": str(target), "to": to, "files": files, "use": use}, indent=1))
+        return
+    print(f"{target}: {', '.join(files)}")
+    print(use)
 
 
 def _export_ase(folder: Path, target: Path) -> None:
@@ -54,7 +64,6 @@ def _export_ase(folder: Path, target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SettingError("the folder is not empty", where=str(target), hint="name a new one")
     shutil.copytree(folder, target, dirs_exist_ok=True)
-    print(f"{target}: the model folder; in Python: import pfd; atoms.calc = pfd.load({str(target)!r})")
 
 
 def _known_frames(run: Path) -> list[Atoms]:

@@ -10,7 +10,6 @@ import typer
 from pfd.cli.completion import complete_labelers
 from pfd.cli.options import FRAMES, AsJson, Device, FileFormat, Force, Head, LabelKeys, Overrides, TrustFile
 from pfd.cli.running import interruptible
-from pfd.errors import SettingError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -99,10 +98,7 @@ def label(
     if detach:
         from pfd.cli.detach import leave_in_background
 
-        if as_json:
-            hint = "leave it out; the log has the summary, and pfd status OUT.labels --json tells where it stands"
-            raise SettingError("what it prints at the end goes to the log in the background", where="--json", hint=hint)
-        raise typer.Exit(interruptible(leave_in_background))
+        raise typer.Exit(interruptible(lambda: leave_in_background(as_json=as_json)))
     options = LabelOptions(input_file, method, out, file_format, only_overrides(words or []), as_json)
     raise typer.Exit(interruptible(lambda: label_and_show(frames, options)))
 

@@ -188,6 +188,7 @@ def report(
         Path | None,
         typer.Option(help="Write the page here instead, e.g. of a run folder that is not yours.", metavar="FILE"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write RUN/report.html, one self-contained page, and print the table of results; before the end, the status too.
 
@@ -196,7 +197,7 @@ def report(
     from pfd.cli.report import report_run
     from pfd.cli.run_argument import find_run
 
-    report_run(find_run(run), serve=serve, port=port, out=out)
+    report_run(find_run(run), serve=serve, port=port, out=out, as_json=as_json)
 
 
 @app.command(rich_help_panel=HERE)
@@ -279,6 +280,7 @@ def export(
         str, typer.Option(help="lammps, or gpumd for a NEP: files and an input; ase: the model folder.")
     ] = "lammps",
     model: Annotated[str, typer.Option(help="student, finetuned or pretrained.")] = "student",
+    as_json: AsJson = False,
 ) -> None:
     """Write a model for use elsewhere; for LAMMPS with an input that runs, and checked in LAMMPS.
 
@@ -287,7 +289,7 @@ def export(
     from pfd.cli.export import export_run
     from pfd.cli.run_argument import find_run
 
-    export_run(find_run(run), target, to, model)
+    export_run(find_run(run), target, to, model, as_json=as_json)
 
 
 if __name__ == "__main__":

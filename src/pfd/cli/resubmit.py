@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class ResubmitOptions:
         rejected: whether labels that were rejected are made anew.
         dry_run: only say which.
         until, detach, take_over: as of ``pfd submit``.
+        as_json: print what would be done anew, or how it ended, as JSON.
     """
 
     from_steps: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class ResubmitOptions:
     until: str | None = None
     detach: bool = False
     take_over: bool = False
+    as_json: bool = False
 
 
 def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -> int:
@@ -64,7 +67,9 @@ def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -
             what = "a workflow is submitted again from one step on"
             raise SettingError(what, where="--from", hint="name the first of them")
         asked = {"until": options.until, "detach": options.detach, "take_over": options.take_over}
-        refuse_for_argo(**asked, redo=options.redo, rejected=options.rejected, dry_run=options.dry_run)
+        refuse_for_argo(
+            **asked, redo=options.redo, rejected=options.rejected, dry_run=options.dry_run, json=options.as_json
+        )
         resubmit_to_argo(run, options.from_steps[0] if options.from_steps else None)
         return 0
     if options.until not in {None, *UNTIL}:
@@ -73,22 +78,28 @@ def resubmit_as_asked(given: Path | None, run: Path, options: ResubmitOptions) -
     if options.detach:
         if options.dry_run:
             raise SettingError("--dry-run starts nothing that could go to the background", hint="leave --detach out")
-        return leave_in_background()
+        return leave_in_background(as_json=options.as_json)
     redo = Redo(options.from_steps, options.redo, options.rejected)
     input_file, _ = input_and_run(given if given is not None else run, None)
-    for line in redo_lines(run, redo.find(run)):
+    folders = redo.find(run)
+    if options.dry_run and options.as_json:
+        anew = [{"task": folder.in_run, "step": _step(folder), "paid_again": _paid(folder)} for folder in folders]
+        typer.echo(json.dumps(anew, indent=1))
+        return 0
+    for line in redo_lines(run, folders):
         typer.echo(line, err=not options.dry_run)
     if options.dry_run:
         return 0
-    return submit_and_show(input_file, run, options.until, Begin(options.take_over, redo))
+    return submit_and_show(input_file, run, options.until, Begin(options.take_over, redo), as_json=options.as_json)
 
 
-def list_steps(run: Path, reuse: str | None) -> None:
+def list_steps(run: Path, reuse: str | None, *, as_json: bool = False) -> None:
     """Print the steps of a run that have tasks, in their order, with what became of these.
 
     Args:
         run: the run folder.
         reuse: numbers of steps that are to be used again, as the older tool took them.
+        as_json: print a list of JSON.
 
     Raises:
         SettingError: if numbers are given: all that is done is used again, unless it is named.
@@ -103,17 +114,30 @@ def list_steps(run: Path, reuse: str | None) -> None:
         place = "/".join(folder.place)
         total[place] += 1
         done[place] += folder.done()
+    if as_json:
+        steps = [{"step": place, "tasks": count, "done": done[place]} for place, count in total.items()]
+        typer.echo(json.dumps(steps, indent=1))
+        return
     for place, count in total.items():
         typer.echo(f"{place}: {done[place]} of {counted(count, 'task')} done")
 
 
 def redo_lines(run: Path, folders: list[TaskFolder]) -> list[str]:
     """What will be done anew, for a person."""
-    steps = Counter(folder.task()["step"] if folder.readable() else "damaged" for folder in folders)
+    steps = Counter(map(_step, folders))
     kinds = ", ".join(f"{count} {step}" for step, count in steps.items())
     lines = [f"{run}: {counted(len(folders), 'task')} to be done anew ({kinds})"]
     lines += [f"  {folder.path.relative_to(run)}" for folder in folders[:LISTED]]
     lines += [f"  and {len(folders) - LISTED} more"] if len(folders) > LISTED else []
     lines.append(f"  what they left is kept in {run / ASIDE}; what depends on them is done anew where results differ")
-    paid = sum(folder.done() and folder.path.parts[-4:-1:2] == ("finetune", "label") for folder in folders)
+    paid = sum(map(_paid, folders))
     return lines + ([f"  {counted(paid, 'label')} will be paid for again"] if paid else [])
+
+
+def _step(folder: TaskFolder) -> str:
+    return str(folder.task()["step"]) if folder.readable() else "damaged"
+
+
+def _paid(folder: TaskFolder) -> bool:
+    """Whether it is a label by first principles that has been made."""
+    return folder.done() and folder.path.parts[-4:-1:2] == ("finetune", "label")

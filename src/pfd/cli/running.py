@@ -120,13 +120,14 @@ def resubmit(
     until: Until = None,
     detach: Detach = False,
     take_over: TakeOver = False,
+    as_json: AsJson = False,
 ) -> None:
     """Do tasks of a run anew and go on: those that have failed, also those given up, or those that are named.
 
     Of a run on Kubernetes, --from takes the key of the first step that is done anew; what has succeeded is used again.
 
     What they left stays in RUN/superseded. What depends on them is done anew only if their results differ. Exit codes
-    as of submit.
+    and --json as of submit; with --list and --dry-run it prints a list.
 
     Example: pfd resubmit toy --from distill --dry-run
     """
@@ -135,7 +136,7 @@ def resubmit(
 
     folder = find_run(run, identifier)
     if reuse is not None or listed:
-        list_steps(folder, reuse)
+        list_steps(folder, reuse, as_json=as_json)
         return
     options = ResubmitOptions(
         tuple(from_steps or ()),
@@ -145,6 +146,7 @@ def resubmit(
         until=until,
         detach=detach,
         take_over=take_over,
+        as_json=as_json,
     )
     raise typer.Exit(interruptible(lambda: resubmit_as_asked(run, folder, options)))
 

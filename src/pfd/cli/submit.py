@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,9 @@ from pfd.cli.edits import edits, lost_overrides
 from pfd.cli.progress import Follower, display_for
 from pfd.cli.run_argument import input_and_run
 from pfd.cli.selected import chosen_frames, say_chosen
-from pfd.cli.status import status_of
+from pfd.cli.status import show_status
 from pfd.cli.wide_table import show_table
+from pfd.errors import PFDError
 from pfd.evaluate.preflight import SettingChange
 from pfd.evaluate.properties.results import limits_in_words
 from pfd.report.words import ACTIONS
@@ -48,7 +48,7 @@ def submit_and_show(
         until: a step after which to pause.
         begin: tasks to do anew, and a lock to take over.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
-        as_json: print what ``pfd status --json`` tells in the place of tables.
+        as_json: print what ``pfd status --json`` tells in the place of tables, also if the run fails.
     """
     from pfd.config.reading import read_input
 
@@ -64,21 +64,29 @@ def submit_and_show(
     display = display_for(console)
     follower = Follower(display)
 
+    driven: list[Path] = []
+
     def held(path: Path) -> None:
+        driven.append(path)
         in_background(path)
         follower.follow(path)
 
     def watch(_place: str, _progress: Progress) -> None:
         follower.tick()
 
-    with display:
-        try:
-            ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
-        finally:
-            follower.tick(now=True)
+    try:
+        with display:
+            try:
+                ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
+            finally:
+                follower.tick(now=True)
+    except (PFDError, KeyboardInterrupt):
+        if as_json and driven:  # a script reads how far it came; the message on standard error is for a person
+            show_status(driven[0], as_json=True)
+        raise
     _remember(resolved, ended.path)
     if as_json:
-        print(json.dumps(status_of(ended.path), indent=1))
+        show_status(ended.path, as_json=True)
     else:
         _say_end(ended, until)
     return ended.exit_code

@@ -11,7 +11,6 @@ from pfd.cli.engine import refuse_for_argo, require_engine
 from pfd.cli.many import ManyOptions, are_many, submit_many
 from pfd.cli.submit import submit_and_show
 from pfd.cli.words import paths_and_overrides
-from pfd.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,10 @@ def submit_as_asked(words: Sequence[Path], options: SubmitOptions) -> int:
     many = are_many(inputs, options)
     if not many:
         options.refuse_idle(many=False)
-        if options.detach and options.as_json:
-            hint = "leave it out; pfd status RUN --json tells how far the run is"
-            raise SettingError("without effect: the run goes on in the background", where="--json", hint=hint)
     if options.detach:
         from pfd.cli.detach import leave_in_background
 
-        return leave_in_background(many=many)
+        return leave_in_background(many=many, as_json=options.as_json)
     if many:
         return submit_many(inputs, options)
     begin = Begin(take_over=options.take_over)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from pfd.models.family import (
 )
 from pfd.plugins import FAMILIES, load_plugin
 from pfd.settings import Settings
+from pfd.software import version_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -48,14 +49,8 @@ def adopt_model(family: Family, source: str, head: str | None, folder: Path, tru
 
 def package_versions(family: Family) -> dict[str, str]:
     """Installed versions of the family's packages."""
-    versions = {}
-    for requirement in family.packages:
-        name = requirement.split("==")[0].split(">")[0].split("[")[0].strip()
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    names = (re.split(r"[=>\[]", requirement)[0].strip() for requirement in family.packages)
+    return {name: version_of(name) for name in names}
 
 
 def check_elements(card: ModelCard, frames: Sequence[Atoms], where: str = "") -> None:

@@ -1,12 +1,15 @@
-"""What the data covers: compositions of the training and test sets, and the structures that annealing ended in."""
+"""What the data covers: compositions, what was chosen of the candidates, and the structures that annealing ended in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from pfd.report.data import DataPart, ReportData, TrajectoryResult
+from pfd.json_file import read_json
+from pfd.report.data import DataPart, IterationResult, ReportData, TrajectoryResult
+from pfd.report.frames_shown import chooses
 from pfd.report.svg import SEQUENCE, new_axes, plot_style, svg_of
+from pfd.tasks.folder import TaskFolder
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 MANY = 6
@@ -63,6 +66,26 @@ def radial_plot(data: ReportData) -> str | None:
         axes.set(xlim=(0, None), ylim=(0, None))
         axes.legend(fontsize=6)
         return svg_of(figure, "Radial distribution functions at the end of annealing")
+
+
+def choices(data: ReportData, folders: Iterable[TaskFolder]) -> list[IterationResult]:
+    """How candidates came to labels: of the turns that have ended, and of those that have chosen and still go on.
+
+    Args:
+        data: what the report knows.
+        folders: the run's tasks that count.
+    """
+    ended = {(turn.loop, turn.iteration) for turn in data.iterations}
+    found = [turn for turn in data.iterations if turn.candidates is not None]
+    for folder in filter(chooses, folders):
+        loop, part, _ = folder.place
+        number = int(part.removeprefix("iter-")) if part.startswith("iter-") else None
+        chosen = read_json(folder.path / "outputs" / "selection.json")
+        if number is None or (loop, number) in ended or chosen is None:
+            continue
+        told = {key: chosen[key] for key in IterationResult.model_fields if key in chosen}
+        found.append(IterationResult.model_validate({"loop": loop, "iteration": number} | told))
+    return found
 
 
 def annealed(data: ReportData) -> list[TrajectoryResult]:

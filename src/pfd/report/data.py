@@ -241,6 +241,8 @@ class ReportData(Settings):
     """Why there is no ``drift``."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of what computed."""
+    licences: dict[str, str] = Field(default_factory=dict)
+    """Their licences, where the packages name one."""
     seed: int | None = None
     """The run's seed."""
     citations: tuple[Citation, ...] = ()

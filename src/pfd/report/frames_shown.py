@@ -13,6 +13,7 @@ from pfd.json_file import read_json
 from pfd.report.data import ReportData
 from pfd.report.table import number
 from pfd.tasks.folder import TaskFolder
+from pfd.workflow.review import GAIN_KEY, PLACE_KEY
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -83,7 +84,11 @@ NO_FRAMES = ShownFrames()
 
 
 def shown_frames(
-    folders: Iterable[TaskFolder], data: ReportData, run_folder: Path, worst: Sequence[str]
+    folders: Iterable[TaskFolder],
+    data: ReportData,
+    run_folder: Path,
+    worst: Sequence[str],
+    waiting: Sequence[Atoms] = (),
 ) -> ShownFrames:
     """Gather the frames of a run.
 
@@ -92,9 +97,12 @@ def shown_frames(
         data: what the report knows.
         run_folder: where the test set is published.
         worst: ids of the test frames to show.
+        waiting: frames that somebody is to look at, in the order in which ``pfd approve`` counts them; shown first.
     """
-    choices = sorted((folder for folder in folders if _chooses(folder)), key=_when)
-    chosen = [frame for folder in choices for frame in _chosen(folder, data)]
+    choices = sorted((folder for folder in folders if chooses(folder)), key=_when)
+    asked = _waiting(waiting, data)
+    known = {frame.id for frame in asked}
+    chosen = asked + [frame for folder in choices for frame in _chosen(folder, data) if frame.id not in known]
     kept = _sampled(chosen, MOST_FRAMES)
     fitting, atoms = [], 0
     for frame in [*kept, *_test_frames(run_folder, worst)]:
@@ -111,10 +119,11 @@ def shown_frames(
     return ShownFrames(fitting, len(chosen), note)
 
 
-TEST = "test set"
+TEST, TO_APPROVE = "test set", "to be approved"
 
 
-def _chooses(folder: TaskFolder) -> bool:
+def chooses(folder: TaskFolder) -> bool:
+    """Whether a task has chosen frames for labels, and they are still there."""
     loop, part, step = folder.place
     chose = loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+|initial", part) is not None
     return chose and folder.done() and _file(folder).is_file()  # it may have been cleared away
@@ -146,6 +155,22 @@ def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
         title = f"pick {pick} of {len(frames)}"
         group = f"{LOOPS[loop]} {when}"
         shown.append(ShownFrame(name, group, title, ", ".join(facts), frame, remarks.get(name, "")))
+    return shown
+
+
+def _waiting(frames: Sequence[Atoms], data: ReportData) -> list[ShownFrame]:
+    """Frames to be approved, with the numbers that ``pfd approve --strike`` takes."""
+    struck = {frame.id: f"struck out by {frame.by}" for frame in data.struck}
+    shown = []
+    for number_of, frame in enumerate(frames, 1):
+        facts = _facts(frame)
+        if GAIN_KEY in frame.info:
+            facts.append(f"gain {number(float(frame.info[GAIN_KEY]))} nats")
+        place = str(frame.info[PLACE_KEY]).partition("/")[2].replace("iter-", "iteration ")
+        facts.append(f"chosen for {place}")
+        name = str(frame.info["id"])
+        title = f"number {number_of} of {len(frames)}"
+        shown.append(ShownFrame(name, TO_APPROVE, title, ", ".join(facts), frame, struck.get(name, "waits for you")))
     return shown
 
 

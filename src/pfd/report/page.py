@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pfd.evaluate.properties.results import limits_in_words as limits_of_properties
 from pfd.evaluate.properties.results import property_rows
 from pfd.report import coverage, plots, property_plots
 from pfd.report.asked import asked
-from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, ReportData, StruckFrame, read_report_data
+from pfd.report.data import JOURNAL_FILE, MODEL_NAMES, IterationResult, ReportData, StruckFrame, read_report_data
 from pfd.report.frames_shown import NO_FRAMES, WORST, ShownFrames, shown_frames
 from pfd.report.limits import group_in_words, held_sets, last_turns, limits_in_words, value_in_words
 from pfd.report.links import linked
@@ -39,6 +39,10 @@ from pfd.workflow.decisions import struck_out
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import state_of, used_tasks
+from pfd.workflow.review import to_approve
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 PAGE_FILE = "report.html"
 TEMPLATE_FILE = "page.html.jinja"
@@ -85,14 +89,17 @@ def report_page(run_folder: Path, live: State | None = None) -> str:
     """
     data = read_report_data(run_folder)
     journal = Journal(run_folder / JOURNAL_FILE).read()
+    waiting: Sequence[Atoms] = ()
     if journal:  # the data may be older than the decisions
         struck = tuple(map(StruckFrame.model_validate, struck_out(journal)))
         data = data.model_copy(update={"struck": struck})
+        waiting = to_approve(run_folder, journal)
     tasks, name = used_tasks(run_folder, journal), run_folder.resolve().name
     sources = Sources(
         journal=journal,
         failures=failed_tasks(journal, tasks, name),
-        frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST)),
+        frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST), waiting),
+        choices=coverage.choices(data, tasks),
         asked=asked(run_folder),
         awaits=state_of(journal, None, Path(name))[1],
     )
@@ -107,6 +114,7 @@ class Sources:
         journal: the run's events.
         failures: tasks that have failed.
         frames: for the viewer.
+        choices: how candidates came to labels, turn by turn.
         asked: what was asked for.
         awaits: what the run waits for, or why it failed, and what helps.
     """
@@ -114,6 +122,7 @@ class Sources:
     journal: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[FailedTask] = ()
     frames: ShownFrames = NO_FRAMES
+    choices: Sequence[IterationResult] = ()
     asked: Sequence[tuple[str, str]] = ()
     awaits: str = ""
 
@@ -174,7 +183,7 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         chosen_on=choice_note(data),
         user_narrow=interval_note(model.user_errors for model in data.models.values()),
         turns=[(turn, limits_in_words(turn, data), held_sets(turn, data)) for turn in last_turns(data)],
-        funnel=[turn for turn in data.iterations if turn.candidates is not None],
+        funnel=sources.choices,
         names=MODEL_NAMES,
         loop_names=plots.LOOP_NAMES,
         cards={MODEL_NAMES[key]: data.models[key].card for key in MODEL_NAMES if key in data.models},
@@ -185,8 +194,8 @@ def render(data: ReportData, sources: Sources = NOTHING_ELSE, live: State | None
         property_notes=limits_of_properties(data.properties),
         measured=[key for key in MODEL_NAMES if any(key in result.models for result in data.properties)],
         fits=plots.fits_in_words(data),
-        covered=any(turn.coverage for turn in data.iterations),
-        struck=any(turn.struck for turn in data.iterations),
+        covered=any(turn.coverage for turn in sources.choices),
+        struck=any(turn.struck for turn in sources.choices),
         costs=sorted(data.costs.items(), key=lambda cost: -cost[1].seconds),
         reasons=kinds_of(label.reason for label in data.rejected),
         stopped=[trajectory for trajectory in data.trajectories if not trajectory.finished],

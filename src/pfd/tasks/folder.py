@@ -119,6 +119,8 @@ class Result(Settings):
     attempt: int | None = None
     """Number of the attempt that made it."""
     versions: dict[str, str] = Field(default_factory=dict)
+    licences: dict[str, str] = Field(default_factory=dict)
+    """Of the packages of ``versions``, where they name one."""
 
 
 class TaskFolder:

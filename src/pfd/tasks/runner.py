@@ -18,6 +18,7 @@ from pfd.digests import file_digest
 from pfd.errors import PFDError, TransientError
 from pfd.json_file import write_json
 from pfd.memory import out_of_memory
+from pfd.software import licences_of
 from pfd.tasks.context import TaskContext
 from pfd.tasks.folder import Failure, Result, TaskFolder
 from pfd.tasks.steps import load_step, preload, versions_of
@@ -96,6 +97,7 @@ def _run_claimed(folder: TaskFolder, attempt: Path, import_seconds: float) -> Re
         host=socket.gethostname(),
         attempt=int(attempt.name),
         versions=versions,
+        licences=licences_of(versions),
     )
     write_json(folder.path / "result.json", result.model_dump(mode="json"))
     shutil.rmtree(context.scratch, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from pfd.evaluate.properties.results import PropertyResult
 from pfd.frames import count_labels
 from pfd.json_file import write_json
 from pfd.models.family import read_model
-from pfd.tasks.folder import Artifact, TaskFolder
+from pfd.tasks.folder import Artifact, Result, TaskFolder
 from pfd.workflow.budget import Budget
 from pfd.workflow.citations import citations_of
 from pfd.workflow.decisions import struck_out
@@ -145,7 +145,8 @@ class Outcome:
 
     def write(self, run: RunFolder) -> None:
         """Write both files into the run folder."""
-        seconds, versions, costs = _costs(run)
+        seconds, costs = _costs(run)
+        versions, licences = _software(run)
         common: dict[str, Any] = {
             "name": self.name,
             "status": self.status,
@@ -181,6 +182,7 @@ class Outcome:
             "drift": self.drift.report,
             "drift_note": self.drift.note,
             "costs": costs,
+            "licences": licences,
             "citations": self._citations(versions),
         }
         write_json(run.path / "report-data.json", common | report)
@@ -242,16 +244,30 @@ def _errors(folder: TaskFolder) -> dict[str, Any]:
     return content
 
 
-def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, float]]]:
-    """Seconds by step, versions, and tasks and core seconds by step, from the results of all tasks of the run."""
-    totals = dict.fromkeys(("explore", "select", "label", "train", "evaluate", "other", "imports"), 0.0)
+def _software(run: RunFolder) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions and licences of what computed, from the results of all tasks of the run."""
     versions: dict[str, str] = {}
-    busy: list[tuple[float, float]] = []
-    costs: dict[str, dict[str, float]] = {}
+    licences: dict[str, str] = {}
+    for _, result in _done(run):
+        versions |= result.versions
+        licences |= result.licences
+    return versions, licences
+
+
+def _done(run: RunFolder) -> Iterator[tuple[TaskFolder, Result]]:
+    """The tasks that are done, with their results."""
     for folder in run.used.values():
         result = folder.result()
-        if result is None or result.status != "done":
-            continue
+        if result is not None and result.status == "done":
+            yield folder, result
+
+
+def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Seconds by step, and tasks and core seconds by step, from the results of all tasks of the run."""
+    totals = dict.fromkeys(("explore", "select", "label", "train", "evaluate", "other", "imports"), 0.0)
+    busy: list[tuple[float, float]] = []
+    costs: dict[str, dict[str, float]] = {}
+    for folder, result in _done(run):
         group = STEP_GROUPS.get(folder.task()["step"], "other")
         totals[group] += result.seconds
         cost = costs.setdefault(group, {"tasks": 0, "seconds": 0.0, "core_seconds": 0.0})
@@ -259,10 +275,9 @@ def _costs(run: RunFolder) -> tuple[dict[str, float], dict[str, str], dict[str, 
         cost["seconds"] += result.seconds + result.import_seconds
         cost["core_seconds"] += (result.seconds + result.import_seconds) * result.cores
         totals["imports"] += result.import_seconds
-        versions |= result.versions
         busy.append((result.started - result.import_seconds, result.started + result.seconds))
     wall = union_seconds(run.journal.sessions(busy))
     totals["orchestration"] = max(0.0, wall - union_seconds(busy))
     totals["wall"] = wall
     rounded = {group: {key: round(value, 3) for key, value in cost.items()} for group, cost in costs.items()}
-    return {key: round(value, 3) for key, value in totals.items()}, versions, rounded
+    return {key: round(value, 3) for key, value in totals.items()}, rounded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pfd.frames import read_frames, write_frames
@@ -11,6 +11,8 @@ from pfd.tasks.folder import TaskFolder, TaskSpec
 from pfd.wording import counted
 from pfd.workflow.bindings import Binding
 from pfd.workflow.decisions import before_last_edit, decisions
+from pfd.workflow.journal import Event
+from pfd.workflow.look import last_word
 from pfd.workflow.pause import FOR_APPROVAL, Paused
 from pfd.workflow.run_folder import RunFolder
 from pfd.workflow.turn import content_of
@@ -22,6 +24,13 @@ FOLDER, FILE = "review", "frames.extxyz"
 """Folder of a run, and the file in it that holds the frames which wait for a decision."""
 PLACE_KEY, GAIN_KEY = "chosen_in", "gain_nats"
 """In the ``info`` of such a frame: the part of the loop that chose it, and the surprise for which it was picked."""
+
+
+def to_approve(run: Path, events: Sequence[Event]) -> list[Atoms]:
+    """The frames that a run waits for somebody to look at, in the order in which they are counted; none otherwise."""
+    last = last_word(events)
+    waits = last["event"] == "paused" and last["after"] == FOR_APPROVAL
+    return read_frames(run / FOLDER / FILE) if waits else []
 
 
 class Review:

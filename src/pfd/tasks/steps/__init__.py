@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import RunError
+from pfd.software import PYTHON, version_of
 
 if TYPE_CHECKING:
     from pfd.tasks.context import TaskContext
@@ -115,12 +115,22 @@ def preload(name: str, task: TaskContext) -> None:
 
 
 def versions_of(name: str, task: TaskContext) -> dict[str, str]:
-    """Versions of pfd, of the packages that all steps use, and of the family of the model it reads or makes."""
+    """Versions of pfd, what all steps use, the labeler's packages and those of the model that it reads or makes."""
     from pfd.models.family import MODEL_FILE, read_model
 
-    versions = {package: version(package) for package in ("pfd-kit", "numpy", "ase")}
+    versions = {
+        package: version_of(package) for package in (PYTHON, "pfd-kit", "numpy", "ase", *_labeler_of(name, task))
+    }
     entry = STEPS[name].model
     for folder in (*([task.input(entry)] if entry and task.has(entry) else []), task.out("model")):
         if (folder / MODEL_FILE).is_file():
             versions |= read_model(folder).versions
     return versions
+
+
+def _labeler_of(name: str, task: TaskContext) -> tuple[str, ...]:
+    """The packages that a task's labels are made by; none if a program makes them."""
+    from pfd.plugins import LABELERS, load_plugin
+
+    method = (task.parameters.get("settings") or {}).get("method") if name == "label" else None
+    return load_plugin(LABELERS, method, "finetune.label.method").modules if method else ()
