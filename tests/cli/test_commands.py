@@ -65,6 +65,18 @@ def test_a_report_that_cannot_be_written_is_still_shown(toy_copy, monkeypatch, c
     assert (toy_copy / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_export_and_report_as_json_for_scripts(toy_copy):
+    told = json.loads(pfd("export", "toy", "model", "--to", "ase", "--json", cwd=toy_copy).stdout)
+    assert told["folder"] == "model"
+    assert set(told["files"]) == {path.name for path in (toy_copy / "model").iterdir()}
+    assert "pfd.load('model')" in told["use"]
+    found = json.loads(pfd("report", "toy", "--json", cwd=toy_copy).stdout)
+    summary = json.loads((toy_copy / "toy" / "summary.json").read_text(encoding="utf-8"))
+    assert found == {"report": "toy/report.html", "status": "converged", "models": summary["models"]}
+    served = pfd("report", "toy", "--serve", "--json", cwd=toy_copy)
+    assert (served.returncode, served.stdout) == (2, "")
+
+
 def test_report_writes_the_page_again(toy):
     folder, _ = toy
     page = folder / "toy" / "report.html"

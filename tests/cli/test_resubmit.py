@@ -139,6 +139,10 @@ def test_the_command_says_what_it_will_do_and_dry_run_does_nothing(paused, tmp_p
     assert dry.returncode == 0
     assert "small: 3 tasks to be done anew (3 explore)" in dry.stdout
     assert "finetune/test/explore/" in dry.stdout
+    told = pfd("resubmit", "small", "--from", "explore", "--dry-run", "--json", cwd=tmp_path / "here")
+    assert [(each["step"], each["paid_again"]) for each in json.loads(told.stdout)] == [("explore", False)] * 3
+    listed = pfd("resubmit", "small", "--list", "--json", cwd=tmp_path / "here")
+    assert {"step": "finetune/iter-000/select", "tasks": 1, "done": 1} in json.loads(listed.stdout)
     assert (results(run), (run / "journal.jsonl").read_bytes()) == (before, journal)
     nothing = pfd("resubmit", "input.yaml", cwd=tmp_path / "here")
     assert nothing.returncode == 2

@@ -55,4 +55,17 @@ def test_the_end_as_json_is_that_of_status(hopeless):
     assert told.keys() == json.loads(pfd("status", "toy", "--json", cwd=folder).stdout).keys()
     background = pfd("submit", "toy", "--json", "--detach", cwd=folder)
     assert (background.returncode, background.stdout) == (2, "")
-    assert "--json: without effect" in background.stderr
+    assert "--json: what it prints at the end goes to the log" in background.stderr
+
+
+def test_a_failed_run_as_json_tells_how_far_it_came(hopeless, tmp_path):
+    content = yaml.safe_load((hopeless[0] / "input.yaml").read_text(encoding="utf-8"))
+    content["finetune"]["label"] = {"method": "command", "command": "false", "level": "none"}
+    shutil.copy(EXAMPLE / "Cu.cif", tmp_path)
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    failed = pfd("submit", "input.yaml", "--json", cwd=tmp_path)
+    assert failed.returncode == 1
+    told = json.loads(failed.stdout)
+    assert told["status"] == "failed"
+    assert told["error"] in failed.stderr
+    assert {"explore", "select"} <= {entry.name for entry in (tmp_path / "toy" / "finetune" / "iter-000").iterdir()}

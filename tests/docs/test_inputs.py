@@ -8,15 +8,17 @@ import shutil
 
 import pytest
 import yaml
+from ase.spacegroup import crystal
 from tests.conftest import lacks
 from tests.docs.blocks import PAGES, ROOT, Block, fenced_blocks, name_of
 from tests.docs.conftest import TOY
 from tests.docs.test_keys import PLACES, WRITTEN
+from tests.label.conftest import write_potcar
 
 from pfd.config.check import check_input
 from pfd.config.reading import read_input
 from pfd.config.sections import Input
-from pfd.errors import SettingError
+from pfd.errors import InputError, SettingError
 from pfd.workflow.argo.prepare import check_for_argo
 
 BLOCKS = fenced_blocks("yaml")
@@ -82,6 +84,27 @@ def test_a_whole_one_has_no_mistake(block, tmp_path):
     path = tmp_path / "input.yaml"
     path.write_text(block.text, encoding="utf-8")
     check_input(read_input(path))
+
+
+def test_the_one_for_vasp_has_no_mistake_where_its_potcars_are(tmp_path):
+    """Its queue is looked at by the tests of Slurm, and VASP is nobody's here."""
+    block = next(each for each in WHOLE if each.page == "docs/how-vasp-slurm.md")
+    anatase = crystal(
+        ["Ti", "O"], [(0, 0, 0), (0, 0, 0.208)], spacegroup=141, cellpar=[3.785, 3.785, 9.514, 90, 90, 90]
+    )
+    anatase.write(tmp_path / "TiO2.cif")
+    write_potcar(tmp_path, "Ti", "Ti_pv", 10.0)
+    write_potcar(tmp_path, "O", "O", 6.0)
+    content = yaml.safe_load(block.text)
+    del content["resources"]
+    content["finetune"]["label"] |= {"potcar_dir": str(tmp_path), "command": "true"}
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    check_input(read_input(path))
+    content["finetune"]["label"]["potcars"] = ["Ti"]
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match="no POTCAR for O"):
+        check_input(read_input(path))
 
 
 EXAMPLES = sorted(
