@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pfd.errors import DataError
 from pfd.frames import with_origin
 from pfd.frames.fingerprint import fingerprint, near_pairs, overlap
-from pfd.frames.split import split_by_trajectory, split_for_validation, trajectory_of
+from pfd.frames.split import split_by_trajectory, split_for_validation, split_pool, trajectory_of
 
 
 def numbered(sizes: list[int]) -> list[Atoms]:
@@ -74,6 +74,54 @@ def test_one_trajectory_is_cut_into_blocks_with_a_gap(known: bool) -> None:
     assert max(frame.info["step"] for frame in train) == 270
     assert len(train) == 28
     assert sum(len(part) for part in split_by_trajectory(mixed, 0.25, 0, gap=0.0)) == 40
+
+
+def sorted_by_kind(sizes: dict[str, int]) -> list[Atoms]:
+    kinds = [kind for kind, size in sizes.items() for _ in range(size)]
+    return [
+        with_origin(Atoms("Si", positions=[[step, 0.0, 0.0]]), trajectory="file", step=step, group=kind)
+        for step, kind in enumerate(kinds)
+    ]
+
+
+def test_a_sorted_pool_is_tested_on_each_of_its_kinds() -> None:
+    sizes = {"vacancy": 57, "surface": 12, "hot": 90, "strained": 55}
+    frames = sorted_by_kind(sizes)
+    train, held = split_pool(frames, 0.2, 0)
+    for kind, size in sizes.items():
+        tested = [frame.info["step"] for frame in held if frame.info["group"] == kind]
+        learnt = [frame.info["step"] for frame in train if frame.info["group"] == kind]
+        assert 0.1 * size < len(tested) <= 0.25 * size
+        assert len(learnt) > 0.7 * size
+        assert min(learnt) < min(tested)
+    assert len(held) + len(train) >= 0.9 * len(frames)
+    hot = [frame.info["step"] for frame in held if frame.info["group"] == "hot"]
+    assert sum(np.diff(hot) > 1) == 4  # five blocks
+    beside = {step + way for step in (frame.info["step"] for frame in held) for way in (-1, 1)}
+    ends = {each for each in beside if each in {frame.info["step"] for frame in train}}
+    assert all(step - 1 in {frame.info["step"] for frame in held} for step in ends)  # a gap before each block
+    shuffled = [frames[index] for index in np.random.default_rng(0).permutation(len(frames))]
+    assert {id(frame) for frame in split_pool(shuffled, 0.2, 0)[1]} == {id(frame) for frame in held}
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6), fraction=st.floats(0.05, 0.8))
+def test_any_pool_has_two_sides(sizes: list[int], fraction: float) -> None:
+    frames = sorted_by_kind({str(number): size for number, size in enumerate(sizes)})
+    try:
+        train, held = split_pool(frames, fraction, 0)
+    except DataError:
+        assert round(fraction * len(frames)) >= len(frames) or len(frames) == 1
+        return
+    assert train
+    assert held
+    assert {id(frame) for frame in train}.isdisjoint(id(frame) for frame in held)
+    assert len(held) <= round(fraction * len(frames)) + 5 * len(sizes)
+
+
+def test_a_pool_of_trajectories_is_divided_by_them() -> None:
+    frames = numbered([5] * 8)
+    assert split_pool(frames, 0.3, 1) == split_by_trajectory(frames, 0.3, 1)
 
 
 def test_two_frames_are_just_enough() -> None:

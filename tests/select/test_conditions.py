@@ -81,3 +81,15 @@ def test_the_insane_are_counted_once():
     assert chosen.insane == 1
     assert chosen.candidates == 8
     assert len(chosen.indices) == 4
+
+
+def test_each_kind_of_a_pool_gets_its_share():
+    frames = pool({300: 6, 900: 12})
+    for frame in frames:
+        frame.info["group"] = "calm" if frame.info.pop("temperature_K") == 300 else "hot"
+    alone = select_by_condition(frames, [], SelectSettings(max_frames=8, min_per_condition=0), 0)
+    shared = select_by_condition(frames, [], SelectSettings(max_frames=8, min_per_condition=3), 0)
+    kinds = [[frames[index].info["group"] for index in chosen.indices] for chosen in (alone, shared)]
+    assert kinds[0].count("calm") < 3 <= kinds[1].count("calm")
+    assert len(set(shared.indices)) == 8
+    assert condition_of(frames[0]) < condition_of(with_origin(bulk("Al"), temperature_K=1.0))

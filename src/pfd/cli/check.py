@@ -142,13 +142,13 @@ def _holds(resolved: ResolvedInput, folder: Path) -> bool:
 
 def _pools(resolved: ResolvedInput, found: Sequence[Brought]) -> dict[str, tuple[int, int]]:
     """Key of each pool's file -> frames to explore and to test on."""
-    from pfd.frames.split import split_by_trajectory
+    from pfd.frames.split import split_pool
 
     tree = resolved.input
     pools = {}
     for each in found:
         if ".explore" in each.key:
-            parts = split_by_trajectory(each.frames, tree.evaluate.pool_test_fraction, tree.seed)
+            parts = split_pool(each.frames, tree.evaluate.pool_test_fraction, tree.seed)
             pools[each.key] = (len(parts[0]), len(parts[1]))
     return pools
 

@@ -19,7 +19,7 @@ from pfd.explore.calypso import INSTALL
 from pfd.explore.groups import ExplorerSettings
 from pfd.explore.plan import plan_trajectories
 from pfd.explore.settings import PoolSettings
-from pfd.frames.split import split_by_trajectory
+from pfd.frames.split import split_pool
 from pfd.frames.structures import build_structures, refuse_wild
 from pfd.models.family import knows_batches
 
@@ -155,7 +155,7 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
     fraction = resolved.input.evaluate.pool_test_fraction
     with at(resolved, "evaluate.pool_test_fraction"):
         try:
-            split_by_trajectory(pool.frames, fraction, 0)
+            split_pool(pool.frames, fraction, 0)
         except DataError as error:
             total = len(pool.frames)
             what = f"testing on {fraction:g} of the {total} frames of {group.file} leaves no training frame"

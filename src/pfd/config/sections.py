@@ -172,7 +172,8 @@ class EvaluateSettings(Settings):
     """Test frames per trajectory condition, from trajectories that never enter training: enough to see a wrong
     condition; raise it where labels are cheap."""
     pool_test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
-    """Part of a pool's trajectories kept for the test set; they are never offered for training."""
+    """Part of a pool kept for the test set, and never offered for training: whole trajectories; of a file that names
+    none (or one) blocks all along it, from each ``group`` of frames that it names."""
     test_file: str | None = None
     """A labelled set of the user's, scored apart."""
     test_labels: dict[Literal["energy", "forces", "stress"], str] = Field(default_factory=dict)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+GAP = 0.05
+"""Part of a trajectory that was cut in two that goes to neither side."""
+MOST_BLOCKS, LEAST_OF_A_BLOCK = 5, 3
+"""Held-out blocks of each group of a pool, and frames that one has if there is more than one."""
+
+
 def trajectory_of(frame: Atoms) -> str:
     """What a frame must not be separated from: its trajectory, else its parent, else ``""`` (origin unknown)."""
     return str(frame.info.get("trajectory") or frame.info.get("parent") or "")
@@ -62,7 +68,7 @@ def _step(frame: Atoms) -> int:
 
 
 def split_by_trajectory(
-    frames: Sequence[Atoms], fraction: float, seed: int, gap: float = 0.05
+    frames: Sequence[Atoms], fraction: float, seed: int, gap: float = GAP
 ) -> tuple[list[Atoms], list[Atoms]]:
     """Hold out about a fraction of the frames, as whole trajectories.
 
@@ -89,6 +95,40 @@ def split_by_trajectory(
     held = _draw_trajectories({name: len(own) for name, own in members.items()}, target, seed)
     train = [frame for frame in frames if trajectory_of(frame) not in held]
     return train, [frame for frame in frames if trajectory_of(frame) in held]
+
+
+def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[list[Atoms], list[Atoms]]:
+    """Divide a pool: by whole trajectories (see ``split_by_trajectory``), and a single one by blocks all along it.
+
+    A file without origins counts as one trajectory. Files that people bring are often sorted (defects first, strained
+    cells last), and the end of such a file is no sample of it: each group of frames (``info["group"]``) is cut into
+    up to five equal stretches, and the end of each stretch is held out, with the usual gap before it.
+
+    Args, returns and raises: as ``split_by_trajectory``.
+    """
+    if len(_members(frames)) > 1:
+        return split_by_trajectory(frames, fraction, seed)
+    target = _target(frames, fraction)
+    order = sorted(range(len(frames)), key=lambda index: (_step(frames[index]), index))
+    groups: dict[str, list[Atoms]] = defaultdict(list)
+    for index in order:
+        groups[str(frames[index].info.get("group", ""))].append(frames[index])
+    held: set[int] = set()
+    learnt: set[int] = set()
+    for own in groups.values():
+        blocks = max(1, min(MOST_BLOCKS, round(fraction * len(own) / LEAST_OF_A_BLOCK)))
+        for stretch in np.array_split(np.arange(len(own)), blocks):
+            part = [own[index] for index in stretch]
+            wanted = min(round(fraction * len(part)), len(part) - 1)
+            if wanted:
+                kept, tested = _split_one(part, wanted, gap=GAP)
+                held |= {id(frame) for frame in tested}
+                learnt |= {id(frame) for frame in kept}
+            else:
+                learnt |= {id(frame) for frame in part}
+    if not held:  # of many small groups
+        return _split_one(frames, target, GAP)
+    return [each for each in frames if id(each) in learnt], [each for each in frames if id(each) in held]
 
 
 def _target(frames: Sequence[Atoms], fraction: float) -> int:

@@ -1,4 +1,4 @@
-"""Selection with a share for every condition: the surprising frames are mostly hot, and cold ones must be known too."""
+"""Selection with a share for every condition: surprising frames are mostly hot, and cold or strained ones count too."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-NO_CONDITION = (-math.inf, -math.inf)
+Condition = tuple[float, float, str]
+NO_CONDITION: Condition = (-math.inf, -math.inf, "")
 
 
-def condition_of(frame: Atoms) -> tuple[float, float]:
-    """The temperature (K) and pressure (GPa) that a frame was made at; minus infinity where it does not say."""
+def condition_of(frame: Atoms) -> Condition:
+    """The temperature (K) and pressure (GPa) that a frame was made at, minus infinity where it does not say.
+
+    Of a frame that says neither, as in pools, also the group that its file names, such as its kind of simulation.
+    """
     temperature, pressure = (float(frame.info.get(key, -math.inf)) for key in ("temperature_K", "pressure_GPa"))
-    return temperature, pressure
+    unnamed = max(temperature, pressure) == -math.inf
+    return temperature, pressure, str(frame.info.get("group", "")) if unnamed else ""
 
 
 def select_by_condition(

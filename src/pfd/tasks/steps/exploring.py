@@ -69,18 +69,18 @@ LAST_FRAMES = 5
 def pool(task: TaskContext) -> None:
     """Parameters group, number (its own), part (explore | test), split_seed, test_fraction, stage, name; input pool.
 
-    The pool's trajectories are divided once: what may be tested on is never offered for training.
+    The pool is divided once: what may be tested on is never offered for training.
     Outputs as of ``explore``.
     """
     from pfd.explore.plan import group_name
     from pfd.explore.pool import read_pool
     from pfd.explore.settings import PoolSettings
-    from pfd.frames.split import split_by_trajectory
+    from pfd.frames.split import split_pool
 
     path = task.input("pool")
     group = PoolSettings.model_validate(task.parameters["group"] | {"file": str(path)})
     frames = list(read_pool(path, group).frames)
-    train, held_out = split_by_trajectory(frames, task.parameters["test_fraction"], task.parameters["split_seed"])
+    train, held_out = split_pool(frames, task.parameters["test_fraction"], task.parameters["split_seed"])
     frames = held_out if task.parameters["part"] == "test" else train
     for frame in frames:
         frame.info.setdefault("group", group_name(task.parameters["stage"], task.parameters["number"]))
