@@ -7,7 +7,8 @@ One model folder is the fine-tuned one, of two the second is its student, of thr
 Silicon's clamped-ion constants are fitted to the stresses of the labelled set's own strained cells (strains of 0.02),
 and to what each model says of the same cells. Other numbers are of each model's own relaxed crystal, and compared with
 published ones where the table names a source, else with the teacher. Dynamics run at ``--temperature`` (1.3 times the
-highest that the student was trained for), and not without it. Exits with 1 if a limit is missed by the last model.
+highest that the student was trained for; g(r) and diffusion at that one itself), and not without it. Exits with 1 if a
+limit is missed by the last model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.build import bulk
+from ase.geometry import find_mic
 from labelled_sets import STRESS_ORDER, stress_GPa, test_frames, training_frames
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +34,7 @@ from pfd.evaluate.properties.elastic import CUBIC_KINDS
 from pfd.evaluate.properties.kinds import property_of
 from pfd.evaluate.properties.property import MODELS, Measured, Property
 from pfd.evaluate.properties.results import PropertyRow, property_result, property_rows
+from pfd.frames import labels_of, without_labels, write_frames
 from pfd.models.training import predict_frames
 from pfd.plugins import missing_modules
 from pfd.tasks.property_job import property_job
@@ -44,6 +48,8 @@ MOLYBDENUM = {"C11_GPa": 483.0, "C12_GPa": 155.0, "C44_GPa": 106.0}
 SILICON_PHONONS = {"Gamma_max_THz": 15.53, "X_1_THz": 4.49, "X_max_THz": 13.90, "L_1_THz": 3.43, "L_max_THz": 14.68}
 NEUTRONS = "experiment at 296 K (Dolling 1963; Nilsson and Nelin, Phys. Rev. B 6, 3777 (1972)), not judged"
 WITHIN = {"all": 0.05, "C44_GPa": 0.15}
+MARGIN = 1.3
+"""How far above the highest training temperature the student must not blow up."""
 LATTICE_WITHIN = 0.01
 """Of the lattice constant: an equation of state has its minimum within 2 % of the reference, or there is no number."""
 
@@ -104,6 +110,7 @@ def properties(material: str, scratch: Path, options: argparse.Namespace) -> lis
         {"kind": "elastic", "name": "elastic, own crystal", **constants},
         {"kind": "vacancy", "name": "vacancy", "supercell": (2, 2, 2) if material == "silicon" else (3, 3, 3)},
     ]
+    entries.append({"kind": "barrier", "name": "vacancy hop", **hop_of(conventional, scratch, material)})
     if missing_modules(("phonopy",)):
         print("phonons: unrun, phonopy is not installed", file=sys.stderr)
     else:
@@ -113,11 +120,41 @@ def properties(material: str, scratch: Path, options: argparse.Namespace) -> lis
         print("dynamics: unrun without --temperature", file=sys.stderr)
     else:
         hot = {"temperature_K": options.temperature}
+        melt = {
+            "structure": str(hottest(options.data / material, scratch)),
+            "temperature_K": options.temperature / MARGIN,
+        }
         entries += [
+            {"kind": "md", "name": "hottest of the set", "atoms": 1, "r_max_A": 6.0, "steps": 3000} | melt,
             {"kind": "nve_drift", "name": "drift without thermostat", **hot},
             {"kind": "md_stability", "name": "long hot run", "steps": options.steps, **hot},
         ]
     return [property_of({"structure": str(file)} | entry) for entry in entries]
+
+
+def hop_of(conventional: Atoms, scratch: Path, material: str) -> dict[str, str]:
+    """Files of a vacancy, and of the same after a nearest neighbour has moved into it."""
+    repeats = {"silicon": 2, "molybdenum": 3}[material]
+    crystal = conventional * (repeats, repeats, repeats)
+    empty = crystal.positions[0].copy()
+    del crystal[0]
+    ends = {}
+    for name in ("structure", "final"):
+        path = scratch / f"{material}-{name}.extxyz"
+        crystal.write(path)
+        ends[name] = str(path)
+        distances = np.linalg.norm(find_mic(crystal.positions - empty, crystal.cell, crystal.pbc)[0], axis=1)
+        crystal.positions[int(np.argmin(distances))] = empty
+    return ends
+
+
+def hottest(data: Path, scratch: Path) -> Path:
+    """A file of the training frame with the largest forces, of those without a surface: mostly a melt."""
+    frames = [frame for frame in training_frames(data) if frame.info["group"].startswith("AIMD")]
+    hot = max(frames, key=lambda frame: float(np.square(labels_of(frame).forces).mean()))
+    path = scratch / f"{data.name}-hottest.extxyz"
+    write_frames(path, [without_labels(hot)])
+    return path
 
 
 def one(settings: Property, folder: Path, scratch: Path) -> Measured:
