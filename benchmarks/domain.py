@@ -6,7 +6,7 @@ Each kind of frames (``group``) of a training file with at least 20 frames is on
 size) learns; then it meets the frames of all other kinds. ``--model`` takes a model that PFD-kit has fine-tuned
 instead, with its training set in ``--train``, against the files named by ``--frames``.
 Printed: Spearman's rank correlation of the surprise of a frame (mean over its atoms) with its force RMSE, and the
-force RMSE of frames called inside and outside by the calibrated limit.
+force RMSE of frames called inside and outside by the calibrated limit. A figure of all frames goes beside ``--out``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 
 import numpy as np
 from ase import Atoms
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
@@ -50,6 +51,12 @@ class Row:
     rank_of_outside_frames: float
     force_inside: float
     force_outside: float
+    surprise_nats: list[float]
+    """Mean over the atoms of each frame, nats."""
+    force_rmse: list[float]
+    """Of each frame."""
+    outside: list[bool]
+    """Whether the frame is called outside."""
 
 
 def main() -> int:
@@ -69,6 +76,7 @@ def main() -> int:
         print(f"skipped: no labelled sets in {options.data} (--data)")
         return 0
     options.out.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+    draw(rows, options.out.with_suffix(".svg"))
     Console(width=140).print(table(rows))
     return 0
 
@@ -106,6 +114,9 @@ def row_of(name: str, model: Path, train: Sequence[Atoms], frames: Sequence[Atom
         _rank(surprise[outside], rmse[outside]),
         _pooled(rmse[~outside]),
         _pooled(rmse[outside]),
+        [float(value) for value in surprise],
+        [float(value) for value in rmse],
+        [bool(value) for value in outside],
     )
 
 
@@ -115,6 +126,30 @@ def _rank(surprise: np.ndarray, errors: np.ndarray) -> float:
 
 def _pooled(rmse: np.ndarray) -> float:
     return float(np.sqrt(np.mean(rmse**2))) if len(rmse) else float("nan")
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Force error of each frame against its surprise, a panel for each training set; both logarithmic."""
+    columns = min(3, len(rows))
+    figure = Figure(figsize=(3.4 * columns, 3.0 * -(-len(rows) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(rows) // columns), columns, squeeze=False).ravel()
+    for axes, row in zip(panels, rows, strict=False):
+        outside, surprise = np.array(row.outside), np.array(row.surprise_nats)
+        for chosen, colour, word in ((~outside, "C0", "inside"), (outside, "C3", "outside")):
+            shown = surprise[chosen] - surprise.min() + 1.0
+            axes.plot(
+                shown,
+                np.maximum(np.array(row.force_rmse)[chosen], 1.0),
+                ".",
+                color=colour,
+                label=f"{word} ({chosen.sum()})",
+            )
+        axes.set(xscale="log", yscale="log", title=f"{row.name}, rank {row.rank_of_frames:.2f}")
+        axes.set(xlabel="surprise above the least, nats + 1", ylabel="force RMSE, meV/Å (at least 1)")
+        axes.legend(fontsize="small")
+    for axes in panels[len(rows) :]:
+        axes.remove()
+    figure.savefig(path)
 
 
 def table(rows: Sequence[Row]) -> Table:
