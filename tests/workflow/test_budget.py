@@ -69,7 +69,7 @@ def labels_of(run):
     return [folder for folder in task_folders(run) if folder.task()["step"] == "label"]
 
 
-def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_path):
+def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["structures"][0]["perturb"]["count"] = 6
     small["finetune"] |= {"initial": "label", "converge": {"force_rmse_relative": 1e-6}}
@@ -84,7 +84,9 @@ def test_starting_frames_leave_room_for_the_test_set(write_input, small, tmp_pat
 
 
 @pytest.mark.parametrize(("budget", "initial"), [(9, "label"), (2, "explore")])
-def test_a_budget_with_which_nothing_could_be_judged_is_refused(write_input, small, tmp_path, budget, initial):
+def test_a_budget_with_which_nothing_could_be_judged_is_refused(
+    write_input, small, tmp_path, budget, initial, in_process
+):
     del small["distill"]
     small["structures"][0]["perturb"]["count"] = 6
     small["finetune"]["initial"] = initial
@@ -94,7 +96,7 @@ def test_a_budget_with_which_nothing_could_be_judged_is_refused(write_input, sma
     assert not (tmp_path / "run").exists()
 
 
-def test_until_select_pays_for_no_starting_frame_either(write_input, small, tmp_path):
+def test_until_select_pays_for_no_starting_frame_either(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["finetune"]["initial"] = "label"
     run = pfd.submit(write_input(small), tmp_path / "run", until="select")

@@ -23,7 +23,7 @@ def tasks_of(run: Path) -> dict[str, int]:
     return {str(each.path.relative_to(run)): (each.path / "result.json").stat().st_mtime_ns for each in folders}
 
 
-def test_a_moved_run_goes_on_without_the_files_it_was_made_from(write_input, small, tmp_path):
+def test_a_moved_run_goes_on_without_the_files_it_was_made_from(write_input, small, tmp_path, in_process):
     (tmp_path / "there" / "below").mkdir(parents=True)
     shutil.copyfile(EXAMPLE / "Cu.cif", tmp_path / "there" / "below" / "copper.cif")
     small["structures"][0]["file"] = str(tmp_path / "there" / "below" / "copper.cif")
@@ -60,7 +60,7 @@ def test_a_run_submitted_from_inside_goes_on(write_input, small, tmp_path, in_pr
     assert len(list(run.path.glob("resolved-*.yaml"))) == 1
 
 
-def test_two_kept_files_of_one_name_are_refused(write_input, small, tmp_path):
+def test_two_kept_files_of_one_name_are_refused(write_input, small, tmp_path, in_process):
     resolved = read_input(write_input(small))
     (tmp_path / "Cu.cif").unlink()
     (tmp_path / "inputs").mkdir()
@@ -78,7 +78,7 @@ def test_two_kept_files_of_one_name_are_refused(write_input, small, tmp_path):
     assert "01234567-Cu.cif, 89abcdef-Cu.cif" in raised.value.hint
 
 
-def test_a_half_written_input_never_stands_in_the_run(write_input, small, tmp_path, monkeypatch):
+def test_a_half_written_input_never_stands_in_the_run(write_input, small, tmp_path, monkeypatch, in_process):
     path = write_input(small | {"distill": None})
 
     whole = Path.replace
@@ -95,7 +95,7 @@ def test_a_half_written_input_never_stands_in_the_run(write_input, small, tmp_pa
     assert not list((tmp_path / "run").glob("resolved-*.yaml"))
 
 
-def test_files_anywhere_of_any_name(small, tmp_path, monkeypatch):
+def test_files_anywhere_of_any_name(small, tmp_path, monkeypatch, in_process):
     home = tmp_path / "Zuhause und mehr"
     for folder in ("eins", "zwei @ 300K", "über [1]"):
         (home / folder).mkdir(parents=True)
@@ -127,7 +127,7 @@ def test_files_anywhere_of_any_name(small, tmp_path, monkeypatch):
     assert len(list((run.path / "inputs").glob("*-Cu.cif"))) == 2
 
 
-def test_a_test_file_that_names_its_level_is_scored_and_keeps_it(write_input, small, tmp_path):
+def test_a_test_file_that_names_its_level_is_scored_and_keeps_it(write_input, small, tmp_path, in_process):
     """Whatever method labelled it: it is scored apart, and never trained on."""
     del small["distill"]
     first = pfd.submit(write_input(small), tmp_path / "first", until="train")

@@ -41,7 +41,7 @@ def test_a_run_ends_with_models_data_summary_and_report(write_input, small, tmp_
     assert frame.get_forces() == pytest.approx(labels_of(test[0]).forces, abs=0.2)
 
 
-def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small, tmp_path):
+def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small, tmp_path, in_process):
     del small["distill"]
     path = write_input(small | {"resources": {"other": {"memory_GB": 3.0}}})
     run = pfd.submit(path, tmp_path / "run", until="select")
@@ -55,7 +55,7 @@ def test_until_select_pays_for_nothing_and_goes_on_afterwards(write_input, small
     assert "paused" not in Journal(run.path / "journal.jsonl").read()[-1]["event"]
 
 
-def test_the_label_budget_is_never_exceeded_and_ends_honestly(write_input, small, tmp_path):
+def test_the_label_budget_is_never_exceeded_and_ends_honestly(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["finetune"] |= {"converge": {"force_rmse_relative": 1e-6}, "max_iterations": 5}
     small["finetune"]["label"]["max_total"] = 7
@@ -66,7 +66,7 @@ def test_the_label_budget_is_never_exceeded_and_ends_honestly(write_input, small
     assert "budget" in run.summary["status"] or run.summary["status"] == "not_converged"
 
 
-def test_rejected_labels_are_counted_and_named_and_the_run_goes_on(write_input, small, tmp_path):
+def test_rejected_labels_are_counted_and_named_and_the_run_goes_on(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["finetune"]["label"] |= {"reject_fraction": 0.25, "min_success": 0.3}
     small["finetune"]["select"]["max_frames"] = 12
@@ -80,7 +80,7 @@ def test_rejected_labels_are_counted_and_named_and_the_run_goes_on(write_input, 
         assert not ids & {frame.info["id"] for frame in read_frames(run.path / "data" / f"finetune-{name}.extxyz")}
 
 
-def test_too_many_rejected_labels_stop_the_run_with_their_reason(write_input, small, tmp_path):
+def test_too_many_rejected_labels_stop_the_run_with_their_reason(write_input, small, tmp_path, in_process):
     small["finetune"]["label"]["reject_fraction"] = 1.0
     with pytest.raises(TaskFailed, match=r"0 of .* labels were accepted") as failure:
         pfd.submit(write_input(small), tmp_path / "run")
@@ -88,7 +88,7 @@ def test_too_many_rejected_labels_stop_the_run_with_their_reason(write_input, sm
     assert json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))["status"] == "failed"
 
 
-def test_starting_frames_and_data_are_trained_on_before_exploring(write_input, small, tmp_path):
+def test_starting_frames_and_data_are_trained_on_before_exploring(write_input, small, tmp_path, in_process):
     first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
     small |= {"name": "second", "data": [{"file": str(first.path / "data" / "finetune-train.extxyz")}]}
     small["finetune"]["initial"] = "label"
@@ -105,7 +105,7 @@ def test_starting_frames_and_data_are_trained_on_before_exploring(write_input, s
     assert brought < used
 
 
-def test_data_of_another_level_of_theory_is_refused(write_input, small, tmp_path):
+def test_data_of_another_level_of_theory_is_refused(write_input, small, tmp_path, in_process):
     first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first", until="train")
     frames = next((first.path / "finetune").glob("iter-000/collect/*/outputs/train.extxyz"))
     small |= {"name": "second", "data": [{"file": str(frames), "level_of_theory": "PBE"}]}
@@ -113,7 +113,7 @@ def test_data_of_another_level_of_theory_is_refused(write_input, small, tmp_path
         pfd.submit(write_input(small), tmp_path / "second")
 
 
-def test_a_pool_with_stored_labels_is_active_learning(write_input, small, tmp_path):
+def test_a_pool_with_stored_labels_is_active_learning(write_input, small, tmp_path, in_process):
     small["finetune"]["explore"][0][0] |= {"steps": 200, "replicas": 3}
     small["finetune"]["select"]["max_frames"] = 40
     first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
@@ -134,7 +134,7 @@ def test_a_pool_with_stored_labels_is_active_learning(write_input, small, tmp_pa
     assert all(labels_of(frame).energy == stored[frame.info["id"]] for frame in train)
 
 
-def test_all_explorers_run_and_are_judged_by_group(write_input, small, tmp_path):
+def test_all_explorers_run_and_are_judged_by_group(write_input, small, tmp_path, in_process):
     del small["structures"][0]["perturb"]
     small["finetune"]["explore"] = [
         [
@@ -174,7 +174,7 @@ def test_a_committee_narrows_the_candidates_down_and_is_calibrated(write_input, 
     assert len(list(run.path.glob("finetune/iter-001/committee-train/*"))) == 2
 
 
-def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path):
+def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path, in_process):
     del small["finetune"]
     run = pfd.submit(write_input(small), tmp_path / "run")
     assert run.status == "converged"
@@ -196,7 +196,7 @@ def test_a_model_that_cannot_be_timed_loses_nothing(write_input, small, tmp_path
     assert "Lost atoms" in told[0]["message"]
 
 
-def test_two_stages_are_run_in_order(write_input, small, tmp_path):
+def test_two_stages_are_run_in_order(write_input, small, tmp_path, in_process):
     del small["distill"]
     hotter = small["finetune"]["explore"][0][0] | {"temperatures_K": [700]}
     small["finetune"]["explore"].append([hotter])
@@ -211,7 +211,7 @@ def test_two_stages_are_run_in_order(write_input, small, tmp_path):
     assert {"temperature_K=400", "temperature_K=700"} <= groups[-1]  # but the last one by all
 
 
-def test_a_stage_that_could_not_pass_at_later_conditions_is_passed(write_input, small, tmp_path):
+def test_a_stage_that_could_not_pass_at_later_conditions_is_passed(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["evaluate"]["test_frames"] = 3
     beyond = small["finetune"]["explore"][0][0] | {"temperatures_K": [2500], "steps": 60}
@@ -225,7 +225,7 @@ def test_a_stage_that_could_not_pass_at_later_conditions_is_passed(write_input, 
     assert hot["force_rmse_relative"] > 0.02, "the case shows nothing: the hot condition passes by itself"
 
 
-def test_every_starting_structure_has_its_own_part_in_the_test_set(write_input, small, tmp_path):
+def test_every_starting_structure_has_its_own_part_in_the_test_set(write_input, small, tmp_path, in_process):
     del small["distill"]
     path = write_input(small)
     bcc = ase.build.bulk("Cu", "bcc", a=2.87, cubic=True).repeat(3)
@@ -237,14 +237,16 @@ def test_every_starting_structure_has_its_own_part_in_the_test_set(write_input, 
     assert sorted(len(frame) for frame in read_frames(test)) == [32, 54]
 
 
-def test_a_condition_without_a_test_frame_stops_the_run_before_labels_are_paid_for(write_input, small, tmp_path):
+def test_a_condition_without_a_test_frame_stops_the_run_before_labels_are_paid_for(
+    write_input, small, tmp_path, in_process
+):
     small["finetune"]["explore"][0][0] |= {"temperatures_K": [400, 20000]}
     with pytest.raises(TaskFailed, match=r"no test frame at temperature_K=20000 \(.* at step"):
         pfd.submit(write_input(small), tmp_path / "run")
     assert "label" not in steps_of(tmp_path / "run")
 
 
-def test_distilling_from_a_pool_alone_can_converge(write_input, small, tmp_path):
+def test_distilling_from_a_pool_alone_can_converge(write_input, small, tmp_path, in_process):
     small["finetune"]["explore"][0][0] |= {"steps": 400, "replicas": 2}
     first = pfd.submit(write_input(small | {"distill": None}), tmp_path / "first")
     frames = [
@@ -262,7 +264,7 @@ def test_distilling_from_a_pool_alone_can_converge(write_input, small, tmp_path)
     assert data["iterations"][-1]["prospective"] is not None
 
 
-def test_what_was_fine_tuned_is_there_even_if_distilling_fails(write_input, small, tmp_path):
+def test_what_was_fine_tuned_is_there_even_if_distilling_fails(write_input, small, tmp_path, in_process):
     small["distill"]["explore"] = [[MD | {"stop": {"max_temperature_factor": 1.001}}]]
     with pytest.raises(TaskFailed):
         pfd.submit(write_input(small), tmp_path / "run")
@@ -272,7 +274,7 @@ def test_what_was_fine_tuned_is_there_even_if_distilling_fails(write_input, smal
     pfd.load(run.finetuned)
 
 
-def test_models_of_an_earlier_input_do_not_stay(write_input, small, tmp_path):
+def test_models_of_an_earlier_input_do_not_stay(write_input, small, tmp_path, in_process):
     run = pfd.submit(write_input(small), tmp_path / "run")
     assert run.student.is_dir()
     run = pfd.submit(write_input(small | {"distill": None}), tmp_path / "run")
@@ -284,7 +286,7 @@ def test_models_of_an_earlier_input_do_not_stay(write_input, small, tmp_path):
     ]
 
 
-def test_candidates_that_are_all_known_are_nothing_new_rather_than_insane(write_input, small, tmp_path):
+def test_candidates_that_are_all_known_are_nothing_new_rather_than_insane(write_input, small, tmp_path, in_process):
     del small["distill"]
     small["finetune"]["select"] |= {"max_frames": 40, "gate": {"near_duplicate": 5.0}}
     small["finetune"]["max_iterations"] = 3
@@ -294,7 +296,7 @@ def test_candidates_that_are_all_known_are_nothing_new_rather_than_insane(write_
     assert run.status == "converged"
 
 
-def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input, small, tmp_path):
+def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input, small, tmp_path, in_process):
     del small["distill"]
     run = pfd.submit(write_input(small), tmp_path / "run")
     labels = steps_of(run.path).count("label")
@@ -306,7 +308,7 @@ def test_an_edited_input_redoes_what_depends_on_it_and_nothing_else(write_input,
     assert len(list(again.path.glob("resolved-*.yaml"))) == 2
 
 
-def test_a_folder_of_another_run_or_of_no_run_is_refused(write_input, small, tmp_path):
+def test_a_folder_of_another_run_or_of_no_run_is_refused(write_input, small, tmp_path, in_process):
     take_folder(tmp_path / "run", "other")
     with pytest.raises(RunError, match="holds the run 'other'"):
         pfd.submit(write_input(small), tmp_path / "run")
