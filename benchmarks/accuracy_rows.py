@@ -83,8 +83,9 @@ def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[s
 def pool_of(folder: Path, out: Path) -> Path:
     """The training frames of a material with all their labels, in a file that a run reads."""
     path = out.resolve() / "inputs" / folder.name / "pool.extxyz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_frames(path, training_frames(folder))
+    if not path.is_file():  # another row may be reading it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, training_frames(folder))
     return path
 
 
