@@ -3,7 +3,7 @@
     python benchmarks/students.py silicon TEACHER [--families pod snap nep] [--data ../shared/data] [--out students]
         [--cores N]
 
-A run of PFD-kit (``student: auto``) labels the pool's structures, displaced and strained, by the teacher (a checkpoint
+A run of PFD-kit (``student: auto``) labels the pool's structures, as they are and rattled, by the teacher (a checkpoint
 of SevenNet that was fine-tuned on labels of the pool), fits every candidate to them, scores it against the teacher and
 times it. Here each is scored on the test file of the labels too, and timed beside SevenNet-0 and CHGNet (by their own
 packages, and by ours), Stillinger-Weber and Tersoff (silicon), at 512 atoms of the first frame of the run's test set,
@@ -72,14 +72,15 @@ def main() -> int:
 
 def write_input(options: argparse.Namespace, folder: Path, out: Path) -> Path:
     """The input of the run: the pool's structures as they are and rattled; nobody looks at their labels."""
-    frames = [without_labels(frame) for frame in training_frames(folder)]
-    rattled = [
-        copy
-        for number, frame in enumerate(frames)
-        for copy in perturb(frame, count=1, displacement_A=0.1, strain=0.03, seed=number)
-    ]
+    frames = []
+    for number, frame in enumerate(training_frames(folder)):
+        bare = without_labels(frame)
+        (rattled,) = perturb(bare, count=1, displacement_A=0.1, strain=0.03, seed=number)
+        for each in (bare, rattled):  # beside each other, so that the test set takes both or none
+            each.info |= {"trajectory": "pool", "step": number}
+            frames.append(each)
     pool = out / "pool.extxyz"
-    write_frames(pool, frames + rattled)
+    write_frames(pool, frames)
     content: dict[str, Any] = {
         "name": f"students-{options.material}",
         "teacher": {"family": "sevennet", "model": str(options.teacher.resolve())},

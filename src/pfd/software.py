@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, version
 
 ABSENT = "not installed"
 """In the place of a version."""
@@ -25,6 +25,15 @@ def version_of(package: str) -> str:
         return ABSENT
 
 
+def packages_of(modules: Iterable[str]) -> list[str]:
+    """The installed packages that these importable names come from."""
+    if not (names := set(modules)):
+        return []
+    return sorted(
+        {package for module, found in packages_distributions().items() if module in names for package in found}
+    )
+
+
 def licences_of(packages: Iterable[str]) -> dict[str, str]:
     """Package -> the name of its licence, of those that are installed here and name one.
 
@@ -42,7 +51,8 @@ def _licence_of(package: str) -> str:
         return ""
     expressions = found.get_all("License-Expression") or []
     fields = [str(each).strip() for each in found.get_all("License") or []]
-    names = [*expressions, *(each for each in fields if each and len(each) <= LONGEST_LICENCE and "\n" not in each)]
+    short = [each for each in fields if len(each) <= LONGEST_LICENCE and "\n" not in each]
+    names = [*expressions, *(each for each in short if each not in {"", "UNKNOWN"})]
     classified = (str(each).split(" :: ") for each in found.get_all("Classifier") or [])
     return (
         names[0] if names else ", ".join(parts[-1] for parts in classified if parts[0] == "License" and len(parts) > 2)

@@ -174,17 +174,27 @@ def test_submit_says_what_is_waited_for_and_ends_with_4(tmp_path):
 
 
 def test_the_page_shows_the_waiting_frames_by_their_numbers_and_what_they_cover(run, ids):
-    approve_and_show(run, ["2"], everything=False, as_json=False)
     page = report_page(run)
     shown = json.loads(page.split('id="frames-shown">')[1].split("</script>")[0])
     asked = [frame for frame in shown if frame["group"] == "to be approved"]
     assert [frame["id"] for frame in asked] == ids
     assert [frame["title"] for frame in asked] == [f"number {each} of 6" for each in range(1, 7)]
-    assert {frame["facts"].rpartition("chosen for ")[2] for frame in asked} == {"test", "iteration 000"}
+    places = {"finetune test, select", "finetune iteration 0, select"}
+    assert {frame["facts"].rpartition("chosen in ")[2] for frame in asked} == places
     assert len({frame["id"] for frame in shown}) == len(shown)
-    words = page.partition("The frames, in words")[2].partition("</table>")[0]
-    assert words.count("waits for you") == 5
-    assert words.count("struck out by") == 1
     choice = page.partition("From candidates to labels")[2].partition("</tbody>")[0]
     assert choice.count("Fine-tuning 0") == 1
     assert 'data-h="covered after"' in choice
+    assert remarks(page) == {"waits for you": 6, "approved": 0, "struck out": 0}
+    approve_and_show(run, ["2"], everything=False, as_json=False)
+    assert remarks(report_page(run)) == {"waits for you": 0, "approved": 5, "struck out": 1}
+
+
+def remarks(page):
+    words = page.partition("The frames, in words")[2].partition("</table>")[0]
+    return {each: words.count(f"<td>{each}</td>") for each in ("waits for you", "approved", "struck out")}
+
+
+def test_a_page_is_written_without_the_file_of_the_frames_that_wait(run):
+    (run / "review" / "frames.extxyz").unlink()
+    assert "Waiting for you" in report_page(run)

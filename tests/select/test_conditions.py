@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -93,3 +95,25 @@ def test_each_kind_of_a_pool_gets_its_share():
     assert kinds[0].count("calm") < 3 <= kinds[1].count("calm")
     assert len(set(shared.indices)) == 8
     assert condition_of(frames[0]) < condition_of(with_origin(bulk("Al"), temperature_K=1.0))
+
+
+def test_a_pool_of_many_kinds_takes_nothing_from_temperatures():
+    frames = pool({300: 6, 900: 12})
+    kinds = pool({600: 30}, seed=7)
+    for number, frame in enumerate(kinds):
+        frame.info.pop("temperature_K")
+        frame.info["group"] = f"kind {number}"
+    chosen = select_by_condition(frames + kinds, [], SelectSettings(max_frames=10, min_per_condition=4), 0)
+    counts = counts_of(frames + kinds, chosen)
+    assert min(counts[300], counts[900]) >= 4
+    assert len(set(chosen.indices)) == 10
+
+
+def test_what_temperatures_leave_is_shared_by_the_kinds_of_a_pool():
+    frames = pool({300: 8, 900: 8})
+    for frame in frames[:4]:
+        frame.info.pop("temperature_K")
+        frame.info["group"] = "calm"
+    chosen = select_by_condition(frames, [], SelectSettings(max_frames=9, min_per_condition=4), 0)
+    assert counts_of(frames, chosen)[-math.inf] == 1
+    assert min(counts_of(frames, chosen)[each] for each in (300, 900)) >= 4

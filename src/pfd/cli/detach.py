@@ -20,12 +20,13 @@ HELD_VARIABLE = "PFD_DRIVER_HOLDS"
 """Environment variable of a driver in the background: the file descriptor on which it tells that it holds the run."""
 
 
-def leave_in_background(*, many: bool = False, as_json: bool = False) -> int:
+def leave_in_background(*, many: bool = False, as_json: bool = False, told_of: str = "RUN") -> int:
     """Run the present command line in a session of its own; returns once it drives the run, or has failed.
 
     Args:
         many: whether it is about many runs.
         as_json: whether what it prints at the end was asked for as JSON.
+        told_of: the folder that ``pfd status`` takes.
 
     Returns:
         0, or the exit code that it failed with; what it said is on standard error.
@@ -35,7 +36,7 @@ def leave_in_background(*, many: bool = False, as_json: bool = False) -> int:
     """
     if as_json:
         what = "what it prints at the end goes to the log in the background"
-        hint = "leave it out; pfd status RUN --json tells how far the run is"
+        hint = f"leave it out; pfd status {told_of} --json tells where it stands"
         raise SettingError(what, where="--json", hint=hint)
     process, said, run = start_driver([argument for argument in sys.argv[1:] if argument != "--detach"])
     typer.echo(said, err=True, nl=False)

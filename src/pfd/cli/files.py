@@ -98,7 +98,7 @@ def label(
     if detach:
         from pfd.cli.detach import leave_in_background
 
-        raise typer.Exit(interruptible(lambda: leave_in_background(as_json=as_json)))
+        raise typer.Exit(interruptible(lambda: leave_in_background(as_json=as_json, told_of="OUT.labels")))
     options = LabelOptions(input_file, method, out, file_format, only_overrides(words or []), as_json)
     raise typer.Exit(interruptible(lambda: label_and_show(frames, options)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def submit_and_show(
         until: a step after which to pause.
         begin: tasks to do anew, and a lock to take over.
         overrides: keys to set, such as ``finetune.select.max_frames=40``.
-        as_json: print what ``pfd status --json`` tells in the place of tables, also if the run fails.
+        as_json: print what ``pfd status --json`` tells in the place of tables, also if the run fails once it is driven.
     """
     from pfd.config.reading import read_input
 
@@ -80,9 +81,10 @@ def submit_and_show(
                 ended = submit(input_file, run, until, watch, replace(begin or Begin(), held=held), overrides)
             finally:
                 follower.tick(now=True)
-    except (PFDError, KeyboardInterrupt):
+    except BaseException:
         if as_json and driven:  # a script reads how far it came; the message on standard error is for a person
-            show_status(driven[0], as_json=True)
+            with suppress(PFDError, OSError):
+                show_status(driven[0], as_json=True)
         raise
     _remember(resolved, ended.path)
     if as_json:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 GAP = 0.05
 """Part of a trajectory that was cut in two that goes to neither side."""
-MOST_BLOCKS, LEAST_OF_A_BLOCK = 5, 3
-"""Held-out blocks of each group of a pool, and frames that one has if there is more than one."""
+MOST_BLOCKS, LEAST_FOR_A_GAP = 5, 10
+"""Held-out blocks of each group of a pool; frames of a group below which none is spared for a gap."""
 
 
 def trajectory_of(frame: Atoms) -> str:
@@ -102,33 +102,57 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
 
     A file without origins counts as one trajectory. Files that people bring are often sorted (defects first, strained
     cells last), and the end of such a file is no sample of it: each group of frames (``info["group"]``) is cut into
-    up to five equal stretches, and the end of each stretch is held out, with the usual gap before it.
+    equal stretches, at most five, and the end of each stretch is held out. ``GAP`` of a group goes to neither side,
+    before and after its blocks. Groups too small to be cut are divided together, in the order of the file.
 
-    Args, returns and raises: as ``split_by_trajectory``.
+    Args:
+        frames: the frames, in the order of the file where they have no step.
+        fraction: of the frames to hold out, above 0 and below 1.
+        seed: draws whole trajectories; blocks need none.
+
+    Returns:
+        The frames to learn from and those held out, each in the order given.
+
+    Raises:
+        DataError: if one side would hold no frame.
     """
     if len(_members(frames)) > 1:
         return split_by_trajectory(frames, fraction, seed)
-    target = _target(frames, fraction)
+    _target(frames, fraction)
     order = sorted(range(len(frames)), key=lambda index: (_step(frames[index]), index))
-    groups: dict[str, list[Atoms]] = defaultdict(list)
+    groups: dict[str, list[int]] = defaultdict(list)
     for index in order:
-        groups[str(frames[index].info.get("group", ""))].append(frames[index])
-    held: set[int] = set()
-    learnt: set[int] = set()
-    for own in groups.values():
-        blocks = max(1, min(MOST_BLOCKS, round(fraction * len(own) / LEAST_OF_A_BLOCK)))
-        for stretch in np.array_split(np.arange(len(own)), blocks):
-            part = [own[index] for index in stretch]
-            wanted = min(round(fraction * len(part)), len(part) - 1)
-            if wanted:
-                kept, tested = _split_one(part, wanted, gap=GAP)
-                held |= {id(frame) for frame in tested}
-                learnt |= {id(frame) for frame in kept}
-            else:
-                learnt |= {id(frame) for frame in part}
-    if not held:  # of many small groups
-        return _split_one(frames, target, GAP)
-    return [each for each in frames if id(each) in learnt], [each for each in frames if id(each) in held]
+        groups[str(frames[index].info.get("group", ""))].append(index)
+    small = {name for name, own in groups.items() if fraction * len(own) < 1 or len(own) < 2}
+    together = [index for index in order if str(frames[index].info.get("group", "")) in small]
+    parts = [own for name, own in groups.items() if name not in small] + ([together] if together else [])
+    learnt: list[int] = []
+    held: list[int] = []
+    for part in parts:
+        of_part = _blocks(part, fraction)
+        learnt += of_part[0]
+        held += of_part[1]
+    if not learnt or not held:  # of very few frames
+        wanted = max(1, min(len(frames) - 1, round(fraction * len(frames))))
+        learnt, held = order[:-wanted], order[-wanted:]
+    return [frames[index] for index in sorted(learnt)], [frames[index] for index in sorted(held)]
+
+
+def _blocks(part: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:
+    """The members to learn from and those held out, as blocks at the ends of equal stretches."""
+    gap = round(GAP * len(part))
+    blocks = max(1, min(MOST_BLOCKS, (gap + 1) // 2))
+    beside = max(
+        gap // (2 * blocks - 1), int(len(part) >= LEAST_FOR_A_GAP)
+    )  # before each block, after all but the last
+    learnt: list[int] = []
+    held: list[int] = []
+    for number, stretch in enumerate(np.array_split(np.array(part), blocks)):
+        wanted = min(round(fraction * len(stretch)), len(stretch) - 1)
+        first, end = beside if number else 0, len(stretch) - wanted
+        learnt += [int(index) for index in stretch[first : max(first, end - beside if wanted else end)]]
+        held += [int(index) for index in stretch[end:]]
+    return learnt, held
 
 
 def _target(frames: Sequence[Atoms], fraction: float) -> int:

@@ -49,7 +49,7 @@ def adopt_model(family: Family, source: str, head: str | None, folder: Path, tru
 
 def package_versions(family: Family) -> dict[str, str]:
     """Installed versions of the family's packages."""
-    names = (re.split(r"[=>\[]", requirement)[0].strip() for requirement in family.packages)
+    names = (re.split(r"[^\w.-]", requirement)[0] for requirement in family.packages)
     return {name: version_of(name) for name in names}
 
 

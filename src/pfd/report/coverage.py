@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pfd.json_file import read_json
 from pfd.report.data import DataPart, IterationResult, ReportData, TrajectoryResult
-from pfd.report.frames_shown import chooses
 from pfd.report.svg import SEQUENCE, new_axes, plot_style, svg_of
 from pfd.tasks.folder import TaskFolder
 
@@ -69,22 +69,23 @@ def radial_plot(data: ReportData) -> str | None:
 
 
 def choices(data: ReportData, folders: Iterable[TaskFolder]) -> list[IterationResult]:
-    """How candidates came to labels: of the turns that have ended, and of those that have chosen and still go on.
+    """How candidates came to labels: of the turns that have ended, and of the one in each loop that goes on.
 
     Args:
         data: what the report knows.
         folders: the run's tasks that count.
     """
-    ended = {(turn.loop, turn.iteration) for turn in data.iterations}
     found = [turn for turn in data.iterations if turn.candidates is not None]
-    for folder in filter(chooses, folders):
-        loop, part, _ = folder.place
-        number = int(part.removeprefix("iter-")) if part.startswith("iter-") else None
+    begun: Counter[str] = Counter(turn.loop for turn in data.iterations)
+    newest = sorted(folders, key=lambda folder: result.started if (result := folder.result()) else 0.0)
+    going_on: dict[str, dict[str, Any]] = {}
+    for folder in newest:
+        loop, part, step = folder.place
         chosen = read_json(folder.path / "outputs" / "selection.json")
-        if number is None or (loop, number) in ended or chosen is None:
-            continue
-        told = {key: chosen[key] for key in IterationResult.model_fields if key in chosen}
-        found.append(IterationResult.model_validate({"loop": loop, "iteration": number} | told))
+        if step in {"select", "strike"} and part == f"iter-{begun[loop]:03d}" and isinstance(chosen, dict):
+            going_on[loop] = {key: chosen[key] for key in IterationResult.model_fields if key in chosen}
+    for loop, told in going_on.items():
+        found.append(IterationResult.model_validate({"loop": loop, "iteration": begun[loop]} | told))
     return found
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pfd.frames import read_frames
 from pfd.json_file import read_json
 from pfd.report.data import ReportData
 from pfd.report.table import number
+from pfd.report.words import place_in_words
 from pfd.tasks.folder import TaskFolder
 from pfd.workflow.review import GAIN_KEY, PLACE_KEY
 
@@ -38,7 +40,8 @@ class ShownFrame:
         title: a short name within its group.
         facts: what else is known of it, in words.
         atoms: its geometry.
-        remark: that it was struck out, or why its label was rejected or flagged; empty if nothing of that is so.
+        remark: that it waits, was approved or struck out, or why its label was rejected or flagged; empty if nothing of
+            that is so.
     """
 
     id: str
@@ -70,8 +73,8 @@ class ShownFrames:
     """All frames of the viewer.
 
     Attributes:
-        frames: in the order of choice.
-        chosen: frames chosen in the whole run.
+        frames: those that wait, then the others in the order of choice.
+        chosen: frames chosen in the whole run, and those that wait.
         note: what is left out; empty if nothing is.
     """
 
@@ -89,6 +92,7 @@ def shown_frames(
     run_folder: Path,
     worst: Sequence[str],
     waiting: Sequence[Atoms] = (),
+    decided: Mapping[str, bool] = MappingProxyType({}),
 ) -> ShownFrames:
     """Gather the frames of a run.
 
@@ -98,9 +102,10 @@ def shown_frames(
         run_folder: where the test set is published.
         worst: ids of the test frames to show.
         waiting: frames that somebody is to look at, in the order in which ``pfd approve`` counts them; shown first.
+        decided: id of a frame -> whether somebody has approved it, or struck it out.
     """
-    choices = sorted((folder for folder in folders if chooses(folder)), key=_when)
-    asked = _waiting(waiting, data)
+    choices = sorted((folder for folder in folders if _chooses(folder)), key=_when)
+    asked = _waiting(waiting, decided)
     known = {frame.id for frame in asked}
     chosen = asked + [frame for folder in choices for frame in _chosen(folder, data) if frame.id not in known]
     kept = _sampled(chosen, MOST_FRAMES)
@@ -122,8 +127,7 @@ def shown_frames(
 TEST, TO_APPROVE = "test set", "to be approved"
 
 
-def chooses(folder: TaskFolder) -> bool:
-    """Whether a task has chosen frames for labels, and they are still there."""
+def _chooses(folder: TaskFolder) -> bool:
     loop, part, step = folder.place
     chose = loop in LOOPS and step == "select" and re.fullmatch(r"iter-\d+|initial", part) is not None
     return chose and folder.done() and _file(folder).is_file()  # it may have been cleared away
@@ -158,19 +162,17 @@ def _chosen(folder: TaskFolder, data: ReportData) -> list[ShownFrame]:
     return shown
 
 
-def _waiting(frames: Sequence[Atoms], data: ReportData) -> list[ShownFrame]:
+def _waiting(frames: Sequence[Atoms], decided: Mapping[str, bool]) -> list[ShownFrame]:
     """Frames to be approved, with the numbers that ``pfd approve --strike`` takes."""
-    struck = {frame.id: f"struck out by {frame.by}" for frame in data.struck}
+    remarks = {None: "waits for you", True: "approved", False: "struck out"}
     shown = []
-    for number_of, frame in enumerate(frames, 1):
-        facts = _facts(frame)
+    for index, frame in enumerate(frames, 1):
+        name, facts = str(frame.info.get("id", "")), _facts(frame)
         if GAIN_KEY in frame.info:
             facts.append(f"gain {number(float(frame.info[GAIN_KEY]))} nats")
-        place = str(frame.info[PLACE_KEY]).partition("/")[2].replace("iter-", "iteration ")
-        facts.append(f"chosen for {place}")
-        name = str(frame.info["id"])
-        title = f"number {number_of} of {len(frames)}"
-        shown.append(ShownFrame(name, TO_APPROVE, title, ", ".join(facts), frame, struck.get(name, "waits for you")))
+        facts += [f"chosen in {place_in_words(f'{frame.info[PLACE_KEY]}/select')}"] if PLACE_KEY in frame.info else []
+        title, remark = f"number {index} of {len(frames)}", remarks[decided.get(name)]
+        shown.append(ShownFrame(name, TO_APPROVE, title, ", ".join(facts), frame, remark))
     return shown
 
 

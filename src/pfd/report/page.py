@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfd.errors import DataError
 from pfd.evaluate.properties.results import limits_in_words as limits_of_properties
 from pfd.evaluate.properties.results import property_rows
 from pfd.report import coverage, plots, property_plots
@@ -35,7 +37,7 @@ from pfd.report.table import (
 )
 from pfd.report.words import ACTIONS, duration, utc
 from pfd.wording import counted
-from pfd.workflow.decisions import struck_out
+from pfd.workflow.decisions import decisions, struck_out
 from pfd.workflow.failures import FailedTask, failed_tasks
 from pfd.workflow.journal import Journal
 from pfd.workflow.look import state_of, used_tasks
@@ -93,12 +95,13 @@ def report_page(run_folder: Path, live: State | None = None) -> str:
     if journal:  # the data may be older than the decisions
         struck = tuple(map(StruckFrame.model_validate, struck_out(journal)))
         data = data.model_copy(update={"struck": struck})
-        waiting = to_approve(run_folder, journal)
+        with suppress(DataError):  # a page is worth more than the file that somebody has moved away
+            waiting = to_approve(run_folder, journal)
     tasks, name = used_tasks(run_folder, journal), run_folder.resolve().name
     sources = Sources(
         journal=journal,
         failures=failed_tasks(journal, tasks, name),
-        frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST), waiting),
+        frames=shown_frames(tasks, data, run_folder, worst_frames(data, WORST), waiting, decisions(journal)),
         choices=coverage.choices(data, tasks),
         asked=asked(run_folder),
         awaits=state_of(journal, None, Path(name))[1],

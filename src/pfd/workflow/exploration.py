@@ -163,6 +163,7 @@ class Exploration:
             "number": number,
             "split_seed": self._binding.resolved.input.seed,
             "test_fraction": self._binding.resolved.input.evaluate.pool_test_fraction,
+            "blocks": True,  # pools were once tested on their end: a run must not have both
             "stage": stage,
             "name": f"{purpose}-s{stage}-g{number}-pool",
         }

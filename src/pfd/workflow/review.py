@@ -27,7 +27,13 @@ PLACE_KEY, GAIN_KEY = "chosen_in", "gain_nats"
 
 
 def to_approve(run: Path, events: Sequence[Event]) -> list[Atoms]:
-    """The frames that a run waits for somebody to look at, in the order in which they are counted; none otherwise."""
+    """The frames that a run waits for somebody to look at, in the order in which they are counted; none otherwise.
+
+    Until the run goes on, they stay the same, whatever was decided of them since.
+
+    Raises:
+        DataError: if their file is not there, or damaged.
+    """
     last = last_word(events)
     waits = last["event"] == "paused" and last["after"] == FOR_APPROVAL
     return read_frames(run / FOLDER / FILE) if waits else []

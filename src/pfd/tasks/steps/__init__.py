@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfd.errors import RunError
-from pfd.software import PYTHON, version_of
+from pfd.software import PYTHON, packages_of, version_of
 
 if TYPE_CHECKING:
     from pfd.tasks.context import TaskContext
@@ -128,9 +128,10 @@ def versions_of(name: str, task: TaskContext) -> dict[str, str]:
     return versions
 
 
-def _labeler_of(name: str, task: TaskContext) -> tuple[str, ...]:
-    """The packages that a task's labels are made by; none if a program makes them."""
+def _labeler_of(name: str, task: TaskContext) -> list[str]:
+    """The packages here that a task's labels are made by; none if a program makes them, or another environment."""
     from pfd.plugins import LABELERS, load_plugin
 
     method = (task.parameters.get("settings") or {}).get("method") if name == "label" else None
-    return load_plugin(LABELERS, method, "finetune.label.method").modules if method else ()
+    labeler = load_plugin(LABELERS, method, "finetune.label.method") if method else None
+    return packages_of(getattr(labeler, "modules", ())) if not getattr(labeler, "packages", ()) else []

@@ -67,7 +67,9 @@ LAST_FRAMES = 5
 
 
 def pool(task: TaskContext) -> None:
-    """Parameters group, number (its own), part (explore | test), split_seed, test_fraction, stage, name; input pool.
+    """Parameters group, number (its own), part (explore | test), split_seed, test_fraction, blocks, stage, name.
+
+    Input: pool.
 
     The pool is divided once: what may be tested on is never offered for training.
     Outputs as of ``explore``.

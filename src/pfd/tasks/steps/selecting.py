@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -160,7 +160,8 @@ def sample(task: TaskContext) -> None:
     """Parameters per_trajectory (a number each), gate, limit (if there is one), inputs trajectory0...
 
     Outputs as in ``select``. Frames are taken evenly from the end of each trajectory backwards, among those that pass
-    the sanity gate, and besides all that were kept as the onset of a failure; a limit is shared out in turn.
+    the sanity gate, from each of its groups in turn (a pool may have several), and besides all that were kept as the
+    onset of a failure; a limit is shared out in turn.
     """
     from pfd.explore.trajectory import ONSET_KEY
     from pfd.select.gate import pass_gate
@@ -178,14 +179,23 @@ def sample(task: TaskContext) -> None:
         candidates += len(frames)
         insane += gate.insane
         refused.update(gate.rejected)
-        stride = max(1, len(good) // count) if good else 1
-        taken.append(good[::-1][::stride][:count][::-1] + onset)
+        kinds: dict[str, list[Atoms]] = defaultdict(list)
+        for frame in good:
+            kinds[str(frame.info.get("group", ""))].append(frame)
+        each = -(-count // len(kinds)) if kinds else 0
+        taken.append(share_out([_evenly(own, each) for own in kinds.values()], count) + onset)
     chosen = share_out(taken, task.parameters.get("limit"))
     write_chosen(task, chosen)
     task.write(
         "selection.json",
         {"selected": len(chosen), "candidates": candidates, "insane": insane, "refused": dict(sorted(refused.items()))},
     )
+
+
+def _evenly(frames: Sequence[Atoms], count: int) -> list[Atoms]:
+    """So many of the frames, evenly from their end backwards, in their order."""
+    stride = max(1, len(frames) // count)
+    return list(frames[::-1][::stride][:count][::-1])
 
 
 def share_out(groups: Sequence[Sequence[T]], limit: int | None) -> list[T]:
