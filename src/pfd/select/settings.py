@@ -64,9 +64,9 @@ class SelectSettings(Settings):
     """Never more frames than this per iteration: labels are what costs. In ``distill`` 120 if not given: the teacher's
     cost as much as a step of its dynamics, and a student knows nothing beforehand."""
     min_per_condition: int = Field(default=4, ge=0)
-    """Frames of each temperature and pressure, and of each ``group`` that the file of a pool names (twelve at most), that
-    are taken before the rest is chosen freely: the criteria are judged at every condition on frames chosen here, and
-    entropy alone takes hot ones only. docs/selection.md shows what 2 and 4 left with 20 labels. 0 leaves all to the
+    """Frames of each temperature and pressure, and of each ``group`` that the file of a pool names (twelve at most),
+    that are taken before the rest is chosen freely: the criteria are judged at every condition on frames chosen here,
+    and entropy alone takes hot ones only. docs/selection.md shows what 2 and 4 left with 20 labels. 0 leaves all to the
     method."""
     k: int = Field(default=32, ge=2)
     """Neighbours that the descriptor of an environment sees; 32 is what the bandwidth was calibrated with."""
