@@ -55,9 +55,12 @@ def test_a_report_that_cannot_be_written_is_still_shown(toy_copy, monkeypatch, c
     monkeypatch.setattr("pathlib.Path.write_text", refuse)
     with pytest.raises(typer.Exit) as ended:
         report_run(toy_copy / "toy", serve=False, port=None)
-    monkeypatch.undo()
-    assert ended.value.exit_code == 1
     said = capsys.readouterr()
+    with pytest.raises(typer.Exit):
+        report_run(toy_copy / "toy", serve=False, port=None, as_json=True)
+    monkeypatch.undo()
+    assert json.loads(capsys.readouterr().out)["report"] is None
+    assert ended.value.exit_code == 1
     assert "fine-tuned" in said.out
     assert "Read-only file system\n  Try: pfd report " in said.err
     assert " --out report.html" in said.err
