@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from pfd.errors import DataError
+from pfd.errors import DataError, TaskFailed
+from pfd.evaluate.properties.relaxed import relaxed
 from pfd.evaluate.properties.vacancy import Vacancy
 from pfd.testing.toy_potential import ToyCalculator, morse
 
@@ -41,6 +42,32 @@ def test_what_is_left_to_relax_in_the_crystal_is_no_gain_of_the_vacancy(emt_copp
             settings.measure(replace(emt_copper, structures={"structure": each})).values for each in (ideal, off)
         )
         assert of_off == pytest.approx(of_ideal, abs=0.02), cell
+
+
+def test_a_start_that_does_not_relax_is_left_out_and_told(emt_copper, monkeypatch):
+    job = replace(emt_copper, structures={"structure": bulk("Cu", "fcc", a=3.6, cubic=True)})
+    settings = Vacancy(structure="x", cell="given")
+    usual = settings.measure(job)
+    calls = []
+
+    def fails(*failing):
+        calls.clear()
+
+        def relax(atoms, moves, fmax_eV_per_A):
+            calls.append(moves)
+            if len(calls) in failing:
+                raise TaskFailed("not relaxed after 500 steps")
+            return relaxed(atoms, moves, fmax_eV_per_A)
+
+        monkeypatch.setattr("pfd.evaluate.properties.vacancy.relaxed", relax)
+
+    fails(3)  # the crystal, in place, drawn in
+    found = settings.measure(job)
+    assert found.values == pytest.approx(usual.values, abs=0.01)
+    assert "drawn in by 20 % it did not relax: not relaxed after 500 steps" in found.notes[0]
+    fails(2, 3)
+    with pytest.raises(TaskFailed, match="500 steps"):
+        settings.measure(job)
 
 
 @pytest.mark.lammps
