@@ -19,7 +19,7 @@ from pfd.models.pod_fit import PODFitSettings
 from pfd.models.pod_potential import PODPotential
 from pfd.models.repulsion import Repulsion, all_pairs, pair_key, ranges_of_frames
 from pfd.models.snap import SNAP, SNAPFitSettings
-from pfd.models.squeeze import NEAREST_A, pushes
+from pfd.models.squeeze import COMPRESSED, NEAREST_A, compressions, pushes
 
 RANGES = {"C-C": (1.0, 2.9), "C-Si": (1.2, 2.6), "Si-Si": (1.0, 2.9)}
 
@@ -143,6 +143,34 @@ def test_two_atoms_repel_from_the_shortest_training_distance_down_to_half_an_ang
         frame.positions -= 0.02 * push.along  # between two of the distances that the fit was held to
         frame.calc = calculator
         assert np.sum(frame.get_forces() * push.along) > -1e-3
+
+
+@pytest.mark.lammps
+def test_frames_that_are_compressed_as_a_whole_rise_in_energy(students):
+    family, folder, _, train = students
+    calculator = family.calculator(folder)
+    paths = list(compressions(train))
+    assert 1 < len(paths) <= COMPRESSED
+    for path in paths:
+        energies = []
+        for frame in path:
+            frame.calc = calculator
+            energies.append(frame.get_potential_energy())
+        assert np.diff(energies).min() > -1e-6 * abs(energies[-1])
+
+
+def test_compressions_begin_at_the_densest_bulk_frame_and_leave_slabs_out():
+    loose, dense = zincblende(a=5.4), zincblende(a=5.0)
+    slab = zincblende(a=4.0)
+    slab.center(vacuum=12.0, axis=2)
+    paths = list(compressions([loose, slab, dense]))
+    assert len(paths) == 2
+    for path in paths:
+        volumes = [frame.cell.volume for frame in path]
+        assert volumes[0] == pytest.approx(125.0)
+        assert volumes == sorted(volumes, reverse=True)
+        assert 0.15 < volumes[-1] / volumes[0] < 0.2
+    assert list(compressions([slab])) == []
 
 
 @pytest.mark.lammps

@@ -15,7 +15,7 @@ from pfd.models.family import Progress
 from pfd.models.least_squares import Coefficients, Inequalities, ReducedRows
 from pfd.models.linear_potential import Descriptors
 from pfd.models.repulsion import Repulsion, ranges_of_frames
-from pfd.models.squeeze import pushes
+from pfd.models.squeeze import compressions, pushes
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -168,15 +168,21 @@ def fit_coefficients(
 
 
 def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:
-    """What keeps two atoms apart: everything together pushes at least with a tenth of their nuclear repulsion, eV/Å.
+    """What keeps atoms apart: two push at least with a tenth of their nuclear repulsion, and compression costs energy.
 
-    Coefficients of zero do, so that there are always some that obey.
+    Of frames that are compressed as a whole, each step's energy rises by a tenth of that of the nuclei at least.
+    Coefficients of zero obey, so that there are always some that do.
     """
     rows, bounds = [], []
     for push in pushes(frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A):
         rows.append(push.along.ravel() @ descriptors.of(push.frame)[1])
         whole = float(np.sum(push.along * np.asarray(repulsion.labels(push.frame).forces)))
         bounds.append(MARGIN * repulsion.push(push.pair, push.distance_A) - whole)
+    for path in compressions(frames):
+        energies = np.array([descriptors.of(frame)[0] for frame in path])
+        nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
+        rows += list(np.diff(energies, axis=0))
+        bounds += list((MARGIN - 1.0) * np.diff(nuclei))
     return Inequalities(np.array(rows), np.array(bounds))
 
 

@@ -1,4 +1,4 @@
-"""Two atoms pushed together, in vacuum and among the neighbours that training frames give them."""
+"""What must cost energy: two atoms pushed together, in vacuum and among neighbours, and whole frames compressed."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ SURROUNDED = 3
 """Surroundings of each pair of elements besides the vacuum."""
 SURROUNDED_STEP_A = 0.1
 """``STEP_A`` among neighbours, whose descriptors cost a hundred times those of two atoms."""
+
+COMPRESSED = 4
+"""Bulk frames that are compressed as a whole, from the most to the least ordered."""
+COMPRESSION, COMPRESSIONS = 0.96, 14
+"""All lengths shrink to this at each step, and so many times: by 12 % in volume, and to a sixth in the end."""
 
 
 class Push(NamedTuple):
@@ -67,6 +72,37 @@ def pushes(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, c
         yield from _path(_Site(_in_a_box(dimer, cutoff_A), 0, 1), pair, outer, STEP_A)
         for site in _sites(frames, first, second, cutoff_A):
             yield from _path(site, pair, outer, SURROUNDED_STEP_A)
+
+
+def compressions(frames: Sequence[Atoms]) -> Iterator[list[Atoms]]:
+    """Bulk frames on their way to a sixth of the smallest volume per atom of any: each begins at that one.
+
+    Scaled as a whole, bonds are pressed too, so that in all condensed matter the energy rises from there on.
+    """
+    from pfd.frames import is_bulk
+    from pfd.frames.neighbours import shortest_distance
+
+    bulk = [frame for frame in frames if is_bulk(frame)]
+    spacing = [_volume_per_atom(frame) ** (1 / 3) for frame in bulk]
+    order = [
+        (shortest_distance(frame, 2.0 * each) or 2.0 * each) / each for frame, each in zip(bulk, spacing, strict=True)
+    ]
+    by_order = [bulk[index] for index in np.argsort(order, kind="stable")]
+    places = {round(place * (len(bulk) - 1) / (COMPRESSED - 1)) for place in range(COMPRESSED)} if bulk else set()
+    densest = min(map(_volume_per_atom, bulk), default=0.0)
+    for frame in (by_order[place] for place in sorted(places)):
+        begin = (densest / _volume_per_atom(frame)) ** (1 / 3)
+        yield [_scaled(frame, begin * COMPRESSION**step) for step in range(COMPRESSIONS + 1)]
+
+
+def _volume_per_atom(frame: Atoms) -> float:
+    return float(abs(frame.cell.volume)) / len(frame)
+
+
+def _scaled(frame: Atoms, factor: float) -> Atoms:
+    copy = frame.copy()
+    copy.set_cell(frame.cell.array * factor, scale_atoms=True)
+    return copy
 
 
 def _path(site: _Site, pair: str, outer_A: float, step_A: float) -> Iterator[Push]:
