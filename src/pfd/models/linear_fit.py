@@ -59,9 +59,9 @@ class LinearFitSettings(Settings):
     repulsion: Literal["zbl", "none"] = "zbl"
     """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
     frames, where the linear model only extrapolates, and has the fit keep two atoms repelling each other from there
-    down to 0.5 Å, in vacuum and among the neighbours that training frames give them. Without, POD pulled two silicon
-    atoms together by 960 eV. The force error on silicon and molybdenum changed by less than 1 %. ``none`` leaves out
-    both."""
+    down to 0.5 Å, in vacuum and among the neighbours that training frames give them, and has compressing frames as a
+    whole cost energy. Without, POD pulled two silicon atoms together by 960 eV. The force error on silicon and
+    molybdenum changed by less than 1 %. ``none`` leaves out all of it."""
 
     @property
     def neighbours(self) -> float:
