@@ -77,13 +77,17 @@ def choices(data: ReportData, folders: Iterable[TaskFolder]) -> list[IterationRe
     """
     found = [turn for turn in data.iterations if turn.candidates is not None]
     begun: Counter[str] = Counter(turn.loop for turn in data.iterations)
-    newest = sorted(folders, key=lambda folder: result.started if (result := folder.result()) else 0.0)
+    chosen = [
+        folder
+        for folder in folders
+        if folder.place[2] in {"select", "strike"} and folder.place[1] == f"iter-{begun[folder.place[0]]:03d}"
+    ]
     going_on: dict[str, dict[str, Any]] = {}
-    for folder in newest:
-        loop, part, step = folder.place
-        chosen = read_json(folder.path / "outputs" / "selection.json")
-        if step in {"select", "strike"} and part == f"iter-{begun[loop]:03d}" and isinstance(chosen, dict):
-            going_on[loop] = {key: chosen[key] for key in IterationResult.model_fields if key in chosen}
+    for folder in sorted(chosen, key=lambda each: result.started if (result := each.result()) else 0.0):
+        found_there = read_json(folder.path / "outputs" / "selection.json")
+        if isinstance(found_there, dict):
+            told = {key: found_there[key] for key in IterationResult.model_fields if key in found_there}
+            going_on[folder.place[0]] = told
     for loop, told in going_on.items():
         found.append(IterationResult.model_validate({"loop": loop, "iteration": begun[loop]} | told))
     return found
