@@ -55,6 +55,19 @@ def test_confident_judges_the_upper_end():
     assert [(verdict.passed, verdict.note) for verdict in verdicts] == [(False, "too few frames for an interval")]
 
 
+def test_a_kind_without_forces_is_not_judged_by_a_relative_limit_but_the_whole_and_temperatures_are():
+    relative = ConvergeSettings(force_rmse_relative=0.1)
+    still = Errors(frames=4, force_frames=4, force_rmse_meV_per_A=500.0)
+    moving = Errors(frames=4, force_frames=4, force_rmse_meV_per_A=50.0, force_rmse_relative=0.05)
+    for key, passed in (("group", True), ("temperature_K", False)):
+        found = ErrorReport(**moving.model_dump(), by_group={key: {"1": still, "2": moving}})
+        verdicts = {verdict.group: verdict for verdict in judge_errors(found, relative)}
+        assert verdicts[f"{key}=1"].passed is passed
+        assert verdicts[f"{key}=1"].note.startswith("all labels are zero")
+        assert not judge_errors(found, LIMIT)[1].passed  # an absolute limit judges both
+    assert not converged(judge_errors(ErrorReport(**still.model_dump()), relative))
+
+
 def test_predictions_that_are_not_finite_never_pass():
     verdicts = judge_errors(report(None, bad_forces=2), LIMIT)
     assert [(verdict.passed, verdict.note) for verdict in verdicts] == [

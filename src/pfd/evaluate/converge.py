@@ -107,7 +107,8 @@ def judge_errors(
 ) -> list[Verdict]:
     """Hold every limit against the whole set and against each temperature, pressure and group in it.
 
-    A single group of exploration that nobody asked for has no verdict of its own: it is the whole set.
+    A single group of exploration that nobody asked for has no verdict of its own: it is the whole set. A group whose
+    force labels are all zero has no relative error, and passes a limit on it unjudged.
 
     Args:
         report: the errors.
@@ -154,8 +155,10 @@ def _judge(criterion: str, group: str, errors: Errors, limit: float, confident: 
         note = f"{bad} of {errors.frames} frames have no finite prediction"
     elif errors.frames == 0:
         note = "no frame of this condition in the set"
-    elif getattr(errors, place.labels):  # such as strained perfect crystals
-        note, passed = ("all labels are zero", False) if group == ALL else ("all labels are zero: not judged", True)
+    elif getattr(errors, place.labels) and group.startswith("group="):  # a kind of a pool: strained perfect crystals
+        note, passed = "all labels are zero: not judged", True
+    elif getattr(errors, place.labels):
+        note = "all labels are zero"
     elif criterion == "stress_rmse_GPa" and group != ALL:
         note, passed = "no bulk frame with a stress label in this group: not judged", True
     else:
