@@ -142,9 +142,8 @@ def _blocks(part: Sequence[int], fraction: float) -> tuple[list[int], list[int]]
     """The members to learn from and those held out, as blocks at the ends of equal stretches."""
     gap = round(GAP * len(part))
     blocks = max(1, min(MOST_BLOCKS, (gap + 1) // 2))
-    beside = max(
-        gap // (2 * blocks - 1), int(len(part) >= LEAST_FOR_A_GAP)
-    )  # before each block, after all but the last
+    # spared before each block, and after each but the last
+    beside = max(gap // (2 * blocks - 1), int(len(part) >= LEAST_FOR_A_GAP))
     learnt: list[int] = []
     held: list[int] = []
     for number, stretch in enumerate(np.array_split(np.array(part), blocks)):

@@ -170,7 +170,8 @@ def fit_coefficients(
 def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:
     """What keeps atoms apart: two push at least with a tenth of their nuclear repulsion, and compression costs energy.
 
-    Of frames that are compressed as a whole, each step's energy rises by a tenth of that of the nuclei at least.
+    The first are in eV/Å. Of frames that are compressed as a whole, the energy (eV) rises at each step by a tenth of
+    what that of the nuclei does, at least.
     Coefficients of zero obey, so that there are always some that do.
     """
     rows, bounds = [], []
