@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ TEACHERS = {"chgnet": ("chgnet", "0.3.0"), "sevennet": ("sevennet", "7net-0"), "
 """Word in a row's name -> family and weights."""
 STARTS = 8
 """Frames of the pool that distillation's dynamics start from."""
+HOTTEST_K = 2000.0
+"""Highest temperature of distillation's dynamics for a pool that tells none."""
 SAME_ENERGY_EV = 2e-5
 SAME_DISTANCE_A = 1e-3
 """Two frames of one composition are copies up to symmetry if energy per atom and sorted distances agree to this."""
@@ -109,7 +112,8 @@ def input_of(row: Row, pool: Path) -> dict[str, Any]:
 def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     """The input of a distillation: the pool's frames, and the dynamics of some of them, strained and displaced.
 
-    The pool's labels are not used: whatever is learnt is labelled by the teacher.
+    It goes up to the highest temperature that the pool tells. The pool's labels are not used: whatever is learnt is
+    labelled by the teacher.
     """
     model = out / "runs" / Row(row.material, "selected", row.family, row.labels, row.seed).name / "models" / "finetuned"
     checkpoint = [path for path in sorted(model.glob("*")) if path.suffix in (".pt", ".pth")]
@@ -121,7 +125,9 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
         path = file.with_name(f"start-{number:02d}.extxyz")
         write_frames(path, [without_labels(frame)])
         structures.append({"file": str(path.resolve()), "perturb": {"count": 1, "displacement_A": 0.1, "strain": 0.03}})
-    dynamics = {"method": "md", "temperatures_K": [600, 2000], "steps": 60, "every": 20, "equilibrate_steps": 0}
+    hottest = hottest_K(pool)
+    temperatures = [round(hottest / 10), round(hottest / 3), round(hottest)]
+    dynamics = {"method": "md", "temperatures_K": temperatures, "steps": 100, "every": 25, "equilibrate_steps": 0}
     return {
         "name": row.name,
         "seed": row.seed,
@@ -132,10 +138,17 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
             "explore": [[{"method": "pool", "file": str(file)}, dynamics | {"with": "student"}]],
             "select": {"max_frames": 300},
             "converge": {"force_rmse_relative": 0.1},
-            "max_iterations": 2,
+            "max_iterations": 3,
+            "own_md_factor": 20,
         },
         "evaluate": {"test_frames": 10, "speed_atoms": 512},
     }
+
+
+def hottest_K(frames: Sequence[Atoms]) -> float:
+    """The highest temperature, K, that the frames' descriptions tell ("... at 3374 K")."""
+    told = [re.search(r" at (\d+) K", str(frame.info.get("desc", ""))) for frame in frames]
+    return max((float(found.group(1)) for found in told if found), default=HOTTEST_K)
 
 
 def _adopted(row: Row, out: Path) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc111, molecule
 
-from pfd.explore.checks import Baseline, FragmentLeft, State, standard_checks
+from pfd.explore.checks import Baseline, EnergySpike, FragmentLeft, State, standard_checks
 from pfd.explore.settings import StopSettings
 
 
@@ -48,6 +48,23 @@ COPPER = bulk("Cu", cubic=True).repeat(2)
 )
 def test_on_copper(now: State, expected: list[str]) -> None:
     assert heard(COPPER, now) == expected
+
+
+def test_a_melt_that_is_cooled_is_no_model_that_fell_into_a_hole() -> None:
+    """Molybdenum's melt at 6000 K, with a thermostat of 600 K, loses 1 eV per atom in 0.8 ps, and model and teacher
+    agree to 10 meV per atom on every frame of it."""
+    energies_eV_per_atom = -2.0 * (1.0 - np.exp(-np.arange(0, 3000, 10) / 500.0))
+
+    def steps_until_heard(changes: np.ndarray) -> int | None:
+        check = EnergySpike(0.0, 54, 1.0, 600.0)
+        states = (State(10 * (i + 1), COPPER, 54 * change, 600.0) for i, change in enumerate(changes))
+        return next((each.step for each in states if check.problem(each)), None)
+
+    assert steps_until_heard(energies_eV_per_atom) is None
+    falls = energies_eV_per_atom.copy()
+    falls[200:] -= np.minimum(np.arange(len(falls) - 200) * 0.15, 5.0)  # 0.15 eV per atom in 10 steps
+    assert steps_until_heard(falls) == 2080
+    assert steps_until_heard(1.7 * energies_eV_per_atom) is not None  # slowly, but to where no melt goes
 
 
 def test_close_atoms_across_the_boundary() -> None:

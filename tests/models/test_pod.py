@@ -213,10 +213,13 @@ def test_sizes_and_default_cutoff():
         PODBasis(radial=(6, 3, 4, 2, 2, 2))
 
 
-def test_stresses_count_as_far_as_equations_are_many():
+def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():
     frames = [bulk("Si", cubic=True).repeat(2)] * 10  # 1920 force components
-    weights = [PODFitSettings().stress_weight_of(frames, coefficients) for coefficients in (9, 96, 960)]
-    assert weights == pytest.approx([1.0, 0.2, 0.02])
+    weights = [PODFitSettings().stress_weight_of(frames, coefficients) for coefficients in (3, 96, 960)]
+    assert weights == pytest.approx([2.0, 0.2, 0.02])
+    calm = [PODFitSettings().most_weight_of(frames, coefficients) for coefficients in (3, 8, 96)]
+    assert calm == pytest.approx([5.0, 2.4, 1.0])
+    assert PODFitSettings(frame_weighting="equal").most_weight_of(frames, 3) == 1.0
     assert SNAPFitSettings().stress_weight_of(frames, 9) == 0.5
     assert PODFitSettings(stress_weight=0.7).stress_weight_of(frames, 960) == 0.7
 

@@ -19,7 +19,7 @@ from pfd.models.pod_fit import PODFitSettings
 from pfd.models.pod_potential import PODPotential
 from pfd.models.repulsion import Repulsion, all_pairs, pair_key, ranges_of_frames
 from pfd.models.snap import SNAP, SNAPFitSettings
-from pfd.models.squeeze import COMPRESSED, NEAREST_A, compressions, pushes
+from pfd.models.squeeze import COMPRESSED, CROWDS, NEAREST_A, compressions, crowds, pushes
 
 RANGES = {"C-C": (1.0, 2.9), "C-Si": (1.2, 2.6), "Si-Si": (1.0, 2.9)}
 
@@ -88,17 +88,40 @@ def test_pushes_end_where_the_repulsion_does_and_keep_what_surrounds_them():
     frame = zincblende(rattle=0.1)
     ranges = ranges_of_frames([frame], ("C", "Si"), 4.0)
     found = list(pushes([frame], ("C", "Si"), ranges, 4.0))
-    assert {push.pair for push in found} == set(ranges)
+    assert {push.pairs[0][0] for push in found} == set(ranges)
     for push in found:
+        ((pair, distance),) = push.pairs
         one, two = np.flatnonzero(push.along.any(axis=1))
-        assert NEAREST_A < push.distance_A <= ranges[push.pair][1]
-        assert push.frame.get_distance(one, two) == pytest.approx(push.distance_A)
-        assert pair_key(*push.frame.symbols[[one, two]]) == push.pair
-    assert {len(push.frame) for push in found if push.pair == "C-Si"} > {2}
+        assert NEAREST_A < distance <= ranges[pair][1]
+        assert push.frame.get_distance(one, two) == pytest.approx(distance)
+        assert pair_key(*push.frame.symbols[[one, two]]) == pair
+    assert {len(push.frame) for push in found if push.pairs[0][0] == "C-Si"} > {2}
     surrounded = max(found, key=lambda push: len(push.frame))
     first = pushes([frame], ("C", "Si"), ranges, 4.0)
     assert shortest_distance(next(first).frame, 4.0) == pytest.approx(ranges["C-C"][1])
     assert len(surrounded.frame) > 15
+
+
+def test_crowds_are_several_neighbours_that_come_at_once():
+    frame = zincblende(rattle=0.1)
+    ranges = ranges_of_frames([frame], ("C", "Si"), 4.0)
+    found = list(crowds([frame], ("C", "Si"), ranges, 4.0))
+    assert {len(push.pairs) for push in found} == set(CROWDS)
+    for push in found:
+        drawn = np.flatnonzero(push.along.any(axis=1))
+        assert drawn.tolist() == list(range(1, len(push.pairs) + 1))
+        for atom, (pair, distance) in zip(drawn, push.pairs, strict=True):
+            assert push.frame.get_distance(0, atom) == pytest.approx(distance)
+            assert pair_key(*push.frame.symbols[[0, atom]]) == pair
+            assert distance <= ranges[pair][1] + 1e-9
+    # What the forces are multiplied with is how the neighbours move: a pair potential's energy says the same.
+    near, far = (next(push for push in found[start:]) for start in (1, 0))
+    repulsion = Repulsion(("C", "Si"), dict.fromkeys(ranges, (4.0, 5.0)))
+    way = max(one[1] - two[1] for one, two in zip(far.pairs, near.pairs, strict=True))
+    energy = (repulsion.labels(near.frame).energy - repulsion.labels(far.frame).energy) / way
+    mean = [float(np.sum(push.along * repulsion.labels(push.frame).forces)) for push in (near, far)]
+    assert mean[0] > energy > mean[1] > 0.0
+    assert list(crowds([Atoms("C2", positions=[[0, 0, 0], [1.2, 0, 0]])], ("C",), {"C-C": (0.6, 1.0)}, 4.0)) == []
 
 
 @pytest.fixture(scope="module", params=["pod", "snap"])
@@ -137,7 +160,7 @@ def test_two_atoms_repel_from_the_shortest_training_distance_down_to_half_an_ang
     monotone()
     potential = family.Potential.read(folder)
     found = [push for push in pushes(train, potential.elements, potential.repulsion_A, 4.5) if len(push.frame) > 2]
-    assert {push.pair for push in found} == set(outer)
+    assert {push.pairs[0][0] for push in found} == set(outer)
     for push in found[::3]:
         frame = push.frame.copy()
         frame.positions -= 0.02 * push.along  # between two of the distances that the fit was held to
@@ -157,6 +180,20 @@ def test_frames_that_are_compressed_as_a_whole_rise_in_energy(students):
             frame.calc = calculator
             energies.append(frame.get_potential_energy())
         assert np.diff(energies).min() > -1e-6 * abs(energies[-1])
+
+
+@pytest.mark.lammps
+def test_neighbours_that_are_drawn_in_by_several_are_pushed_back(students):
+    family, folder, _, train = students
+    potential = family.Potential.read(folder)
+    calculator = family.calculator(folder)
+    outward = []
+    for push in crowds(train, potential.elements, potential.repulsion_A, potential.cutoff_A):
+        frame = push.frame.copy()
+        frame.calc = calculator
+        outward.append(float(np.sum(push.along * frame.get_forces())))
+    assert len(outward) > 50
+    assert min(outward) > -1e-6
 
 
 def test_compressions_begin_at_the_densest_bulk_frame_and_leave_slabs_out():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +21,10 @@ LINK_A = 8.0
 """Fragments further apart than this do not feel each other in a model of local environments (cutoffs of 5 to 6 Å), and
 no dispersion worth the name draws them together again."""
 MOVED_A = 0.5
+FALL_STEPS = 100
+"""Within so many steps (of 0.5 to 2 fs) an energy falls that falls at once: a thermostat takes as long to begin."""
+DEEPEST = 3.0
+"""More than the heat and the disorder of a melt far above its melting point, in margins of 1 eV per atom."""
 CHECK_EVERY = 10
 """Where looking costs as much as a step, the checks see every tenth step."""
 
@@ -116,22 +121,33 @@ class TemperatureSpike(Check):
 
 
 class EnergySpike(Check):
-    """A potential energy far above or below that of the start."""
+    """A potential energy far above that of the start, or one that falls far below it at once.
+
+    A melt that is cooled, or a start that relaxes, gives its heat to the thermostat and may lose more than ``margin``
+    in time; a model's hole takes it within ``FALL_STEPS``. Beyond ``DEEPEST`` times the margin no fall is a slow one.
+    """
 
     name = "energy spike"
 
     def __init__(self, start_eV: float, atoms: int, margin_eV_per_atom: float, temperature_K: float) -> None:
         self.start = start_eV
         self.atoms = atoms
+        self.margin = margin_eV_per_atom
         self.up = margin_eV_per_atom + 1.5 * BOLTZMANN_EV_PER_K * temperature_K
-        self.down = margin_eV_per_atom
+        self._lately = deque([(0, start_eV)])
 
     def problem(self, state: State) -> str | None:
         """Say how far the energy is from the start."""
+        while self._lately and self._lately[0][0] < state.step - FALL_STEPS:
+            self._lately.popleft()
+        self._lately.append((state.step, state.energy))
         change = (state.energy - self.start) / self.atoms
-        if not -self.down <= change <= self.up:
-            return f"the potential energy left that of the start by {change:+.2f} eV per atom"
-        return None
+        if -self.margin <= change <= self.up:
+            return None
+        fall = (max(energy for _, energy in self._lately) - state.energy) / self.atoms
+        if -DEEPEST * self.margin <= change <= self.up and fall <= self.margin:
+            return None
+        return f"the potential energy left that of the start by {change:+.2f} eV per atom"
 
 
 class LostVolume(Check):

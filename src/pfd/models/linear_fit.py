@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from pfd.models.family import Progress
 from pfd.models.least_squares import Coefficients, Inequalities, ReducedRows
 from pfd.models.linear_potential import Descriptors
 from pfd.models.repulsion import Repulsion, ranges_of_frames
-from pfd.models.squeeze import compressions, pushes
+from pfd.models.squeeze import compressions, crowds, pushes
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ MARGIN = 0.1
 NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
 MANY_EQUATIONS = 100.0
-"""Force components for each coefficient from which on stresses count in full."""
+"""Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
+MOST_CALM = 5.0
+"""Most that forces and stress of a frame with small forces are multiplied with."""
 
 
 class LinearFitSettings(Settings):
@@ -40,19 +43,21 @@ class LinearFitSettings(Settings):
     energy_weight: float = Field(default=100.0, ge=0.0)
     """Weight of an energy error per atom against that of one force component: at 100, 1 meV/atom counts like
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
-    most_stress_weight: ClassVar[float] = 1.0
+    most_stress_weight: ClassVar[float] = 2.0
     """The default ``stress_weight`` where equations are many."""
     stress_weight: float | None = Field(default=None, ge=0.0)
     """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
-    component, of bulk frames with a stress. Default: 1 (SNAP: 0.5) where the frames have 100 force components or more
-    for each coefficient, and in proportion less where they have fewer, since few stresses are learnt by heart. About
-    620 frames, POD M: 1 in the place of 0.5 brought C12 of molybdenum from 21 to 12 % off the teacher's, at 3 % of the
-    force error; 60 frames of 8 atoms and two elements: 0.25 made forces worse by a third (docs/distillation.md). POD's
-    fits take three to four times as long; SNAP's virial is at hand. 0 leaves stresses out."""
+    component, of bulk frames with a stress. Default: one for each 100 force components that the frames have for each
+    coefficient, 2 at most (SNAP: 0.5), since few stresses are learnt by heart. 1185 frames of molybdenum, POD M: 2 in
+    the place of 1 brought C11 from 15 to 11 % off the teacher's, at 2 % of the force error; 60 frames of 8 atoms and
+    two elements: 0.25 made forces worse by a third (docs/distillation.md). POD's fits take three to four times as long;
+    SNAP's virial is at hand. 0 leaves stresses out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
     crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
-    loss. ``equal`` weights all frames alike."""
+    loss. Where there are more than 100 force components for each coefficient, forces and stress of frames with small
+    forces are multiplied likewise, by up to a hundredth of that number and 5, so that strained crystals are learnt
+    beside a melt. ``equal`` weights all frames alike."""
     ridge: float = Field(default=1e-8, ge=0.0)
     """Ridge regularisation, relative to the features' norms. On 12 to 60 silicon frames 1e-8 beat the best of
     1e-3 ... 1e-12 on a tenth of them, which are too few to choose by; more blurs, much less lets coefficients grow."""
@@ -72,8 +77,13 @@ class LinearFitSettings(Settings):
         """The weight of stresses in a fit of so many coefficients to these frames."""
         if self.stress_weight is not None:
             return self.stress_weight
-        equations = 3 * sum(map(len, frames)) / coefficients
-        return self.most_stress_weight * min(1.0, equations / MANY_EQUATIONS)
+        return min(self.most_stress_weight, _equations(frames, coefficients) / MANY_EQUATIONS)
+
+    def most_weight_of(self, frames: Sequence[Atoms], coefficients: int) -> float:
+        """The largest factor of forces and stress of a calm frame in a fit of so many coefficients to these frames."""
+        if self.frame_weighting == "equal":
+            return 1.0
+        return min(MOST_CALM, max(1.0, _equations(frames, coefficients) / MANY_EQUATIONS))
 
 
 class Ranges(Settings):
@@ -131,22 +141,22 @@ def fit_coefficients(
 ) -> tuple[Coefficients, float]:
     """Coefficients that reproduce the labels less the shift and the repulsion, and the loss that they leave.
 
-    The loss is sum over frames of s^2 (w^2 (E error / atoms)^2 + sum over components of (F error)^2 + v^2 sum over
-    components of (stress error * volume)^2 / atoms), with the frame's scale s and the weights w of energies and v of
-    stresses, over the number of all terms. Source: Nguyen and Rohskopf (2023), eq. 35, with a ridge; stresses as in
-    Thompson et al., J. Comput. Phys. 285, 316 (2015).
+    The loss is sum over frames of t^2 w^2 (E error / atoms)^2 + s^2 (sum over components of (F error)^2 + v^2 sum over
+    components of (stress error * volume)^2 / atoms), with the frame's scale s (t: 1 if that is more) and the weights w
+    of energies and v of stresses, over the number of all terms. Source: Nguyen and Rohskopf (2023), eq. 35, with a
+    ridge; stresses as in Thompson et al., J. Comput. Phys. 285, 316 (2015).
     """
     usual = _usual_force(frames)
     reduced: ReducedRows | None = None
-    stress_weight = 0.0
+    stress_weight, most = 0.0, 1.0
     for index, frame in enumerate(frames):
         energy_row, force_rows = descriptors.of(frame)
         if reduced is None:
             reduced = ReducedRows(len(energy_row))
             stress_weight = settings.stress_weight_of(frames, len(energy_row))
-        relative = settings.frame_weighting == "relative" and _rms_force(frame) > usual
-        weight = usual / _rms_force(frame) if relative else 1.0
-        of_energy = weight * settings.energy_weight / len(frame)
+            most = settings.most_weight_of(frames, len(energy_row))
+        weight = _weight(frame, usual, most) if settings.frame_weighting == "relative" else 1.0
+        of_energy = min(weight, 1.0) * settings.energy_weight / len(frame)
         labels, apart = labels_of(frame), repulsion.labels(frame)
         energy = float(labels.energy or 0.0) - shift.of(frame) - float(apart.energy or 0.0)
         forces = np.ravel(np.asarray(labels.forces) - np.asarray(apart.forces))
@@ -168,23 +178,35 @@ def fit_coefficients(
 
 
 def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:
-    """What keeps atoms apart: two push at least with a tenth of their nuclear repulsion, and compression costs energy.
+    """What keeps atoms apart: they push at least with a tenth of their nuclear repulsion, and compression costs energy.
 
-    The first are in eV/Å. Of frames that are compressed as a whole, the energy (eV) rises at each step by a tenth of
-    what that of the nuclei does, at least.
+    The first, of two atoms and of several neighbours of one, are in eV/Å. Of frames that are compressed as a whole, the
+    energy (eV) rises at each step by a tenth of what that of the nuclei does, at least.
     Coefficients of zero obey, so that there are always some that do.
     """
     rows, bounds = [], []
-    for push in pushes(frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A):
+    where = (frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A)
+    for push in chain(pushes(*where), crowds(*where)):
         rows.append(push.along.ravel() @ descriptors.of(push.frame)[1])
         whole = float(np.sum(push.along * np.asarray(repulsion.labels(push.frame).forces)))
-        bounds.append(MARGIN * repulsion.push(push.pair, push.distance_A) - whole)
+        bounds.append(MARGIN * sum(repulsion.push(*pair) for pair in push.pairs) - whole)
     for path in compressions(frames):
         energies = np.array([descriptors.of(frame)[0] for frame in path])
         nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
         rows += list(np.diff(energies, axis=0))
         bounds += list((MARGIN - 1.0) * np.diff(nuclei))
     return Inequalities(np.array(rows), np.array(bounds))
+
+
+def _equations(frames: Sequence[Atoms], coefficients: int) -> float:
+    """Force components for each coefficient."""
+    return 3 * sum(map(len, frames)) / coefficients
+
+
+def _weight(frame: Atoms, usual: float, most: float) -> float:
+    """What a frame's forces and stress are multiplied with: the usual force over its own, ``most`` at most."""
+    own = _rms_force(frame)
+    return usual / own if own * most > usual else most if usual > 0.0 else 1.0
 
 
 def _usual_force(frames: Sequence[Atoms]) -> float:

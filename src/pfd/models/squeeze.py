@@ -1,4 +1,4 @@
-"""What must cost energy: two atoms pushed together, in vacuum and among neighbours, and whole frames compressed."""
+"""What must cost energy: atoms pushed together by two, in vacuum and among neighbours, and by more, and compression."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ SURROUNDED = 3
 """Surroundings of each pair of elements besides the vacuum."""
 SURROUNDED_STEP_A = 0.1
 """``STEP_A`` among neighbours, whose descriptors cost a hundred times those of two atoms."""
+CROWDS = (2, 3, 4, 6)
+"""How many neighbours of an atom are drawn to it at once: what many-body terms make of them no pair tells."""
 
 COMPRESSED = 4
 """Bulk frames that are compressed as a whole, from the most to the least ordered."""
@@ -31,19 +33,17 @@ COMPRESSION, COMPRESSIONS = 0.96, 14
 
 
 class Push(NamedTuple):
-    """Two atoms at a distance on the way.
+    """Atoms on their way to each other.
 
     Attributes:
-        frame: both, and what surrounds them.
-        along: what the forces (atoms, 3) are multiplied with to give what pushes the two apart, eV/Å.
-        pair: the elements.
-        distance_A: of the two, Å.
+        frame: they, and what surrounds them.
+        along: what the forces (atoms, 3) are multiplied with to give what pushes them apart, eV/Å.
+        pairs: the elements and the distance, Å, of each two that come close.
     """
 
     frame: Atoms
     along: Float[np.ndarray, "atoms 3"]
-    pair: str
-    distance_A: float
+    pairs: tuple[tuple[str, float], ...]
 
 
 class _Site(NamedTuple):
@@ -72,6 +72,25 @@ def pushes(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, c
         yield from _path(_Site(_in_a_box(dimer, cutoff_A), 0, 1), pair, outer, STEP_A)
         for site in _sites(frames, first, second, cutoff_A):
             yield from _path(site, pair, outer, SURROUNDED_STEP_A)
+
+
+def crowds(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
+    """An atom of each element whose nearest neighbours, ``CROWDS`` of them, are drawn to it, all at once.
+
+    Each goes straight from the end of its pair's repulsion to ``NEAREST_A`` or a little more, while all others stay.
+    A student of molybdenum that had kept every pair apart lost atoms so at 7800 K: four of them fell together.
+
+    Args:
+        frames: where surroundings are taken from: those in which the atom has its neighbours closest and farthest, and
+            one between.
+        elements: chemical symbols.
+        ranges_A: see ``pfd.models.repulsion``.
+        cutoff_A: how far a neighbourhood reaches, Å.
+    """
+    for element in elements:
+        for number in CROWDS:
+            for frame, atom in _crowded(frames, element, number, cutoff_A):
+                yield from _drawn_in(frame, atom, number, ranges_A, cutoff_A)
 
 
 def compressions(frames: Sequence[Atoms]) -> Iterator[list[Atoms]]:
@@ -116,7 +135,45 @@ def _path(site: _Site, pair: str, outer_A: float, step_A: float) -> Iterator[Pus
         frame = site.cluster.copy()
         frame.positions[site.first] = middle - direction * distance / 2.0
         frame.positions[site.second] = middle + direction * distance / 2.0
-        yield Push(frame, along, pair, float(distance))
+        yield Push(frame, along, ((pair, float(distance)),))
+
+
+def _crowded(frames: Sequence[Atoms], element: str, number: int, cutoff_A: float) -> list[tuple[Atoms, int]]:
+    """Frame and atom whose neighbours, so many, are closest, farthest, and between, of the closest of each frame."""
+    found = []
+    for index, frame in enumerate(frames):
+        symbols, pairs = np.array(frame.get_chemical_symbols()), pairs_within(frame, cutoff_A)
+        reach = {
+            int(atom): float(np.partition(distances, number - 1)[number - 1])
+            for atom in np.flatnonzero(symbols == element)
+            if len(distances := pairs.distance[pairs.first == atom]) >= number
+        }
+        if reach:
+            atom = min(reach, key=lambda each: (reach[each], each))
+            found.append((reach[atom], index, atom))
+    found.sort()
+    places = {round(place * (len(found) - 1) / (SURROUNDED - 1)) for place in range(SURROUNDED)} if found else set()
+    return [(frames[index], atom) for _, index, atom in (found[place] for place in sorted(places))]
+
+
+def _drawn_in(frame: Atoms, atom: int, number: int, ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
+    from ase import Atoms as Frame
+
+    pairs = pairs_within(frame, cutoff_A)
+    near = np.flatnonzero(pairs.first == atom)
+    near = near[np.argsort(pairs.distance[near], kind="stable")]
+    vectors, symbols = pairs.vector[near], np.array(frame.get_chemical_symbols())[pairs.second[near]]
+    own = str(frame.get_chemical_symbols()[atom])
+    kinds = [pair_key(own, str(symbol)) for symbol in symbols[:number]]
+    outer = np.array([ranges_A[kind][1] for kind in kinds])
+    direction = vectors[:number] / np.linalg.norm(vectors[:number], axis=1)[:, None]
+    along = np.zeros((len(vectors) + 1, 3))
+    along[1 : number + 1] = direction * (outer / outer.max())[:, None]
+    for farthest in np.arange(outer.max(), NEAREST_A, -SURROUNDED_STEP_A):
+        distances = outer * farthest / outer.max()
+        moved = np.vstack([np.zeros(3), direction * distances[:, None], vectors[number:]])
+        cluster = _in_a_box(Frame([own, *symbols], positions=moved), cutoff_A)
+        yield Push(cluster, along, tuple(zip(kinds, distances.tolist(), strict=True)))
 
 
 def _in_a_box(cluster: Atoms, cutoff_A: float) -> Atoms:

@@ -54,7 +54,8 @@ class Exploration:
             stage: its number.
             model: whose forces drive the dynamics.
             purpose: what the trajectories are for; their names begin with it.
-            student: drives the groups that say ``with: student``, once there is one.
+            student: drives the groups that say ``with: student``, once there is one: for as long as its own MD, since
+                what goes wrong at the hottest goes wrong late, and its teacher learns of it only there.
         """
         plan = self.plan(stage)
         hotter = getattr(self._binding.settings, "hotter", 1.0)
@@ -70,9 +71,8 @@ class Exploration:
         Where one fails, the frames on the way there are kept: its teacher will label them. Pools, and methods that are
         no dynamics, say nothing about it.
         """
-        factor = getattr(self._binding.settings, "own_md_factor", 1)
         moving = [entry for entry in self.plan(stage) if self._groups(stage)[entry["group"]].dynamics]
-        return [self._trajectory(stage, entry, student, purpose, student, factor) for entry in moving]
+        return [self._trajectory(stage, entry, student, purpose, student) for entry in moving]
 
     def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
         """One trajectory for every structure and condition of every stage, of which only the test set is made."""
@@ -133,12 +133,12 @@ class Exploration:
         model: Artifact,
         purpose: str,
         student: Artifact | None,
-        factor: int = 1,
     ) -> TaskSpec:
         group = self._groups(stage)[entry["group"]]
         assert not isinstance(group, PoolSettings)
         if group.with_ == "student" and student is not None:
             model = student
+        factor = getattr(self._binding.settings, "own_md_factor", 1) if model is student else 1
         settings = group.model_dump(mode="json")
         if student is not None and model is student:
             settings["stop"]["onset_frames"] = max(group.stop.onset_frames, STUDENT_ONSET_FRAMES)
