@@ -182,6 +182,21 @@ def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path
     assert set(run.summary["models"]) == {"pretrained", "student"}
 
 
+def test_what_the_student_explores_hotter_is_as_long_as_its_own_md(write_input, small, tmp_path, in_process):
+    del small["finetune"]
+    small["distill"] |= {"explore": [[MD | {"with": "student"}]], "converge": {"force_rmse_relative": 1e-6}}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+
+    def steps(place):
+        tasks = [json.loads(path.read_text(encoding="utf-8")) for path in run.path.glob(f"distill/{place}/*/task.json")]
+        asked = [task["parameters"] for task in tasks]
+        return {(each["trajectory"]["temperature_K"], each["group"]["steps"]) for each in asked}
+
+    assert steps("iter-000/explore") == {(400.0, 40), (600.0, 40)}  # by the teacher
+    assert steps("iter-000/student-explore") == {(400.0, 80)}
+    assert steps("iter-001/explore") == {(400.0, 40), (600.0, 80)}
+
+
 def test_a_model_that_cannot_be_timed_loses_nothing(write_input, small, tmp_path, in_process, monkeypatch):
     def explodes(*_args, **_kwargs):
         raise TaskFailed("Lost atoms")

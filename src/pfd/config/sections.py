@@ -155,9 +155,9 @@ class DistillSettings(LoopSettings):
     """The teacher also explores at this multiple of every temperature, for training only: a student that has never seen
     the tails of its temperatures' distributions leaves them by a hole and explodes. 1 turns it off."""
     own_md_factor: int = Field(default=10, ge=1)
-    """MD that the student drives is this many times as long as the stage's trajectories, its own MD, by which it is
-    judged, and that of groups with ``with: student``: its steps cost a hundredth of the teacher's, and what goes wrong
-    in MD goes wrong late."""
+    """The student's own MD, by which it is judged, is this many times as long as the stage's trajectories: its steps
+    cost a hundredth of the teacher's, and what goes wrong in MD goes wrong late. So is what it explores ``hotter``,
+    with ``with: student``."""
 
     @field_validator("select", mode="before")
     @classmethod

@@ -54,15 +54,16 @@ class Exploration:
             stage: its number.
             model: whose forces drive the dynamics.
             purpose: what the trajectories are for; their names begin with it.
-            student: drives the groups that say ``with: student``, once there is one: for as long as its own MD, since
-                what goes wrong at the hottest goes wrong late, and its teacher learns of it only there.
+            student: drives the groups that say ``with: student``, once there is one; where it is hotter than asked, for
+                as long as its own MD, since what goes wrong there goes wrong late, and nothing else teaches it.
         """
         plan = self.plan(stage)
+        specs = [self._trajectory(stage, entry, model, purpose, student) for entry in plan]
         hotter = getattr(self._binding.settings, "hotter", 1.0)
         if hotter > 1.0:
             warm = [entry for entry in plan if entry["temperature_K"] is not None]
-            plan = plan + [entry | {"temperature_K": hotter * entry["temperature_K"]} for entry in warm]
-        specs = [self._trajectory(stage, entry, model, purpose, student) for entry in plan]
+            hot = [entry | {"temperature_K": hotter * entry["temperature_K"]} for entry in warm]
+            specs += [self._trajectory(stage, entry, model, purpose, student, self._own_md_factor) for entry in hot]
         return specs + [self._pool(stage, number, "explore", purpose) for number in self._pools(stage)]
 
     def student_specs(self, stage: int, student: Artifact, purpose: str) -> list[TaskSpec]:
@@ -72,7 +73,11 @@ class Exploration:
         no dynamics, say nothing about it.
         """
         moving = [entry for entry in self.plan(stage) if self._groups(stage)[entry["group"]].dynamics]
-        return [self._trajectory(stage, entry, student, purpose, student) for entry in moving]
+        return [self._trajectory(stage, entry, student, purpose, student, self._own_md_factor) for entry in moving]
+
+    @property
+    def _own_md_factor(self) -> int:
+        return getattr(self._binding.settings, "own_md_factor", 1)
 
     def test_specs(self, model: Artifact, purpose: str) -> list[TaskSpec]:
         """One trajectory for every structure and condition of every stage, of which only the test set is made."""
@@ -133,17 +138,18 @@ class Exploration:
         model: Artifact,
         purpose: str,
         student: Artifact | None,
+        factor: int = 1,
     ) -> TaskSpec:
+        """The task of one run, ``factor`` times as long if the student drives it."""
         group = self._groups(stage)[entry["group"]]
         assert not isinstance(group, PoolSettings)
         if group.with_ == "student" and student is not None:
             model = student
-        factor = getattr(self._binding.settings, "own_md_factor", 1) if model is student else 1
         settings = group.model_dump(mode="json")
         if student is not None and model is student:
             settings["stop"]["onset_frames"] = max(group.stop.onset_frames, STUDENT_ONSET_FRAMES)
-        if isinstance(group, DynamicsSettings):
-            settings |= {"steps": factor * group.steps, "every": factor * group.every}
+            if isinstance(group, DynamicsSettings):
+                settings |= {"steps": factor * group.steps, "every": factor * group.every}
         parameters = {
             "group": settings,
             "trajectory": entry,
