@@ -53,18 +53,21 @@ def test_on_copper(now: State, expected: list[str]) -> None:
 def test_a_melt_that_is_cooled_is_no_model_that_fell_into_a_hole() -> None:
     """Molybdenum's melt at 6000 K, with a thermostat of 600 K, loses 1 eV per atom in 0.8 ps, and model and teacher
     agree to 10 meV per atom on every frame of it."""
-    energies_eV_per_atom = -2.0 * (1.0 - np.exp(-np.arange(0, 3000, 10) / 500.0))
+    times_fs = np.arange(10, 3010, 10)
+    cooled = -2.0 * (1.0 - np.exp(-times_fs / 500.0))  # eV per atom
 
-    def steps_until_heard(changes: np.ndarray) -> int | None:
-        check = EnergySpike(0.0, 54, 1.0, 600.0)
-        states = (State(10 * (i + 1), COPPER, 54 * change, 600.0) for i, change in enumerate(changes))
-        return next((each.step for each in states if check.problem(each)), None)
+    def heard_at_fs(changes: np.ndarray, melt: bool = True, timestep_fs: float = 1.0) -> float | None:
+        start = Baseline(COPPER, 0.0, 600.0, 600.0, 93, timestep_fs=timestep_fs, hotter_than_bath=melt)
+        check = EnergySpike(start, 1.0)
+        states = [State(round(t / timestep_fs), COPPER, 32 * e, 600.0) for t, e in zip(times_fs, changes, strict=True)]
+        return next((timestep_fs * each.step for each in states if check.problem(each)), None)
 
-    assert steps_until_heard(energies_eV_per_atom) is None
-    falls = energies_eV_per_atom.copy()
-    falls[200:] -= np.minimum(np.arange(len(falls) - 200) * 0.15, 5.0)  # 0.15 eV per atom in 10 steps
-    assert steps_until_heard(falls) == 2080
-    assert steps_until_heard(1.7 * energies_eV_per_atom) is not None  # slowly, but to where no melt goes
+    assert heard_at_fs(cooled) is None
+    assert heard_at_fs(cooled, melt=False) == 350  # a crystal has no such heat to lose
+    falls = cooled.copy()
+    falls[200:] -= np.minimum(np.arange(len(falls) - 200) * 0.15, 5.0)  # 0.15 eV per atom in 10 fs
+    assert heard_at_fs(falls) == heard_at_fs(falls, timestep_fs=2.0) == 2080
+    assert heard_at_fs(1.7 * cooled) is not None  # slowly, but to where no melt goes
 
 
 def test_close_atoms_across_the_boundary() -> None:

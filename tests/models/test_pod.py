@@ -5,15 +5,17 @@ from ase.build import bulk
 from pydantic import ValidationError
 
 from pfd.errors import DataError, ModelError, SettingError
-from pfd.frames import Labels, labels_of, with_labels
+from pfd.frames import Labels, fit_energy_shift, labels_of, with_labels
 from pfd.lammps.calculator import LammpsCalculator
 from pfd.lammps.session import LammpsPotential, LammpsSession
-from pfd.models.family import Model, model_digest, write_model
-from pfd.models.linear_fit import NEIGHBOURS, default_cutoff
+from pfd.models.family import Model, model_digest, no_progress, write_model
+from pfd.models.linear_fit import NEIGHBOURS, default_cutoff, fit_coefficients, weight_of
+from pfd.models.linear_potential import Descriptors
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
 from pfd.models.pod_fit import PRESETS, PODFitSettings
 from pfd.models.pod_potential import PODPotential
+from pfd.models.repulsion import Repulsion
 from pfd.models.snap import SNAPFitSettings
 
 pytestmark = pytest.mark.lammps
@@ -214,14 +216,55 @@ def test_sizes_and_default_cutoff():
 
 
 def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():
-    frames = [bulk("Si", cubic=True).repeat(2)] * 10  # 1920 force components
-    weights = [PODFitSettings().stress_weight_of(frames, coefficients) for coefficients in (3, 96, 960)]
+    silicon = bulk("Si", cubic=True).repeat(2)
+
+    def frames(count, force):
+        return [with_labels(silicon, Labels(0.0, np.full((64, 3), force))) for _ in range(count)]
+
+    ten = frames(10, 1.0)  # 1920 force components
+    weights = [PODFitSettings().stress_weight_of(ten, coefficients) for coefficients in (3, 96, 960)]
     assert weights == pytest.approx([2.0, 0.2, 0.02])
-    calm = [PODFitSettings().most_weight_of(frames, coefficients) for coefficients in (3, 8, 96)]
+    assert SNAPFitSettings().stress_weight_of(ten, 9) == 0.5
+    assert PODFitSettings(stress_weight=0.7).stress_weight_of(ten, 960) == 0.7
+    calm = [PODFitSettings().max_frame_weight(ten, coefficients) for coefficients in (3, 8, 96)]
     assert calm == pytest.approx([5.0, 2.4, 1.0])
-    assert PODFitSettings(frame_weighting="equal").most_weight_of(frames, 3) == 1.0
-    assert SNAPFitSettings().stress_weight_of(frames, 9) == 0.5
-    assert PODFitSettings(stress_weight=0.7).stress_weight_of(frames, 960) == 0.7
+    assert PODFitSettings(frame_weighting="equal").max_frame_weight(ten, 3) == 1.0
+    assert SNAPFitSettings().max_frame_weight(ten, 3) == 1.0
+    assert PODFitSettings().max_frame_weight(ten + frames(9, 0.0), 8) == pytest.approx(2.4)  # zeros are no equations
+    assert PODFitSettings().max_frame_weight(ten + frames(11, 0.0), 8) == 1.0  # and many enough
+
+
+def test_a_calm_frame_counts_more_and_a_hot_one_less():
+    assert [weight_of(own, 1.0, 3.0) for own in (0.0, 0.2, 0.5, 1.0, 4.0)] == [3.0, 3.0, 2.0, 1.0, 0.25]
+    assert weight_of(0.0, 0.0, 3.0) == 1.0
+
+
+class OneCoefficient(Descriptors):
+    """Forces of 1 eV/Å along x on each atom, and an energy of 1 eV per atom, times the only coefficient."""
+
+    def __init__(self):
+        self.elements, self.cutoff_A = ("Si",), 4.0
+
+    def of(self, frame):
+        return self.energy(frame), np.tile([[1.0], [0.0], [0.0]], (len(frame), 1))
+
+    def energy(self, frame):
+        return np.array([float(len(frame))])
+
+
+def test_forces_count_by_the_weight_of_their_frame_and_energies_at_most_once():
+    cluster, forces = Atoms("Si4", positions=np.eye(4, 3)), [0.1, 0.5, 1.0, 2.0, 4.0]  # along x, eV/Å
+    made = [with_labels(cluster, Labels(0.3 * 4, np.outer(np.full(4, force), [1.0, 0, 0]))) for force in forces] * 20
+    settings = PODFitSettings(repulsion="none", energy_weight=10.0)
+    shift = fit_energy_shift(made, [labels_of(frame) for frame in made])
+    assert settings.max_frame_weight(made, 1) == 5.0
+    fitted, _ = fit_coefficients(
+        OneCoefficient(), made, shift=shift, repulsion=Repulsion(("Si",), {}), settings=settings, progress=no_progress
+    )
+    weights = np.array([5.0, 2.0, 1.0, 0.5, 0.25])  # the median over the frame's own, 5 at most
+    energies = 10.0 * np.minimum(weights, 1.0)
+    wanted = np.sum(4 * weights**2 * forces) + np.sum(energies**2 * 0.3)
+    assert fitted == pytest.approx([wanted / np.sum(4 * weights**2 + energies**2)], rel=1e-6)
 
 
 def test_frames_that_cannot_be_fitted_are_refused(tmp_path):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.test_pod import SMALL, frames, rms
 
 from pfd.errors import ModelError
+from pfd.frames import Labels, with_labels
 from pfd.frames.neighbours import shortest_distance
 from pfd.lammps.session import LammpsPotential, LammpsSession
 from pfd.models.family import Model, write_model
@@ -90,7 +94,8 @@ def test_pushes_end_where_the_repulsion_does_and_keep_what_surrounds_them():
     found = list(pushes([frame], ("C", "Si"), ranges, 4.0))
     assert {push.pairs[0][0] for push in found} == set(ranges)
     for push in found:
-        ((pair, distance),) = push.pairs
+        ((pair, distance, part),) = push.pairs
+        assert part == 1.0
         one, two = np.flatnonzero(push.along.any(axis=1))
         assert NEAREST_A < distance <= ranges[pair][1]
         assert push.frame.get_distance(one, two) == pytest.approx(distance)
@@ -106,22 +111,72 @@ def test_crowds_are_several_neighbours_that_come_at_once():
     frame = zincblende(rattle=0.1)
     ranges = ranges_of_frames([frame], ("C", "Si"), 4.0)
     found = list(crowds([frame], ("C", "Si"), ranges, 4.0))
-    assert {len(push.pairs) for push in found} == set(CROWDS)
+    assert {len(push.pairs) for push in found} == {2, 3, 4}  # the fifth stands behind the first
+    metal = bulk("Mo", cubic=True)
+    metal.rattle(0.05, seed=1)
+    more = crowds([metal], ("Mo",), ranges_of_frames([metal], ("Mo",), 5.0), 5.0)
+    assert {len(push.pairs) for push in more} == set(CROWDS)
     for push in found:
         drawn = np.flatnonzero(push.along.any(axis=1))
         assert drawn.tolist() == list(range(1, len(push.pairs) + 1))
-        for atom, (pair, distance) in zip(drawn, push.pairs, strict=True):
+        for atom, (pair, distance, part) in zip(drawn, push.pairs, strict=True):
             assert push.frame.get_distance(0, atom) == pytest.approx(distance)
             assert pair_key(*push.frame.symbols[[0, atom]]) == pair
-            assert distance <= ranges[pair][1] + 1e-9
-    # What the forces are multiplied with is how the neighbours move: a pair potential's energy says the same.
-    near, far = (next(push for push in found[start:]) for start in (1, 0))
+            assert NEAREST_A <= distance <= ranges[pair][1]
+            assert np.linalg.norm(push.along[atom]) == pytest.approx(part)
+        assert shortest_distance(push.frame, 4.0) >= NEAREST_A
+
+
+def test_what_the_forces_on_a_crowd_are_multiplied_with_is_how_it_moves():
+    frame = zincblende(rattle=0.1)
+    ranges = ranges_of_frames([frame], ("C", "Si"), 4.0)
     repulsion = Repulsion(("C", "Si"), dict.fromkeys(ranges, (4.0, 5.0)))
-    way = max(one[1] - two[1] for one, two in zip(far.pairs, near.pairs, strict=True))
-    energy = (repulsion.labels(near.frame).energy - repulsion.labels(far.frame).energy) / way
-    mean = [float(np.sum(push.along * repulsion.labels(push.frame).forces)) for push in (near, far)]
-    assert mean[0] > energy > mean[1] > 0.0
-    assert list(crowds([Atoms("C2", positions=[[0, 0, 0], [1.2, 0, 0]])], ("C",), {"C-C": (0.6, 1.0)}, 4.0)) == []
+    found = list(crowds([frame], ("C", "Si"), ranges, 4.0))
+    for far, near in pairwise(found):
+        step = {round(one[1] - two[1], 9) for one, two in zip(far.pairs, near.pairs, strict=False)}
+        if len(far.pairs) != len(near.pairs) or min(step) <= 0.0:  # another path
+            continue
+        way = max(step)
+        energies = [repulsion.labels(push.frame).energy for push in (far, near)]
+        outward = [float(np.sum(push.along * repulsion.labels(push.frame).forces)) for push in (far, near)]
+        assert outward[0] < (energies[1] - energies[0]) / way < outward[1]
+
+
+CHAIN = Atoms("C4", positions=[[0, 0, 1.3 * place] for place in range(4)], cell=[12, 12, 12])
+
+
+@pytest.mark.parametrize(
+    ("frame", "some"),
+    [
+        (CHAIN, True),  # an atom between two
+        (Atoms("C2H2", positions=[[0, 0, z] for z in (0.0, 1.2, -1.06, 2.26)]), True),
+        (Atoms("C2", positions=[[0, 0, 0], [0, 0, 1.2]]), False),
+        (Atoms("C"), False),
+    ],
+)
+def test_crowds_of_chains_and_of_few_atoms(frame, some):
+    elements = tuple(sorted(set(frame.get_chemical_symbols())))
+    found = list(crowds([frame], elements, ranges_of_frames([frame], elements, 4.0), 4.0))
+    for push in found:
+        assert shortest_distance(push.frame, 4.0) >= NEAREST_A
+    assert bool(found) == some
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize("family", ["pod", "snap"])
+def test_a_chain_of_atoms_is_fitted(family, tmp_path):
+    generator = np.random.default_rng(0)
+    train = []
+    for _ in range(12):
+        frame = CHAIN.copy()
+        frame.positions += generator.normal(0.0, 0.05, frame.positions.shape)
+        frame.calc = EMT()
+        train.append(with_labels(frame, Labels(frame.get_potential_energy(), frame.get_forces())))
+    student, settings = {
+        "pod": (POD(), PODFitSettings(basis=SMALL, cutoff_A=4.5)),
+        "snap": (SNAP(), SNAPFitSettings(twojmax=4, cutoff_A=4.5)),
+    }[family]
+    student.fit(tmp_path, train, [], settings, seed=0)
 
 
 @pytest.fixture(scope="module", params=["pod", "snap"])

@@ -21,8 +21,8 @@ LINK_A = 8.0
 """Fragments further apart than this do not feel each other in a model of local environments (cutoffs of 5 to 6 Å), and
 no dispersion worth the name draws them together again."""
 MOVED_A = 0.5
-FALL_STEPS = 100
-"""Within so many steps (of 0.5 to 2 fs) an energy falls that falls at once: a thermostat takes as long to begin."""
+FALL_FS = 100.0
+"""Within this time an energy falls that falls at once: a thermostat takes as long to begin."""
 DEEPEST = 3.0
 """More than the heat and the disorder of a melt far above its melting point, in margins of 1 eV per atom."""
 CHECK_EVERY = 10
@@ -121,31 +121,34 @@ class TemperatureSpike(Check):
 
 
 class EnergySpike(Check):
-    """A potential energy far above that of the start, or one that falls far below it at once.
+    """A potential energy far above or below that of the start.
 
-    A melt that is cooled, or a start that relaxes, gives its heat to the thermostat and may lose more than ``margin``
-    in time; a model's hole takes it within ``FALL_STEPS``. Beyond ``DEEPEST`` times the margin no fall is a slow one.
+    A melt that is cooled gives its heat to the thermostat, and may lose more than the margin in time, where a model's
+    hole takes it within ``FALL_FS``: of a start that is hotter than its bath only such a fall counts, or one of more
+    than ``DEEPEST`` margins.
     """
 
     name = "energy spike"
 
-    def __init__(self, start_eV: float, atoms: int, margin_eV_per_atom: float, temperature_K: float) -> None:
-        self.start = start_eV
-        self.atoms = atoms
+    def __init__(self, start: Baseline, margin_eV_per_atom: float) -> None:
+        self.start = start
         self.margin = margin_eV_per_atom
-        self.up = margin_eV_per_atom + 1.5 * BOLTZMANN_EV_PER_K * temperature_K
-        self._lately = deque([(0, start_eV)])
+        self.up = margin_eV_per_atom + 1.5 * BOLTZMANN_EV_PER_K * start.temperature_K
+        self._window = round(FALL_FS / start.timestep_fs)
+        self._lately = deque([(0, start.energy)])
 
     def problem(self, state: State) -> str | None:
         """Say how far the energy is from the start."""
-        while self._lately and self._lately[0][0] < state.step - FALL_STEPS:
+        atoms = len(self.start.frame)
+        while self._lately and self._lately[0][0] < state.step - self._window:
             self._lately.popleft()
         self._lately.append((state.step, state.energy))
-        change = (state.energy - self.start) / self.atoms
+        change = (state.energy - self.start.energy) / atoms
         if -self.margin <= change <= self.up:
             return None
-        fall = (max(energy for _, energy in self._lately) - state.energy) / self.atoms
-        if -DEEPEST * self.margin <= change <= self.up and fall <= self.margin:
+        fall = (max(energy for _, energy in self._lately) - state.energy) / atoms
+        slow = self.start.hotter_than_bath and fall <= self.margin
+        if slow and -DEEPEST * self.margin <= change <= self.up:
             return None
         return f"the potential energy left that of the start by {change:+.2f} eV per atom"
 
@@ -213,6 +216,9 @@ class Baseline:
         temperature_K: the temperature asked for, K.
         reference_K: what temperatures are measured against, K: the one asked for, or what the energy put in amounts to.
         degrees: degrees of freedom of the motion.
+        timestep_fs: fs.
+        hotter_than_bath: whether the first frame has more potential energy to lose than a crystal at that temperature:
+            a melt, or one that is strongly displaced.
     """
 
     frame: Atoms
@@ -220,6 +226,8 @@ class Baseline:
     temperature_K: float
     reference_K: float
     degrees: int
+    timestep_fs: float = 1.0
+    hotter_than_bath: bool = False
 
 
 def standard_checks(stop: StopSettings, start: Baseline) -> tuple[Check, ...]:
@@ -227,7 +235,7 @@ def standard_checks(stop: StopSettings, start: Baseline) -> tuple[Check, ...]:
     return (
         NotFinite(),
         TemperatureSpike(stop.max_temperature_factor, start.reference_K, start.degrees),
-        EnergySpike(start.energy, len(start.frame), stop.max_energy_rise_eV_per_atom, start.temperature_K),
+        EnergySpike(start, stop.max_energy_rise_eV_per_atom),
         LostVolume(start.frame, stop.min_volume_factor, stop.max_volume_factor),
         FragmentLeft(start.frame),
         TooClose(stop.min_distance),

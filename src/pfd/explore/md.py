@@ -120,7 +120,15 @@ def baseline(
 ) -> Baseline:
     """What a run is compared with: a start at a temperature, or the hottest that its bath will have."""
     hottest = max(settings.ramp() or (temperature_K,))
-    return Baseline(atoms, energy, hottest, max(hottest, 0.5 * (hot_K + (stored_K or 0.0))), degrees)
+    return Baseline(
+        frame=atoms,
+        energy=energy,
+        temperature_K=hottest,
+        reference_K=max(hottest, 0.5 * (hot_K + (stored_K or 0.0))),
+        degrees=degrees,
+        timestep_fs=settings.timestep_of(atoms),
+        hotter_than_bath=stored_K is None or stored_K > 2.0 * hottest,
+    )
 
 
 def trajectory_name(

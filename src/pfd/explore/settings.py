@@ -35,9 +35,9 @@ class StopSettings(Settings):
     """Largest instantaneous temperature, as a multiple of the one asked for (wider for few atoms and for starts that
     carry more energy): heat that no thermostat gave comes from a hole in the model."""
     max_energy_rise_eV_per_atom: float = Field(default=1.0, gt=0)
-    """How far the potential energy may rise above that of the start, beyond the 3/2 kT that heat stores, or fall below
-    it within 100 steps: 1 eV per atom is more than melting or any phase transition takes. A melt that is cooled loses
-    its heat more slowly, and may lose three times as much."""
+    """How far the potential energy may leave that of the start, up (beyond the 3/2 kT that heat stores) or down: 1 eV
+    per atom is more than melting or any phase transition takes. A melt that is cooled may lose three times as much, if
+    it takes more than 100 fs to lose 1 eV."""
     min_volume_factor: float = Field(default=0.5, gt=0, le=1)
     """Smallest volume of a structure that is periodic in all directions, as a fraction of the start's: half is beyond
     any equation of state asked for here. Where there is vacuum, a run ends when a fragment has left the rest."""

@@ -22,14 +22,16 @@ from pfd.settings import Settings
 if TYPE_CHECKING:
     from ase import Atoms
 
+ROUNDING = 1e-9
+"""eV/Å, of a push that is to be nothing."""
 MARGIN = 0.1
 """Part of the nuclear repulsion that must be left of it, whatever the linear model adds."""
 NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
+LEAST_USUAL = 0.1
+"""Of the root of all frames' mean square force: below it, a median is one of crystals without forces."""
 MANY_EQUATIONS = 100.0
 """Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
-MOST_CALM = 5.0
-"""Most that forces and stress of a frame with small forces are multiplied with."""
 
 
 class LinearFitSettings(Settings):
@@ -45,18 +47,20 @@ class LinearFitSettings(Settings):
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
     most_stress_weight: ClassVar[float] = 2.0
     """The default ``stress_weight`` where equations are many."""
+    most_calm_weight: ClassVar[float] = 5.0
+    """Most that forces and stress of a frame with small forces are multiplied with."""
     stress_weight: float | None = Field(default=None, ge=0.0)
     """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
     component, of bulk frames with a stress. Default: one for each 100 force components that the frames have for each
     coefficient, 2 at most (SNAP: 0.5), since few stresses are learnt by heart. 1185 frames of molybdenum, POD M: 2 in
-    the place of 1 brought C11 from 15 to 11 % off the teacher's, at 2 % of the force error; 60 frames of 8 atoms and
+    the place of 1 brought C11 from 11 to 7 % off the teacher's, at 2 % of the force error; 60 frames of 8 atoms and
     two elements: 0.25 made forces worse by a third (docs/distillation.md). POD's fits take three to four times as long;
     SNAP's virial is at hand. 0 leaves stresses out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
     crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
-    loss. Where there are more than 100 force components for each coefficient, forces and stress of frames with small
-    forces are multiplied likewise, by up to a hundredth of that number and 5, so that strained crystals are learnt
+    loss. Where there are more than 100 force components for each coefficient, POD multiplies forces and stress of
+    frames with small forces likewise, by up to a hundredth of that number and 5, so that strained crystals are learnt
     beside a melt. ``equal`` weights all frames alike."""
     ridge: float = Field(default=1e-8, ge=0.0)
     """Ridge regularisation, relative to the features' norms. On 12 to 60 silicon frames 1e-8 beat the best of
@@ -64,9 +68,10 @@ class LinearFitSettings(Settings):
     repulsion: Literal["zbl", "none"] = "zbl"
     """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
     frames, where the linear model only extrapolates, and has the fit keep two atoms repelling each other from there
-    down to 0.5 Å, in vacuum and among the neighbours that training frames give them, and has compressing frames as a
-    whole cost energy. Without, POD pulled two silicon atoms together by 960 eV. The force error on silicon and
-    molybdenum changed by less than 1 %. ``none`` leaves out all of it."""
+    down to 0.5 Å, in vacuum and among the neighbours that training frames give them, several neighbours that are drawn
+    to an atom at once too, and has compressing frames as a whole cost energy. Without, POD pulled two silicon atoms
+    together by 960 eV. The force error on silicon and molybdenum changed by less than 1 %. ``none`` leaves out all of
+    it."""
 
     @property
     def neighbours(self) -> float:
@@ -79,11 +84,14 @@ class LinearFitSettings(Settings):
             return self.stress_weight
         return min(self.most_stress_weight, _equations(frames, coefficients) / MANY_EQUATIONS)
 
-    def most_weight_of(self, frames: Sequence[Atoms], coefficients: int) -> float:
-        """The largest factor of forces and stress of a calm frame in a fit of so many coefficients to these frames."""
-        if self.frame_weighting == "equal":
+    def max_frame_weight(self, frames: Sequence[Atoms], coefficients: int) -> float:
+        """The largest factor of forces and stress of a calm frame in a fit of so many coefficients to these frames.
+
+        1 where most frames are crystals without forces: those are many enough.
+        """
+        if self.frame_weighting == "equal" or _mostly_without_forces(frames):
             return 1.0
-        return min(MOST_CALM, max(1.0, _equations(frames, coefficients) / MANY_EQUATIONS))
+        return min(self.most_calm_weight, max(1.0, _equations(frames, coefficients) / MANY_EQUATIONS))
 
 
 class Ranges(Settings):
@@ -142,7 +150,7 @@ def fit_coefficients(
     """Coefficients that reproduce the labels less the shift and the repulsion, and the loss that they leave.
 
     The loss is sum over frames of t^2 w^2 (E error / atoms)^2 + s^2 (sum over components of (F error)^2 + v^2 sum over
-    components of (stress error * volume)^2 / atoms), with the frame's scale s (t: 1 if that is more) and the weights w
+    components of (stress error * volume)^2 / atoms), with the frame's scale s, t = min(s, 1), and the weights w
     of energies and v of stresses, over the number of all terms. Source: Nguyen and Rohskopf (2023), eq. 35, with a
     ridge; stresses as in Thompson et al., J. Comput. Phys. 285, 316 (2015).
     """
@@ -154,8 +162,9 @@ def fit_coefficients(
         if reduced is None:
             reduced = ReducedRows(len(energy_row))
             stress_weight = settings.stress_weight_of(frames, len(energy_row))
-            most = settings.most_weight_of(frames, len(energy_row))
-        weight = _weight(frame, usual, most) if settings.frame_weighting == "relative" else 1.0
+            most = settings.max_frame_weight(frames, len(energy_row))
+        relative = settings.frame_weighting == "relative"
+        weight = weight_of(_rms_force(frame), usual, most) if relative else 1.0
         of_energy = min(weight, 1.0) * settings.energy_weight / len(frame)
         labels, apart = labels_of(frame), repulsion.labels(frame)
         energy = float(labels.energy or 0.0) - shift.of(frame) - float(apart.energy or 0.0)
@@ -182,40 +191,53 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
 
     The first, of two atoms and of several neighbours of one, are in eV/Å. Of frames that are compressed as a whole, the
     energy (eV) rises at each step by a tenth of what that of the nuclei does, at least.
-    Coefficients of zero obey, so that there are always some that do.
+    Coefficients of zero obey, so that there are always some that do: a place where the nuclei alone do not push apart,
+    because an atom that stays is closer still, is left out.
     """
     rows, bounds = [], []
     where = (frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A)
     for push in chain(pushes(*where), crowds(*where)):
         rows.append(push.along.ravel() @ descriptors.of(push.frame)[1])
         whole = float(np.sum(push.along * np.asarray(repulsion.labels(push.frame).forces)))
-        bounds.append(MARGIN * sum(repulsion.push(*pair) for pair in push.pairs) - whole)
+        least = sum(part * repulsion.push(pair, distance) for pair, distance, part in push.pairs)
+        bounds.append(MARGIN * least - whole)
     for path in compressions(frames):
         energies = np.array([descriptors.of(frame)[0] for frame in path])
         nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
         rows += list(np.diff(energies, axis=0))
         bounds += list((MARGIN - 1.0) * np.diff(nuclei))
-    return Inequalities(np.array(rows), np.array(bounds))
+    met = np.array(bounds) <= ROUNDING
+    return Inequalities(np.array(rows)[met], np.array(bounds)[met])
 
 
 def _equations(frames: Sequence[Atoms], coefficients: int) -> float:
-    """Force components for each coefficient."""
-    return 3 * sum(map(len, frames)) / coefficients
+    """Force components for each coefficient, of frames that have forces: zeros of perfect crystals decide nothing."""
+    least = 0.01 * _usual_force(frames)
+    return 3 * sum(len(frame) for frame in frames if _rms_force(frame) > least) / coefficients
 
 
-def _weight(frame: Atoms, usual: float, most: float) -> float:
-    """What a frame's forces and stress are multiplied with: the usual force over its own, ``most`` at most."""
-    own = _rms_force(frame)
-    return usual / own if own * most > usual else most if usual > 0.0 else 1.0
+def weight_of(own: float, usual: float, most: float) -> float:
+    """What a frame's forces and stress are multiplied with: the usual RMS force over its own, ``most`` at most.
+
+    1 where no frame has forces.
+    """
+    if usual <= 0.0:
+        return 1.0
+    return most if own * most <= usual else usual / own
 
 
 def _usual_force(frames: Sequence[Atoms]) -> float:
-    """The RMS force above which a frame is divided by its own: the median, or a tenth of the mean square's root.
+    """The RMS force that a frame's own is measured by: the median, or a tenth of the mean square's root.
 
     More than half of a set may be crystals without forces; the median alone would leave nothing of the others.
     """
     forces = [_rms_force(frame) for frame in frames]
-    return max(float(np.median(forces)), 0.1 * float(np.sqrt(np.mean(np.square(forces)))))
+    return max(float(np.median(forces)), LEAST_USUAL * float(np.sqrt(np.mean(np.square(forces)))))
+
+
+def _mostly_without_forces(frames: Sequence[Atoms]) -> bool:
+    forces = [_rms_force(frame) for frame in frames]
+    return float(np.median(forces)) < LEAST_USUAL * float(np.sqrt(np.mean(np.square(forces))))
 
 
 def _rms_force(frame: Atoms) -> float:

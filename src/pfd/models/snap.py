@@ -25,6 +25,7 @@ class SNAPFitSettings(LinearFitSettings):
     """How a SNAP student is fitted."""
 
     most_stress_weight: ClassVar[float] = 0.5
+    most_calm_weight: ClassVar[float] = 1.0
     size: Literal["S", "M", "L"] = "M"
     """How many components: ``twojmax`` 6, 8, and 8 with products of two. Of several elements the densities are kept
     apart, and the coefficients grow with the fourth power of the number of elements: of five, S has 18 755."""

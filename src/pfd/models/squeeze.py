@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,10 +21,13 @@ STEP_A = 0.05
 """Between two distances of a path, Å: a fifth of the shortest half wave of POD's radial functions."""
 SURROUNDED = 3
 """Surroundings of each pair of elements besides the vacuum."""
-SURROUNDED_STEP_A = 0.1
+SURROUNDED_STEP_A = 0.07
 """``STEP_A`` among neighbours, whose descriptors cost a hundred times those of two atoms."""
 CROWDS = (2, 3, 4, 6)
 """How many neighbours of an atom are drawn to it at once: what many-body terms make of them no pair tells."""
+
+MOST_ALIGNED = 0.77
+"""Cosine between two neighbours as seen from the atom, above which (40°) one stands behind the other."""
 
 COMPRESSED = 4
 """Bulk frames that are compressed as a whole, from the most to the least ordered."""
@@ -38,12 +41,12 @@ class Push(NamedTuple):
     Attributes:
         frame: they, and what surrounds them.
         along: what the forces (atoms, 3) are multiplied with to give what pushes them apart, eV/Å.
-        pairs: the elements and the distance, Å, of each two that come close.
+        pairs: the elements, the distance, Å, and the part of the way that they move by, of each two that are pushed.
     """
 
     frame: Atoms
     along: Float[np.ndarray, "atoms 3"]
-    pairs: tuple[tuple[str, float], ...]
+    pairs: tuple[tuple[str, float, float], ...]
 
 
 class _Site(NamedTuple):
@@ -77,7 +80,8 @@ def pushes(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, c
 def crowds(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
     """An atom of each element whose nearest neighbours, ``CROWDS`` of them, are drawn to it, all at once.
 
-    Each goes straight from the end of its pair's repulsion to ``NEAREST_A`` or a little more, while all others stay.
+    Each goes straight from the end of its pair's repulsion to ``NEAREST_A``, or until two of them are as close, while
+    all others stay. Neighbours that stand one behind the other are left out: they would meet on the way.
     A student of molybdenum that had kept every pair apart lost atoms so at 7800 K: four of them fell together.
 
     Args:
@@ -87,10 +91,20 @@ def crowds(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, c
         ranges_A: see ``pfd.models.repulsion``.
         cutoff_A: how far a neighbourhood reaches, Å.
     """
+    reaches = [_reaches(frame, cutoff_A) for frame in frames]
+    symbols = [np.array(frame.get_chemical_symbols()) for frame in frames]
     for element in elements:
-        for number in CROWDS:
-            for frame, atom in _crowded(frames, element, number, cutoff_A):
-                yield from _drawn_in(frame, atom, number, ranges_A, cutoff_A)
+        for place, number in enumerate(CROWDS):
+            found = []
+            for index, reach in enumerate(reaches):
+                distances = np.where(symbols[index] == element, reach[place], np.inf)
+                atom = int(np.argmin(distances))
+                if np.isfinite(distances[atom]):
+                    found.append((float(distances[atom]), index, atom))
+            found.sort()
+            for which in _spread(len(found), SURROUNDED):
+                _, index, atom = found[which]
+                yield from _drawn_in(frames[index], atom, number, ranges_A, cutoff_A)
 
 
 def compressions(frames: Sequence[Atoms]) -> Iterator[list[Atoms]]:
@@ -107,9 +121,8 @@ def compressions(frames: Sequence[Atoms]) -> Iterator[list[Atoms]]:
         (shortest_distance(frame, 2.0 * each) or 2.0 * each) / each for frame, each in zip(bulk, spacing, strict=True)
     ]
     by_order = [bulk[index] for index in np.argsort(order, kind="stable")]
-    places = {round(place * (len(bulk) - 1) / (COMPRESSED - 1)) for place in range(COMPRESSED)} if bulk else set()
     densest = min(map(_volume_per_atom, bulk), default=0.0)
-    for frame in (by_order[place] for place in sorted(places)):
+    for frame in (by_order[place] for place in _spread(len(bulk), COMPRESSED)):
         begin = (densest / _volume_per_atom(frame)) ** (1 / 3)
         yield [_scaled(frame, begin * COMPRESSION**step) for step in range(COMPRESSIONS + 1)]
 
@@ -135,45 +148,54 @@ def _path(site: _Site, pair: str, outer_A: float, step_A: float) -> Iterator[Pus
         frame = site.cluster.copy()
         frame.positions[site.first] = middle - direction * distance / 2.0
         frame.positions[site.second] = middle + direction * distance / 2.0
-        yield Push(frame, along, ((pair, float(distance)),))
+        yield Push(frame, along, ((pair, float(distance), 1.0),))
 
 
-def _crowded(frames: Sequence[Atoms], element: str, number: int, cutoff_A: float) -> list[tuple[Atoms, int]]:
-    """Frame and atom whose neighbours, so many, are closest, farthest, and between, of the closest of each frame."""
-    found = []
-    for index, frame in enumerate(frames):
-        symbols, pairs = np.array(frame.get_chemical_symbols()), pairs_within(frame, cutoff_A)
-        reach = {
-            int(atom): float(np.partition(distances, number - 1)[number - 1])
-            for atom in np.flatnonzero(symbols == element)
-            if len(distances := pairs.distance[pairs.first == atom]) >= number
-        }
-        if reach:
-            atom = min(reach, key=lambda each: (reach[each], each))
-            found.append((reach[atom], index, atom))
-    found.sort()
-    places = {round(place * (len(found) - 1) / (SURROUNDED - 1)) for place in range(SURROUNDED)} if found else set()
-    return [(frames[index], atom) for _, index, atom in (found[place] for place in sorted(places))]
+def _reaches(frame: Atoms, cutoff_A: float) -> Float[np.ndarray, "numbers atoms"]:
+    """Distance of the neighbour that is the last of so many (``CROWDS``), of each atom; infinite where there are fewer.
+
+    Rounded, so that which of equal atoms comes first does not hang on the last digit.
+    """
+    pairs = pairs_within(frame, cutoff_A)
+    begin, end = (np.searchsorted(pairs.first, np.arange(len(frame)), side=side) for side in ("left", "right"))
+    padded = np.append(pairs.distance, np.inf)
+    places = [np.where(end - begin >= number, begin + number - 1, len(pairs.distance)) for number in CROWDS]
+    return np.asarray(np.round(padded[np.array(places)], 3))
 
 
 def _drawn_in(frame: Atoms, atom: int, number: int, ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
     from ase import Atoms as Frame
 
-    pairs = pairs_within(frame, cutoff_A)
+    symbols = np.array(frame.get_chemical_symbols())
+    reach = cutoff_A + max(outer for _, outer in ranges_A.values())
+    pairs = pairs_within(frame, reach)
     near = np.flatnonzero(pairs.first == atom)
-    near = near[np.argsort(pairs.distance[near], kind="stable")]
-    vectors, symbols = pairs.vector[near], np.array(frame.get_chemical_symbols())[pairs.second[near]]
-    own = str(frame.get_chemical_symbols()[atom])
-    kinds = [pair_key(own, str(symbol)) for symbol in symbols[:number]]
-    outer = np.array([ranges_A[kind][1] for kind in kinds])
+    near = near[np.lexsort((pairs.second[near], np.round(pairs.distance[near], 3)))]
+    vectors, kinds = pairs.vector[near], symbols[pairs.second[near]]
     direction = vectors[:number] / np.linalg.norm(vectors[:number], axis=1)[:, None]
-    along = np.zeros((len(vectors) + 1, 3))
-    along[1 : number + 1] = direction * (outer / outer.max())[:, None]
-    for farthest in np.arange(outer.max(), NEAREST_A, -SURROUNDED_STEP_A):
-        distances = outer * farthest / outer.max()
-        moved = np.vstack([np.zeros(3), direction * distances[:, None], vectors[number:]])
-        cluster = _in_a_box(Frame([own, *symbols], positions=moved), cutoff_A)
-        yield Push(cluster, along, tuple(zip(kinds, distances.tolist(), strict=True)))
+    if (direction @ direction.T)[np.triu_indices(number, 1)].max() > MOST_ALIGNED:
+        return
+    names = [pair_key(str(symbols[atom]), str(kind)) for kind in kinds[:number]]
+    outer = np.array([ranges_A[name][1] for name in names])
+    apart = np.linalg.norm(vectors[:, None] - np.vstack([np.zeros(3), direction * outer[:, None]]), axis=2)
+    kept = (apart < cutoff_A).any(axis=1)
+    kept[:number] = False
+    part = (outer - NEAREST_A) / (outer - NEAREST_A).max()
+    along = np.zeros((1 + number + int(kept.sum()), 3))
+    along[1 : number + 1] = direction * part[:, None]
+    for way in np.arange(0.0, (outer - NEAREST_A).max(), SURROUNDED_STEP_A):
+        distances = outer - way * part
+        drawn = direction * distances[:, None]
+        if min(np.linalg.norm(one - two) for one, two in combinations(drawn, 2)) < NEAREST_A:
+            return
+        moved = np.vstack([np.zeros(3), drawn, vectors[kept]])
+        cluster = _in_a_box(Frame([symbols[atom], *kinds[:number], *kinds[kept]], positions=moved), cutoff_A)
+        yield Push(cluster, along, tuple(zip(names, distances.tolist(), part.tolist(), strict=True)))
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """So many places in a list of so many, evenly: the first, the last, and between."""
+    return sorted({round(place * (count - 1) / (wanted - 1)) for place in range(wanted)}) if count else []
 
 
 def _in_a_box(cluster: Atoms, cutoff_A: float) -> Atoms:
@@ -194,11 +216,8 @@ def _sites(frames: Sequence[Atoms], first: str, second: str, cutoff_A: float) ->
             closest = ours[np.argmin(pairs.distance[ours])]
             found.append((float(pairs.distance[closest]), index, int(pairs.first[closest]), pairs.vector[closest]))
     found.sort(key=lambda entry: entry[:3])
-    chosen = (
-        sorted({round(place * (len(found) - 1) / (SURROUNDED - 1)) for place in range(SURROUNDED)}) if found else []
-    )
     sites = []
-    for _, index, atom, vector in (found[place] for place in chosen):
+    for _, index, atom, vector in (found[place] for place in _spread(len(found), SURROUNDED)):
         sites.append(_cluster(frames[index], atom, vector, second, cutoff_A))
     return sites
 
