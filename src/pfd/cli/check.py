@@ -229,7 +229,10 @@ def _group_lines(resolved: ResolvedInput, plan: GroupPlan) -> Iterator[str]:
     )
     if plan.warmer:
         assert tree.distill is not None
-        yield f"    {plan.warmer} more at {tree.distill.hotter:g} times the temperature, for training only"
+        then = ""
+        if isinstance(group, DynamicsSettings) and group.with_ == "student":
+            then = f", once the student drives them with {tree.distill.own_md_factor * group.steps} steps"
+        yield f"    {plan.warmer} more at {tree.distill.hotter:g} times the temperature, for training only{then}"
     if plan.key.startswith("distill") and isinstance(group, DynamicsSettings):
         assert tree.distill is not None
         steps = tree.distill.own_md_factor * group.steps

@@ -152,8 +152,9 @@ class DistillSettings(LoopSettings):
     valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Part of the teacher's labels kept for validation."""
     hotter: float = Field(default=1.5, ge=1.0)
-    """The teacher also explores at this multiple of every temperature, for training only: a student that has never seen
-    the tails of its temperatures' distributions leaves them by a hole and explodes. 1 turns it off."""
+    """The teacher, or with ``with: student`` the student, also explores at this multiple of every temperature, for
+    training only: a student that has never seen the tails of its temperatures' distributions leaves them by a hole and
+    explodes. 1 turns it off."""
     own_md_factor: int = Field(default=10, ge=1)
     """The student's own MD, by which it is judged, is this many times as long as the stage's trajectories: its steps
     cost a hundredth of the teacher's, and what goes wrong in MD goes wrong late. So is what it explores ``hotter``,
