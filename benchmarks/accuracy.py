@@ -13,9 +13,10 @@ have not been run are printed as unrun.
 ``scratch`` on all labels (POD M too).
 
 N counts every label: training, validation, energy shift, and the fixed test set of the run itself. Force errors are
-component RMSE on the test file, mean over seeds, with the 95 % interval of a bootstrap over its frames (of the first
-seed). A limit that lies in the interval is not resolved. Frames that occur in the training file up to symmetry are
-named, and left out of a figure of its own; frames of simulations that the training file holds are scored apart.
+component RMSE on the test file, mean over seeds, with the 95 % interval of a bootstrap over its simulations, widened by
+the spread over seeds. A limit that lies in the interval is not resolved. Frames that occur in the training file up to
+symmetry are named, and left out of a figure of its own; frames of simulations that the training file holds are scored
+apart. Seeds repeat the training: the default selection chooses the same frames for each of them.
 """
 
 from __future__ import annotations

@@ -65,6 +65,14 @@ def test_the_plan_of_the_toy(shown):
     ]
 
 
+def test_how_long_the_student_explores_hotter_is_told(shown):
+    tree = yaml.safe_load((EXAMPLE / "input.yaml").read_text(encoding="utf-8"))
+    explored = [[tree["distill"]["explore"][0][0] | {"with": "student"}]]
+    lines = shown(distill={"explore": explored})
+    warmer = "    4 more at 1.5 times the temperature, for training only"
+    assert f"{warmer}, once the student drives them with 600 steps" in lines
+
+
 def test_fewer_test_frames_than_asked_for_are_told(shown):
     lines = shown(evaluate={"test_frames": 7})
     why = "one run gives 5 at most, (steps - equilibration) / every"

@@ -16,7 +16,7 @@ from ase.constraints import FixAtoms
 
 from pfd.errors import DataError, ModelError, TaskFailed
 from pfd.explore import md
-from pfd.explore.md import run_md
+from pfd.explore.md import baseline, run_md
 from pfd.explore.settings import MDSettings
 from pfd.explore.velocities import set_velocities, start_temperature, stored_temperature
 from pfd.frames import MODEL_FORCE_KEY, frame_id
@@ -278,6 +278,13 @@ def test_relaxed_crystals_start_at_twice_the_temperature_and_displaced_ones_lowe
     assert start_temperature(300.0, stored) == pytest.approx(max(600.0 - stored, 30.0))
     assert start_temperature(300.0, 5000.0) == 30.0
     assert start_temperature(300.0, None) == 300.0
+
+
+def test_a_start_that_stores_more_than_its_bath_gives_is_hotter_than_it() -> None:
+    settings = MDSettings(temperatures_K=[300], steps=100, timestep_fs=2.0)
+    found = [baseline(bulk("Cu"), 0.0, settings, 300.0, 300.0, stored, 3) for stored in (0.0, 300.0, 6000.0, None)]
+    assert [each.hotter_than_bath for each in found] == [False, False, True, True]  # None: a liquid
+    assert {each.timestep_fs for each in found} == {2.0}
 
 
 def test_velocities_have_the_temperature_and_no_momentum() -> None:

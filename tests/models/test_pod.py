@@ -232,6 +232,7 @@ def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():
     assert SNAPFitSettings().max_frame_weight(ten, 3) == 1.0
     assert PODFitSettings().max_frame_weight(ten + frames(9, 0.0), 8) == pytest.approx(2.4)  # zeros are no equations
     assert PODFitSettings().max_frame_weight(ten + frames(11, 0.0), 8) == 1.0  # and many enough
+    assert PODFitSettings().stress_weight_of(frames(10, 0.0), 96) == pytest.approx(0.2)  # all that such crystals tell
 
 
 def test_a_calm_frame_counts_more_and_a_hot_one_less():

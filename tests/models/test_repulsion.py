@@ -160,6 +160,8 @@ def test_crowds_of_chains_and_of_few_atoms(frame, some):
     for push in found:
         assert shortest_distance(push.frame, 4.0) >= NEAREST_A
     assert bool(found) == some
+    touching = dict.fromkeys(all_pairs(elements), (0.3, NEAREST_A))
+    assert list(crowds([frame], elements, touching, 4.0)) == []
 
 
 @pytest.mark.lammps

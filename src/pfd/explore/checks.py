@@ -23,7 +23,7 @@ no dispersion worth the name draws them together again."""
 MOVED_A = 0.5
 FALL_FS = 100.0
 """Within this time an energy falls that falls at once: a thermostat takes as long to begin."""
-DEEPEST = 3.0
+MAX_SLOW_FALL = 3.0
 """More than the heat and the disorder of a melt far above its melting point, in margins of 1 eV per atom."""
 CHECK_EVERY = 10
 """Where looking costs as much as a step, the checks see every tenth step."""
@@ -125,7 +125,7 @@ class EnergySpike(Check):
 
     A melt that is cooled gives its heat to the thermostat, and may lose more than the margin in time, where a model's
     hole takes it within ``FALL_FS``: of a start that is hotter than its bath only such a fall counts, or one of more
-    than ``DEEPEST`` margins.
+    than ``MAX_SLOW_FALL`` margins.
     """
 
     name = "energy spike"
@@ -148,7 +148,7 @@ class EnergySpike(Check):
             return None
         fall = (max(energy for _, energy in self._lately) - state.energy) / atoms
         slow = self.start.hotter_than_bath and fall <= self.margin
-        if slow and -DEEPEST * self.margin <= change <= self.up:
+        if slow and -MAX_SLOW_FALL * self.margin <= change <= self.up:
             return None
         return f"the potential energy left that of the start by {change:+.2f} eV per atom"
 

@@ -30,6 +30,8 @@ NEIGHBOURS = 21.0
 """Neighbours within the default cutoff."""
 LEAST_USUAL = 0.1
 """Of the root of all frames' mean square force: below it, a median is one of crystals without forces."""
+STILL = 0.01
+"""Of the median RMS force: forces below it are those of perfect crystals, which decide nothing."""
 MANY_EQUATIONS = 100.0
 """Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
 
@@ -82,16 +84,18 @@ class LinearFitSettings(Settings):
         """The weight of stresses in a fit of so many coefficients to these frames."""
         if self.stress_weight is not None:
             return self.stress_weight
-        return min(self.most_stress_weight, _equations(frames, coefficients) / MANY_EQUATIONS)
+        return min(self.most_stress_weight, 3 * sum(map(len, frames)) / coefficients / MANY_EQUATIONS)
 
     def max_frame_weight(self, frames: Sequence[Atoms], coefficients: int) -> float:
         """The largest factor of forces and stress of a calm frame in a fit of so many coefficients to these frames.
 
         1 where most frames are crystals without forces: those are many enough.
         """
-        if self.frame_weighting == "equal" or _mostly_without_forces(frames):
+        median, least = _median_and_least(frames)
+        if self.frame_weighting == "equal" or median < least:
             return 1.0
-        return min(self.most_calm_weight, max(1.0, _equations(frames, coefficients) / MANY_EQUATIONS))
+        moving = [frame for frame in frames if _rms_force(frame) > STILL * median]
+        return min(self.most_calm_weight, max(1.0, 3 * sum(map(len, moving)) / coefficients / MANY_EQUATIONS))
 
 
 class Ranges(Settings):
@@ -210,12 +214,6 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
     return Inequalities(np.array(rows)[met], np.array(bounds)[met])
 
 
-def _equations(frames: Sequence[Atoms], coefficients: int) -> float:
-    """Force components for each coefficient, of frames that have forces: zeros of perfect crystals decide nothing."""
-    least = 0.01 * _usual_force(frames)
-    return 3 * sum(len(frame) for frame in frames if _rms_force(frame) > least) / coefficients
-
-
 def weight_of(own: float, usual: float, most: float) -> float:
     """What a frame's forces and stress are multiplied with: the usual RMS force over its own, ``most`` at most.
 
@@ -227,17 +225,17 @@ def weight_of(own: float, usual: float, most: float) -> float:
 
 
 def _usual_force(frames: Sequence[Atoms]) -> float:
-    """The RMS force that a frame's own is measured by: the median, or a tenth of the mean square's root.
+    """The RMS force that a frame's own is measured by, eV/Å: the median, or a tenth of the mean square's root.
 
     More than half of a set may be crystals without forces; the median alone would leave nothing of the others.
     """
-    forces = [_rms_force(frame) for frame in frames]
-    return max(float(np.median(forces)), LEAST_USUAL * float(np.sqrt(np.mean(np.square(forces)))))
+    return max(_median_and_least(frames))
 
 
-def _mostly_without_forces(frames: Sequence[Atoms]) -> bool:
+def _median_and_least(frames: Sequence[Atoms]) -> tuple[float, float]:
+    """Median of the frames' RMS forces, and ``LEAST_USUAL`` of the root of their mean square, eV/Å."""
     forces = [_rms_force(frame) for frame in frames]
-    return float(np.median(forces)) < LEAST_USUAL * float(np.sqrt(np.mean(np.square(forces))))
+    return float(np.median(forces)), LEAST_USUAL * float(np.sqrt(np.mean(np.square(forces))))
 
 
 def _rms_force(frame: Atoms) -> float:

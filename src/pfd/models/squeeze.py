@@ -81,7 +81,7 @@ def crowds(frames: Sequence[Atoms], elements: Sequence[str], ranges_A: Ranges, c
     """An atom of each element whose nearest neighbours, ``CROWDS`` of them, are drawn to it, all at once.
 
     Each goes straight from the end of its pair's repulsion to ``NEAREST_A``, or until two of them are as close, while
-    all others stay. Neighbours that stand one behind the other are left out: they would meet on the way.
+    all others stay. Where one of them stands behind another there is no such place: they would meet on the way.
     A student of molybdenum that had kept every pair apart lost atoms so at 7800 K: four of them fell together.
 
     Args:
@@ -164,6 +164,7 @@ def _reaches(frame: Atoms, cutoff_A: float) -> Float[np.ndarray, "numbers atoms"
 
 
 def _drawn_in(frame: Atoms, atom: int, number: int, ranges_A: Ranges, cutoff_A: float) -> Iterator[Push]:
+    """The way of so many neighbours; none if one stands behind another, or has been seen at ``NEAREST_A`` already."""
     from ase import Atoms as Frame
 
     symbols = np.array(frame.get_chemical_symbols())
@@ -177,6 +178,8 @@ def _drawn_in(frame: Atoms, atom: int, number: int, ranges_A: Ranges, cutoff_A: 
         return
     names = [pair_key(str(symbols[atom]), str(kind)) for kind in kinds[:number]]
     outer = np.array([ranges_A[name][1] for name in names])
+    if outer.min() <= NEAREST_A:
+        return
     apart = np.linalg.norm(vectors[:, None] - np.vstack([np.zeros(3), direction * outer[:, None]]), axis=2)
     kept = (apart < cutoff_A).any(axis=1)
     kept[:number] = False
