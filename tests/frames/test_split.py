@@ -92,8 +92,7 @@ def test_a_sorted_pool_is_tested_on_each_of_its_kinds() -> None:
         tested = [frame.info["step"] for frame in held if frame.info["group"] == kind]
         learnt = [frame.info["step"] for frame in train if frame.info["group"] == kind]
         assert 0.1 * size < len(tested) <= 0.25 * size
-        assert len(learnt) > 0.7 * size
-        assert min(learnt) < min(tested)
+        assert len(learnt) > 0.65 * size  # of 12, two are tested, and one on each side spared
     assert len(held) + len(train) >= 0.9 * len(frames)
     hot = [frame.info["step"] for frame in held if frame.info["group"] == "hot"]
     assert sum(np.diff(hot) > 1) == 1  # two blocks: a gap on each side of more would cost more than a twentieth
@@ -141,6 +140,16 @@ def test_any_pool_has_two_sides(sizes: list[int], fraction: float) -> None:
     assert {id(frame) for frame in train}.isdisjoint(id(frame) for frame in held)
     assert abs(len(held) - fraction * len(frames)) <= 1 + 2.5 * len(sizes)
     assert len(train) + len(held) >= 0.9 * len(frames) - 2 * len(sizes)
+
+
+def test_seeds_hold_out_other_blocks_of_a_pool() -> None:
+    frames = sorted_by_kind({"hot": 90, "strained": 55})
+    sides = [split_pool(frames, 0.2, seed) for seed in (0, 0, 1, 2)]
+    held = [{id(frame) for frame in side[1]} for side in sides]
+    assert held[0] == held[1]
+    assert len(set(map(frozenset, held))) == 3
+    assert len({len(side) for side in held}) == 1
+    assert all(touching(*side, kind) == 0 for side in sides for kind in ("hot", "strained"))
 
 
 def test_a_pool_of_trajectories_is_divided_by_them() -> None:

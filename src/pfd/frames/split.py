@@ -102,13 +102,13 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
 
     A file without origins counts as one trajectory. Files that people bring are often sorted (defects first, strained
     cells last), and the end of such a file is no sample of it: each group of frames (``info["group"]``) is cut into
-    equal stretches, at most five, and the end of each stretch is held out. ``GAP`` of a group goes to neither side,
-    before and after its blocks. Groups too small to be cut are divided together, in the order of the file.
+    equal stretches, at most five, and a block somewhere in each stretch is held out. ``GAP`` of a group goes to neither
+    side, before and after its blocks. Groups too small to be cut are divided together, in the order of the file.
 
     Args:
         frames: the frames, in the order of the file where they have no step.
         fraction: of the frames to hold out, above 0 and below 1.
-        seed: draws whole trajectories; blocks need none.
+        seed: draws whole trajectories, or where in its stretch each block lies.
 
     Returns:
         The frames to learn from and those held out, each in the order given.
@@ -128,8 +128,9 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
     parts = [own for name, own in groups.items() if name not in small] + ([together] if together else [])
     learnt: list[int] = []
     held: list[int] = []
+    draws = np.random.default_rng(seed)
     for part in parts:
-        of_part = _blocks(part, fraction)
+        of_part = _blocks(part, fraction, draws)
         learnt += of_part[0]
         held += of_part[1]
     if not learnt or not held:  # of very few frames
@@ -138,20 +139,21 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
     return [frames[index] for index in sorted(learnt)], [frames[index] for index in sorted(held)]
 
 
-def _blocks(part: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:
-    """The members to learn from and those held out, as blocks at the ends of equal stretches."""
+def _blocks(part: Sequence[int], fraction: float, draws: np.random.Generator) -> tuple[list[int], list[int]]:
+    """The members to learn from and those held out, as blocks at drawn places of equal stretches."""
     gap = round(GAP * len(part))
     blocks = max(1, min(MOST_BLOCKS, (gap + 1) // 2))
-    # spared before each block, and after each but the last
-    beside = max(gap // (2 * blocks - 1), int(len(part) >= LEAST_FOR_A_GAP))
-    learnt: list[int] = []
-    held: list[int] = []
-    for number, stretch in enumerate(np.array_split(np.array(part), blocks)):
+    # spared on each side of each block
+    beside = max(gap // (2 * blocks), int(len(part) >= LEAST_FOR_A_GAP))
+    learnt, held = np.ones(len(part), dtype=bool), np.zeros(len(part), dtype=bool)
+    for stretch in np.array_split(np.arange(len(part)), blocks):
         wanted = min(round(fraction * len(stretch)), len(stretch) - 1)
-        first, end = beside if number else 0, len(stretch) - wanted
-        learnt += [int(index) for index in stretch[first : max(first, end - beside if wanted else end)]]
-        held += [int(index) for index in stretch[end:]]
-    return learnt, held
+        if wanted:
+            first = int(stretch[0] + draws.integers(len(stretch) - wanted + 1))
+            held[first : first + wanted] = True
+            learnt[max(0, first - beside) : first + wanted + beside] = False
+    members = np.array(part)
+    return members[learnt].tolist(), members[held].tolist()
 
 
 def _target(frames: Sequence[Atoms], fraction: float) -> int:
