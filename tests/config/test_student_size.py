@@ -29,7 +29,7 @@ def told(capsys, monkeypatch, tmp_path):
 
 def test_the_number_stands_beside_that_of_force_components(told):
     assert told() == ["  pod S of 5 elements has 1355 coefficients, for at most 23040 force components"]
-    assert told(path=SLAB)[0].startswith("  pod S of 1 element has 286 coefficients, for at most ")
+    assert told(path=SLAB)[0].startswith("  pod S of 1 element has 473 coefficients, for at most ")
 
 
 def test_more_coefficients_than_force_components_are_told(told):

@@ -13,10 +13,11 @@ from pfd.models.linear_fit import NEIGHBOURS, default_cutoff, fit_coefficients, 
 from pfd.models.linear_potential import Descriptors
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
-from pfd.models.pod_fit import PRESETS, PODFitSettings
+from pfd.models.pod_fit import PRESETS, PRESETS_OF_MORE, PODFitSettings, potential_for
 from pfd.models.pod_potential import PODPotential
 from pfd.models.repulsion import Repulsion
 from pfd.models.snap import SNAPFitSettings
+from pfd.models.squeeze import pushes
 
 pytestmark = pytest.mark.lammps
 
@@ -168,7 +169,7 @@ def test_stresses_are_learnt(tmp_path, two, count):
     for weight in (0.0, 0.5):
         folder = tmp_path / f"{weight:g}"
         folder.mkdir()
-        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, stress_weight=weight)
+        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, stress_weight=weight, ridge=1e-8)
         card, _ = POD().fit(folder, train, [], settings, seed=0)
         write_model(folder, Model(card=card))
         found = POD().predict(folder, test)
@@ -190,6 +191,18 @@ def test_energy_shift_moves_each_element_by_its_own(fitted, tmp_path):
         POD().add_energy_shift(tmp_path, {"Ge": 1.0})
 
 
+def test_a_push_to_the_inner_cutoff_itself_decides_nothing(tmp_path):
+    train = frames(20, 0, two=False)
+    ranges = potential_for(train, [], PODFitSettings(basis=SMALL, cutoff_A=4.5)).repulsion.ranges_A
+    pushed = list(pushes(train, ("Si",), ranges, 4.5))[10]
+    at = float(pushed.frame.get_distance(0, 1, mic=True))
+    settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, inner_cutoff_A=at)
+    _, report = POD().fit(tmp_path, train, [], settings, seed=0)
+    with potential_for(train, [], settings).descriptors(tmp_path) as descriptors:
+        assert not np.isfinite(descriptors.of(pushed.frame)[1]).all()
+    assert report.curve[0].train_force_rmse_eV_per_A < 0.1 * rms([labels_of(frame).forces for frame in train])
+
+
 def test_a_large_constant_in_the_labels_does_not_blur_the_fit(tmp_path):
     settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, ridge=1e-8)
     reports = []
@@ -206,13 +219,20 @@ def test_sizes_and_default_cutoff():
     assert default_cutoff([silicon]) == pytest.approx(4.64, abs=0.03)
     assert default_cutoff([bulk("Cu", cubic=True)]) == 4.2  # beyond the second shell at 3.6 Å, whose tail would be cut
     assert default_cutoff([Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2]])]) == 5.0
-    assert set(PRESETS) == {"XS", "S", "M", "L"}
+    assert set(PRESETS) == set(PRESETS_OF_MORE) == {"XS", "S", "M", "L"}
     few = PODFitSettings(size="XS").neighbours
     assert default_cutoff([silicon], few) == pytest.approx(4.24, abs=0.03)  # two shells, at 2.35 and 3.84 Å
     assert default_cutoff([bulk("Cu", cubic=True)], few) == pytest.approx(3.84, abs=0.02)
     assert PODFitSettings(size="S").neighbours == NEIGHBOURS
     with pytest.raises(ValidationError, match="may not grow"):
         PODBasis(radial=(6, 3, 4, 2, 2, 2))
+
+
+def test_the_ridge_falls_as_equations_grow():
+    silicon = [bulk("Si", cubic=True)] * 10  # 240 force components
+    ridges = [PODFitSettings().ridge_of(silicon, coefficients) for coefficients in (200, 80, 44, 24, 2)]
+    assert ridges == pytest.approx([1e-5, 1e-5, 10.0**-6.053, 1e-8, 1e-8], rel=1e-2)
+    assert PODFitSettings(ridge=1e-3).ridge_of(silicon, 2) == 1e-3
 
 
 def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():
@@ -304,7 +324,7 @@ def test_crystals_without_forces_do_not_take_the_weight_of_all_others(tmp_path):
 @pytest.mark.parametrize(
     "basis",
     [
-        *PRESETS.values(),
+        *PRESETS_OF_MORE.values(),
         PODBasis(radial=(7, 6, 5, 4, 3, 2), angular=(6, 5, 4, 3, 2)),
         PODBasis(radial=(6, 4, 4, 4, 2, 0), angular=(6, 6, 3, 2, 0)),
         PODBasis(radial=(6, 4, 0, 0, 0, 0), angular=(3, 0, 0, 0, 0)),
@@ -320,13 +340,24 @@ def test_the_number_of_coefficients_is_that_of_lammps(tmp_path, basis, elements)
     assert len(energy) == smaller.count(len(elements))
 
 
+@pytest.mark.parametrize("basis", PRESETS.values())
+def test_sizes_of_one_element_have_the_coefficients_of_lammps_and_all_products(tmp_path, basis):
+    potential = PODPotential(elements=("Si",), basis=basis, inner_cutoff_A=1.0, cutoff_A=4.0)
+    potential.write(tmp_path)
+    with potential.descriptors(tmp_path) as descriptors:
+        energy, _ = descriptors.of(bulk("Si"))
+    assert len(energy) == basis.count(1)
+    assert len(set(basis.radial[1:])) == len(set(basis.angular)) == 1
+
+
 def test_many_elements_leave_the_high_bodies_out():
-    assert PRESETS["S"].for_elements(2) == PRESETS["S"]
-    assert PRESETS["S"].for_elements(3).radial == (6, 4, 4, 0, 0, 0)
-    assert PRESETS["S"].for_elements(5).radial == (6, 4, 0, 0, 0, 0)
+    small = PRESETS_OF_MORE["S"]
+    assert small.for_elements(2) == small
+    assert small.for_elements(3).radial == (6, 4, 4, 0, 0, 0)
+    assert small.for_elements(5).radial == (6, 4, 0, 0, 0, 0)
     counts = [POD().coefficients(PODFitSettings(size="S"), elements) for elements in (1, 2, 3, 4, 5, 6)]
-    assert counts == [286, 4448, 1185, 740, 1355, 2238]
-    own = PODFitSettings(basis=PRESETS["S"])
+    assert counts == [473, 4448, 1185, 740, 1355, 2238]
+    own = PODFitSettings(basis=small)
     assert POD().coefficients(own, 5) == 518_355
 
 

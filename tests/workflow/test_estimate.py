@@ -47,6 +47,18 @@ def test_the_toy_by_hand():
     assert found.seconds == pytest.approx(sum(step.seconds for step in steps.values()))
 
 
+def test_a_student_that_drives_explores_at_its_own_rate_and_longer_where_it_is_hotter():
+    group = "{method: md, temperatures_K: [300], steps: 60, with: student}"
+    plain, _ = estimated(f"distill.explore=[[{group}]]", "distill.max_iterations=3", "distill.hotter=1.0")
+    hotter, _ = estimated(f"distill.explore=[[{group}]]", "distill.max_iterations=3")
+    runs = round(plain["distill, explore"].tasks / 4)  # three iterations and the test set
+    by_teacher, step = 2 * runs * 60 * 32 * 1e-3, 60 * 32 * 1e-5
+    assert plain["distill, explore"].seconds == pytest.approx(by_teacher + 2 * runs * step)
+    assert hotter["distill, explore"].seconds == pytest.approx(1.5 * by_teacher + 2 * runs * (1 + 10) * step)
+    unknown, _ = estimated(f"distill.explore=[[{group}]]", rates={"teacher": Rate(1e-3, "by hand")})
+    assert unknown["distill, explore"].seconds is None
+
+
 def test_what_is_done_is_not_still_to_come():
     steps, found = estimated()
     done = Counter(map(step_of, [("finetune", "iter-000", "label")] * 15 + [("finetune", "test", "explore")] * 16))

@@ -222,8 +222,9 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
         nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
         rows += list(np.diff(energies, axis=0))
         bounds += list((MARGIN - 1.0) * np.diff(nuclei))
-    met = np.array(bounds) <= ROUNDING
-    return Inequalities(np.array(rows)[met], np.array(bounds)[met])
+    # LAMMPS divides zero by zero for two atoms at POD's inner cutoff, to the last digit: no number, no condition.
+    kept = (np.array(bounds) <= ROUNDING) & np.isfinite(rows).all(axis=1)
+    return Inequalities(np.array(rows)[kept], np.array(bounds)[kept])
 
 
 def weight_of(own: float, usual: float, most: float) -> float:

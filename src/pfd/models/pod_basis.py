@@ -19,9 +19,6 @@ BODIES = ("two", "three", "four", "five", "six", "seven")
 PRODUCTS_UP_TO = 2
 """Elements up to which the sizes have bodies five to seven: of three, size S would have 31 926 coefficients with them,
 1185 without; of five 518 355 and 6255."""
-PRODUCTS_OF_TWO = ((5, 4, 4), (4, 3, 3))
-"""Radial functions, and degrees, of the bodies five to seven that the sizes have of two elements at most: all of size M
-would be 16 828 coefficients, these 5678."""
 FOUR_BODIES_UP_TO = 3
 """Elements up to which the sizes have bodies four. Five metals by CHGNet at 600 and 1200 K, 200 frames of 32 atoms: S
 left 4.8 % of the RMS force without (1355 coefficients, 31 µs per atom and step), and 4.9 % with two radial functions of
@@ -60,12 +57,8 @@ class PODBasis(Settings):
 
     def for_elements(self, elements: int) -> Self:
         """These numbers, less what so many elements multiply beyond what can be fitted; see ``PRODUCTS_UP_TO``."""
-        if elements == 1:
-            return self
         if elements <= PRODUCTS_UP_TO:
-            radial = (*self.radial[:3], *np.minimum(self.radial[3:], PRODUCTS_OF_TWO[0]).tolist())
-            angular = (*self.angular[:2], *np.minimum(self.angular[2:], PRODUCTS_OF_TWO[1]).tolist())
-            return self.model_copy(update={"radial": radial, "angular": angular})
+            return self
         two, three, four, *_ = self.radial
         lower, degree, *_ = self.angular
         if elements > FOUR_BODIES_UP_TO:

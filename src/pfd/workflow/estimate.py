@@ -154,9 +154,28 @@ class _Loop:
         tasks = sum(rounds * (group.runs + group.warmer) + group.runs for group in moving)
         unknown = sorted({group.group.method for group in moving if not isinstance(group.group, DynamicsSettings)})
         reason = f"{', '.join(unknown)}: ends by itself, nobody knows when" if unknown else ""
-        units = sum((rounds * (group.runs + group.warmer) + group.runs) * self._md(group) for group in moving)
         at_once = self._at_once("explore", max(group.runs + group.warmer for group in moving))
-        return self._step("explore", tasks, at_once, units, "teacher", reason)
+        by_student = {group.key: rounds - 1 if self._student_drives(group) else 0 for group in moving}
+        units = {
+            "teacher": sum(
+                ((rounds - by_student[group.key]) * (group.runs + group.warmer) + group.runs) * self._md(group)
+                for group in moving
+            ),
+            "student": sum(
+                by_student[group.key] * (group.runs + group.warmer * self._own_md_factor) * self._md(group)
+                for group in moving
+            ),
+        }
+        return self._step("explore", tasks, at_once, units, reason)
+
+    @staticmethod
+    def _student_drives(group: GroupPlan) -> bool:
+        return isinstance(group.group, DynamicsSettings) and group.group.with_ == "student"
+
+    @property
+    def _own_md_factor(self) -> int:
+        settings = self._resolved.input.distill
+        return settings.own_md_factor if self._plan.name == "distill" and settings is not None else 1
 
     def _md(self, group: GroupPlan) -> float:
         """Atoms times steps of one run."""
@@ -166,10 +185,10 @@ class _Loop:
         if self._plan.name == "distill":
             at_once = self._at_once("predict", self._plan.per_iteration(0))
             labels = self._plan.labels
-            return self._step("label by the teacher", labels, at_once, labels * self._atoms, self._teach)
+            return self._step("label by the teacher", labels, at_once, {self._teach: labels * self._atoms})
         at_once = self._at_once("label", self._plan.per_iteration(0) + self._plan.test_frames)
         units = self._plan.labels * self._atoms**LABEL_POWER
-        return self._step("label", self._plan.labels, at_once, units, "label")
+        return self._step("label", self._plan.labels, at_once, {"label": units})
 
     def _train(self) -> StepEstimate:
         settings = self._resolved.tuning if self._plan.name == "finetune" else self._resolved.fitting
@@ -177,26 +196,27 @@ class _Loop:
         each = max(1.0, (self._plan.labels - self._plan.test_frames) / count)
         sets = [[round(self._atoms)] * max(1, round(number * each)) for number in range(1, count + 1)]
         units = sum(atoms_evaluated(settings, atoms) for atoms in sets)
-        return self._step("train", count, 1, units, "finetune" if self._plan.name == "finetune" else "fit")
+        return self._step("train", count, 1, {"finetune" if self._plan.name == "finetune" else "fit": units})
 
     def _own_md(self) -> StepEstimate | None:
         moving = [group for group in self._groups if isinstance(group.group, DynamicsSettings)]
-        settings = self._resolved.input.distill
-        if not moving or settings is None:
+        if not moving:
             return None
         runs = sum(self._plan.max_iterations * group.runs for group in moving)
-        units = sum(
-            self._plan.max_iterations * group.runs * settings.own_md_factor * self._md(group) for group in moving
-        )
+        units = sum(self._plan.max_iterations * group.runs * self._own_md_factor * self._md(group) for group in moving)
         at_once = self._at_once("explore", max(group.runs for group in moving))
-        return self._step("the student's own MD", runs, at_once, units, "student")
+        return self._step("the student's own MD", runs, at_once, {"student": units})
 
-    def _step(self, name: str, tasks: int, at_once: int, units: float, kind: str, unknown: str = "") -> StepEstimate:
-        rate = self._rates.get(kind)
+    def _step(self, name: str, tasks: int, at_once: int, units: Mapping[str, float], unknown: str = "") -> StepEstimate:
+        """What units of each kind of work take; nothing is known where one of the rates is not."""
         title = f"{self._plan.name}, {name}"
-        if unknown or rate is None:
+        rates = {kind: self._rates.get(kind) for kind, many in units.items() if many}
+        known = {kind: rate for kind, rate in rates.items() if rate is not None}
+        if unknown or len(known) < len(rates):
             return StepEstimate(title, tasks, at_once, None, unknown or NOT_MEASURED)
-        return StepEstimate(title, tasks, at_once, units * rate.seconds / at_once, f"measured {rate.source}")
+        seconds = sum(units[kind] * rate.seconds for kind, rate in known.items()) / at_once
+        sources = dict.fromkeys(f"measured {rate.source}" for rate in known.values())
+        return StepEstimate(title, tasks, at_once, seconds, "; ".join(sources))
 
     def _at_once(self, step: str, tasks: int) -> int:
         """How many tasks of a step run side by side."""
