@@ -233,6 +233,7 @@ def test_the_ridge_falls_as_equations_grow():
     ridges = [PODFitSettings().ridge_of(silicon, coefficients) for coefficients in (200, 80, 44, 24, 2)]
     assert ridges == pytest.approx([1e-5, 1e-5, 10.0**-6.053, 1e-8, 1e-8], rel=1e-2)
     assert PODFitSettings(ridge=1e-3).ridge_of(silicon, 2) == 1e-3
+    assert SNAPFitSettings().ridge_of(silicon, 200) == 1e-8
 
 
 def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():

@@ -34,8 +34,9 @@ STILL = 0.01
 """Of the median RMS force: forces below it are those of perfect crystals, which decide nothing."""
 MANY_EQUATIONS = 100.0
 """Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
-RIDGES = ((3.0, 1e-5), (10.0, 1e-8))
-"""Force components for each coefficient, and the ridge of a fit to so few, or to so many."""
+FEW_EQUATIONS, ENOUGH_EQUATIONS = 3.0, 10.0
+"""Force components for each coefficient up to which a ridge is the largest, and from which on the smallest."""
+LEAST_RIDGE = 1e-8
 
 
 class LinearFitSettings(Settings):
@@ -66,11 +67,13 @@ class LinearFitSettings(Settings):
     loss. Where there are more than 100 force components for each coefficient, POD multiplies forces and stress of
     frames with small forces likewise, by up to a hundredth of that number and 5, so that strained crystals are learnt
     beside a melt. ``equal`` weights all frames alike."""
+    most_ridge: ClassVar[float] = 1e-5
+    """The default ``ridge`` where equations are few."""
     ridge: float | None = Field(default=None, ge=0.0)
-    """Ridge regularisation, relative to the features' norms. Default: 1e-5 where the frames have three force components
-    for each coefficient, or fewer, and 1e-8 where they have ten, or more; between them it falls evenly in its
-    logarithm. 21 frames of molybdenum left POD M with 402 meV/Å at 1e-8 and with 249 at 1e-5, 73 frames with 208 and
-    221 (docs/distillation.md)."""
+    """Ridge regularisation, relative to the features' norms. Default: 1e-5 (SNAP: 1e-8) where the frames have three
+    force components for each coefficient, or fewer, and 1e-8 where they have ten, or more; between them it falls evenly
+    in its logarithm. 21 frames of molybdenum left POD M with 402 meV/Å at 1e-8 and with 249 at 1e-5, 73 frames with
+    208 and 221 (docs/distillation.md)."""
     repulsion: Literal["zbl", "none"] = "zbl"
     """``zbl`` adds the screened nuclear repulsion of each pair of elements below its shortest distance in the training
     frames, where the linear model only extrapolates, and has the fit keep two atoms repelling each other from there
@@ -95,8 +98,8 @@ class LinearFitSettings(Settings):
         if self.ridge is not None:
             return self.ridge
         share = 3 * sum(map(len, frames)) / coefficients
-        (few, of_few), (many, of_many) = RIDGES
-        return float(10.0 ** np.interp(share, (few, many), np.log10((of_few, of_many))))
+        digits = np.log10((self.most_ridge, LEAST_RIDGE))
+        return float(10.0 ** np.interp(share, (FEW_EQUATIONS, ENOUGH_EQUATIONS), digits))
 
     def max_frame_weight(self, frames: Sequence[Atoms], coefficients: int) -> float:
         """The largest factor of forces and stress of a calm frame in a fit of so many coefficients to these frames.
