@@ -36,7 +36,8 @@ MANY_EQUATIONS = 100.0
 """Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
 FEW_EQUATIONS, ENOUGH_EQUATIONS = 3.0, 10.0
 """Force components for each coefficient up to which a ridge is the largest, and from which on the smallest."""
-LEAST_RIDGE = 1e-8
+RIDGE_OF_ENOUGH = 1e-8
+"""The ridge from there on, relative to the features' norms."""
 
 
 class LinearFitSettings(Settings):
@@ -98,7 +99,7 @@ class LinearFitSettings(Settings):
         if self.ridge is not None:
             return self.ridge
         share = 3 * sum(map(len, frames)) / coefficients
-        digits = np.log10((self.most_ridge, LEAST_RIDGE))
+        digits = np.log10((self.most_ridge, RIDGE_OF_ENOUGH))
         return float(10.0 ** np.interp(share, (FEW_EQUATIONS, ENOUGH_EQUATIONS), digits))
 
     def max_frame_weight(self, frames: Sequence[Atoms], coefficients: int) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pfd.models.linear_fit import LEAST_RIDGE, LinearFitSettings, ranges_of
+from pfd.models.linear_fit import RIDGE_OF_ENOUGH, LinearFitSettings, ranges_of
 from pfd.models.linear_potential import LinearPotential
 from pfd.models.linear_student import LinearStudent
 from pfd.models.snap_potential import SNAPPotential, count_of
@@ -24,7 +24,7 @@ element. Those are the sizes of the published potentials."""
 class SNAPFitSettings(LinearFitSettings):
     """How a SNAP student is fitted."""
 
-    most_ridge: ClassVar[float] = LEAST_RIDGE
+    most_ridge: ClassVar[float] = RIDGE_OF_ENOUGH
     most_stress_weight: ClassVar[float] = 0.5
     most_calm_weight: ClassVar[float] = 1.0
     size: Literal["S", "M", "L"] = "M"

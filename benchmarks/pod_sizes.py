@@ -1,0 +1,101 @@
+"""Sizes of POD: force and energy errors on frames that were not fitted, and time beside the pre-trained models.
+
+    python benchmarks/pod_sizes.py silicon [--sizes XS S M L 8,7/3] [--ridges 1e-8 1e-5] [--every 7]
+        [--data ../shared/data]
+
+Every fourth frame of the training file is judged, of the others one in ``--every`` is fitted. ``8,7/3`` has 8 radial
+functions of two bodies, 7 of three to seven, and degrees up to 3: the last number stands for all bodies that follow.
+Times are of 512 atoms, one thread, CPU time, fastest of several; SevenNet-0 and CHGNet by their own packages. No test
+file is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+import numpy as np
+from ase import Atoms
+from labelled_sets import training_frames
+from rich.console import Console
+from rich.table import Table
+from students import package_calculator
+
+import pfd
+from pfd.frames import labels_of
+from pfd.models.pod import POD
+from pfd.models.pod_fit import PRESETS, PODFitSettings
+from pfd.models.speed import calculator_speed_us, lammps_speed_us
+
+JUDGED = 4
+"""One frame in so many is judged."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("material", help="a folder of the data, such as silicon")
+    parser.add_argument("--sizes", nargs="*", default=list(PRESETS))
+    parser.add_argument("--ridges", nargs="*", type=float, default=[None], help="default: that of the settings")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    folder = options.data / options.material
+    if not folder.is_dir():
+        print(f"skipped: no labelled set in {folder} (--data)")
+        return 0
+    frames = training_frames(folder)
+    judged = frames[::JUDGED]
+    fitted = [frame for index, frame in enumerate(frames) if index % JUDGED][:: options.every]
+    shown = Table("model", "coefficients", "ridge", "meV/Å", "meV/atom", "µs per atom and step")
+    for name in ("sevennet", "chgnet"):
+        shown.add_row(name, "", "", "", "", f"{calculator_speed_us(package_calculator(name), frames[0]):.0f}")
+    for size in options.sizes:
+        for ridge in options.ridges:
+            shown.add_row(*line(size, ridge, fitted, judged))
+    Console(width=120).print(f"{options.material}: {len(fitted)} frames fitted, {len(judged)} judged", shown)
+    return 0
+
+
+def line(size: str, ridge: float | None, fitted: list[Atoms], judged: list[Atoms]) -> tuple[str, ...]:
+    """Fit one, and say what it leaves and takes."""
+    settings = PODFitSettings.model_validate(shape_of(size) | {"ridge": ridge})
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch)
+        pfd.fit_model(pfd.make_family("pod"), fitted, [], settings, 0, model)
+        predicted = [labels_of(frame) for frame in pfd.predict_frames(model, judged)]
+        speed = lammps_speed_us(POD().lammps_potential(model), fitted[0])
+    pairs = list(zip(predicted, map(labels_of, judged), strict=True))
+    forces = np.concatenate([np.ravel(own.forces - label.forces) for own, label in pairs])
+    energies = [(own.energy - label.energy) / len(label.forces) for own, label in pairs]
+    count = settings.basis_of(1).count(1)
+    errors = [1000 * float(np.sqrt(np.mean(np.square(each)))) for each in (forces, energies)]
+    return (
+        size,
+        str(count),
+        f"{settings.ridge_of(fitted, count):.0e}",
+        *(f"{error:.3g}" for error in errors),
+        f"{speed:.1f}",
+    )
+
+
+def shape_of(size: str) -> dict[str, Any]:
+    """Settings of a size, or of numbers of functions such as ``8,7/3``."""
+    if "/" not in size:
+        return {"size": size}
+    radial, angular = ([int(number) for number in part.split(",")] for part in size.split("/"))
+    return {"basis": {"radial": padded(radial, 6), "angular": padded(angular, 5)}}
+
+
+def padded(numbers: list[int], length: int) -> list[int]:
+    """So many numbers: the last stands for all that follow."""
+    return numbers + numbers[-1:] * (length - len(numbers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
