@@ -100,7 +100,7 @@ def test_other_groups_are_told_in_their_own_words(shown, tmp_path):
     assert f"  explore.0: {group}" in lines
     found = "random, 3 runs an iteration (formula Cu4; 3 replicas), 60 steps, at most 7 frames each"
     assert f"  explore.1: {found}" in lines
-    assert "  explore.2: pool pool.extxyz, 6 frames to choose from" in lines
+    assert "  explore.2: pool pool.extxyz, 7 frames to choose from" in lines
     assert "    only 2 of the 3 test frames asked for: the part kept for tests has no more" in lines
 
 

@@ -102,13 +102,14 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
 
     A file without origins counts as one trajectory. Files that people bring are often sorted (defects first, strained
     cells last), and the end of such a file is no sample of it: each group of frames (``info["group"]``) is cut into
-    equal stretches, at most five, and a block somewhere in each stretch is held out. ``GAP`` of a group goes to neither
-    side, before and after its blocks. Groups too small to be cut are divided together, in the order of the file.
+    equal stretches, at most five, and a block somewhere in each stretch is held out; of a group of one stretch its
+    beginning or its end, so that a gap on one side is enough. ``GAP`` of a group goes to neither side, beside its
+    blocks. Groups too small to be cut are divided together, in the order of the file.
 
     Args:
         frames: the frames, in the order of the file where they have no step.
         fraction: of the frames to hold out, above 0 and below 1.
-        seed: draws whole trajectories, or where in its stretch each block lies.
+        seed: draws whole trajectories, or where each block lies.
 
     Returns:
         The frames to learn from and those held out, each in the order given.
@@ -143,13 +144,14 @@ def _blocks(part: Sequence[int], fraction: float, draws: np.random.Generator) ->
     """The members to learn from and those held out, as blocks at drawn places of equal stretches."""
     gap = round(GAP * len(part))
     blocks = max(1, min(MOST_BLOCKS, (gap + 1) // 2))
-    # spared on each side of each block
+    # spared on each side of each block (a single one has one side)
     beside = max(gap // (2 * blocks), int(len(part) >= LEAST_FOR_A_GAP))
     learnt, held = np.ones(len(part), dtype=bool), np.zeros(len(part), dtype=bool)
     for stretch in np.array_split(np.arange(len(part)), blocks):
         wanted = min(round(fraction * len(stretch)), len(stretch) - 1)
         if wanted:
-            first = int(stretch[0] + draws.integers(len(stretch) - wanted + 1))
+            places = len(stretch) - wanted
+            first = int(stretch[0]) + int(draws.integers(places + 1) if blocks > 1 else draws.choice([0, places]))
             held[first : first + wanted] = True
             learnt[max(0, first - beside) : first + wanted + beside] = False
     members = np.array(part)
