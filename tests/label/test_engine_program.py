@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pfd.errors import MissingError
 from pfd.label.engine_program import ProgramSettings, last_words, run_engine
 from pfd.label.espresso.labeler import Espresso
+from pfd.program import Finished
 
 
 @pytest.fixture
@@ -62,3 +63,14 @@ def test_senseless_settings_are_refused(settings):
 def test_last_words_are_one_line(tmp_path):
     settings = ProgramSettings(method="x", command="seq 100")
     assert last_words(run_engine(settings, tmp_path, "log")) == " ".join(map(str, range(71, 101)))
+
+
+def test_last_words_are_those_of_the_rank_that_failed():
+    bar = 74 * "-"
+    left = "Primary job  terminated normally, but 1 process returned\na non-zero exit code."
+    told = "mpirun detected that one or more processes exited with non-zero status, thus causing\nthe job to be"
+    told += " terminated. The first process to do so was:\n\n  Process name: [[32180,1],1]\n  Exit code:    16"
+    notices = f"{bar}\n{left}\n{bar}\n{bar}\n{told}\n{bar}\n"
+    output = f"step 1\n{bar}\nthe cause\n{bar}\n"
+    assert last_words(Finished(16, False, output + notices, 1.0)) == f"step 1 {bar} the cause {bar}"
+    assert last_words(Finished(16, False, notices, 1.0)).endswith(f"Exit code: 16 {bar}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from abc import abstractmethod
@@ -24,6 +25,8 @@ from pfd.units import seconds
 if TYPE_CHECKING:
     from ase import Atoms
 
+EXIT_NOTICE = re.compile(r"^-{20,}\n(?:Primary job|mpirun detected)(?s:.*?)\n-{20,}$", re.MULTILINE)
+"""What Open MPI adds once a rank has failed: its exit code, which is known, behind what that rank said of the cause."""
 G = TypeVar("G")
 """What an engine is given for one frame."""
 S = TypeVar("S", bound="ProgramSettings")
@@ -199,5 +202,6 @@ def run_engine(
 
 
 def last_words(finished: Finished) -> str:
-    """The last thirty words that a program wrote, in one line."""
-    return " ".join(finished.output.split()[-30:])
+    """The last thirty words that a program wrote, in one line; not those of its launcher, if it wrote any."""
+    own = EXIT_NOTICE.sub("", finished.output).split() or finished.output.split()
+    return " ".join(own[-30:])
