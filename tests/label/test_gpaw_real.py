@@ -11,7 +11,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from pfd.errors import LabelRejected, SettingError
+from pfd.errors import LabelRejected, SettingError, TransientError
 from pfd.label.judge import label_frame, record_label
 from pfd.label.labeler import make_labeler
 
@@ -102,7 +102,13 @@ def test_a_slab_is_corrected_for_its_dipole(tmp_path):
 def test_two_ranks_of_mpi_make_one_label(middle, tmp_path):
     if shutil.which("mpirun") is None or len(os.sched_getaffinity(0)) < 2:
         pytest.skip("mpirun or a second core is not there")
-    labels = label_frame(gpaw(command="mpirun -np 2"), silicon(), tmp_path / "scratch")
+    try:
+        labels = label_frame(gpaw(command="mpirun -np 2"), silicon(), tmp_path / "scratch")
+    except (
+        TransientError
+    ) as error:  # one start of Open MPI in a few hundred fails: its task is tried again, so is it here
+        print(error)
+        labels = label_frame(gpaw(command="mpirun -np 2"), silicon(), tmp_path / "scratch")
     assert labels.energy == pytest.approx(middle[1].energy, abs=1e-5)
     np.testing.assert_allclose(labels.forces, middle[1].forces, atol=1e-4)
     assert "cores:  2" in (tmp_path / "scratch" / "try-1" / "gpaw.txt").read_text()
