@@ -9,14 +9,14 @@ are not run again, so the benchmark can be stopped at any time and goes on. ``--
 of these words (``silicon-selected-chgnet-20-0``), ``--most`` ends after so many, ``--table`` only prints; rows that
 have not been run are printed as unrun.
 
-``distilled`` is POD M, distilled from the model of the row ``selected`` with 100 labels; it is to be compared with
-``scratch`` on all labels (POD M too).
+``distilled`` is POD M, distilled from the model of the row ``selected`` with 100 labels, and fitted to those labels too;
+it is to be compared with ``scratch`` (POD M too) on these and on all labels.
 
 N counts every label: training, validation, energy shift, and the fixed test set of the run itself. Force errors are
 component RMSE on the test file, mean over seeds, with the 95 % interval of a bootstrap over its simulations, widened by
 the spread over seeds. A limit that lies in the interval is not resolved. Frames that occur in the training file up to
 symmetry are named, and left out of a figure of its own; frames of simulations that the training file holds are scored
-apart. Seeds repeat the training: the default selection chooses the same frames for each of them.
+apart. A seed draws which blocks of the pool are held out, and with them what there is to choose from.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Row:
         material: folder of the data.
         kind: ``zero-shot``, ``selected`` (the default settings), ``random`` (of selection), ``scratch`` (a student
             that is fitted to the labels of the row ``selected`` alone), or ``distilled`` (one that is distilled from
-            the model of that row, without any further label).
+            the model of that row, and fitted to its labels too, without any further label).
         family: of ``TEACHERS``, for ``scratch`` that of the run that chose the labels.
         labels: N; 0 for zero-shot, and for ``scratch`` on the whole training file.
         seed: of the run.
@@ -69,6 +70,8 @@ def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[s
     source = out / "inputs" / f"{row.name}.json"
     source.parent.mkdir(parents=True, exist_ok=True)
     content = distillation_of(row, folder, out) if row.kind == "distilled" else input_of(row, pool_of(folder, out))
+    if row.kind == "distilled" and not run.exists():
+        shutil.copytree(_teacher_of(row, out), run)  # it goes on from there
     resources = {"resources": {"cores": cores}} if cores else {}
     source.write_text(json.dumps(content | resources, indent=1), encoding="utf-8")
     ended = pfd.submit(source, run)
@@ -112,13 +115,9 @@ def input_of(row: Row, pool: Path) -> dict[str, Any]:
 def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     """The input of a distillation: the pool's frames, and the dynamics of some of them, strained and displaced.
 
-    It goes up to the highest temperature that the pool tells. The pool's labels are not used: whatever is learnt is
-    labelled by the teacher.
+    It goes up to the highest temperature that the pool tells. Of the pool's labels it has the N that its teacher was
+    fine-tuned on; whatever else is learnt is labelled by the teacher.
     """
-    model = out / "runs" / Row(row.material, "selected", row.family, row.labels, row.seed).name / "models" / "finetuned"
-    checkpoint = [path for path in sorted(model.glob("*")) if path.suffix in (".pt", ".pth")]
-    if not checkpoint:
-        raise FileNotFoundError(f"{model}: run the row of the teacher first")
     pool = training_frames(folder)
     structures, file = [], pool_of(folder, out)
     for number, frame in enumerate(pool[:: max(1, len(pool) // STARTS)][:STARTS]):
@@ -128,10 +127,8 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     hottest = hottest_K(pool)
     temperatures = [round(hottest / 10), round(hottest / 3), round(hottest)]
     dynamics = {"method": "md", "temperatures_K": temperatures, "steps": 100, "every": 25, "equilibrate_steps": 0}
-    return {
-        "name": row.name,
-        "seed": row.seed,
-        "teacher": {"family": TEACHERS[row.family][0], "model": str(checkpoint[0].resolve())},
+    content = input_of(replace(row, kind="selected"), file)
+    return content | {
         "structures": structures,
         "distill": {
             "student": {"family": "pod"},
@@ -141,8 +138,20 @@ def distillation_of(row: Row, folder: Path, out: Path) -> dict[str, Any]:
             "max_iterations": 3,
             "own_md_factor": 20,
         },
-        "evaluate": {"test_frames": 10, "speed_atoms": 512},
+        "evaluate": content["evaluate"] | {"speed_atoms": 512},
     }
+
+
+def _teacher_of(row: Row, out: Path) -> Path:
+    """The run folder of the row ``selected`` that a distillation starts from.
+
+    Raises:
+        FileNotFoundError: if that row has not been run.
+    """
+    folder = out / "runs" / replace(row, kind="selected").name
+    if not (folder / "models" / "finetuned").is_dir():
+        raise FileNotFoundError(f"{folder}: run the row of the teacher first")
+    return folder
 
 
 def hottest_K(frames: Sequence[Atoms]) -> float:
@@ -163,10 +172,8 @@ def _adopted(row: Row, out: Path) -> Path:
 def _scratch(row: Row, folder: Path, out: Path) -> dict[str, Any]:
     """A student on the same labels, without any teacher; on all of the training file if ``labels`` is 0."""
     if row.labels:
-        chosen = out / "runs" / Row(row.material, "selected", row.family, row.labels, row.seed).name / "data"
-        frames = [frame for path in sorted(chosen.glob("finetune-*.extxyz")) for frame in read_frames(path)]
-        if not frames:
-            raise FileNotFoundError(f"{chosen}: run the row of the teacher first")
+        chosen = sorted((_teacher_of(row, out) / "data").glob("finetune-*.extxyz"))
+        frames = [frame for path in chosen for frame in read_frames(path)]
     else:
         frames = training_frames(folder)
     with tempfile.TemporaryDirectory() as scratch:

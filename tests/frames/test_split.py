@@ -93,6 +93,7 @@ def test_a_sorted_pool_is_tested_on_each_of_its_kinds() -> None:
         learnt = [frame.info["step"] for frame in train if frame.info["group"] == kind]
         assert 0.1 * size < len(tested) <= 0.25 * size
         assert len(learnt) > 0.7 * size
+        assert min(learnt) < min(tested)
         assert touching(train, held, kind) == 0
     assert len(held) + len(train) >= 0.9 * len(frames)
     hot = [frame.info["step"] for frame in held if frame.info["group"] == "hot"]
@@ -127,11 +128,15 @@ def test_many_small_kinds_are_divided_together(sizes: list[int]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=12), fraction=st.floats(0.05, 0.8))
-def test_any_pool_has_two_sides(sizes: list[int], fraction: float) -> None:
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=12),
+    fraction=st.floats(0.05, 0.8),
+    seed=st.integers(0, 2**31),
+)
+def test_any_pool_has_two_sides(sizes: list[int], fraction: float, seed: int) -> None:
     frames = sorted_by_kind({str(number): size for number, size in enumerate(sizes)})
     try:
-        train, held = split_pool(frames, fraction, 0)
+        train, held = split_pool(frames, fraction, seed)
     except DataError:
         assert round(fraction * len(frames)) >= len(frames) or len(frames) == 1
         return
@@ -150,6 +155,34 @@ def test_seeds_hold_out_other_blocks_of_a_pool() -> None:
     assert len(set(map(frozenset, held))) == 3
     assert len({len(side) for side in held}) == 1
     assert all(touching(*side, kind) == 0 for side in sides for kind in ("hot", "strained"))
+
+
+@pytest.mark.parametrize("size", [10, 25, 40])
+def test_a_group_of_one_block_is_tested_on_its_end(size: int) -> None:
+    frames = sorted_by_kind({"": size})
+    train, held = split_pool(frames, 0.2, 0)
+    assert held == frames[-round(0.2 * size) :]
+    assert train == frames[: len(train)]
+    assert len(frames) - len(train) - len(held) == max(1, round(0.05 * size))
+    assert split_pool(frames, 0.2, 1) == (train, held)
+
+
+def test_frames_added_to_one_group_leave_the_blocks_of_the_others() -> None:
+    frames = sorted_by_kind({"hot": 90, "strained": 55, "cold": 60})
+    grown = [*frames, *(frame.copy() for frame in frames[:40])]
+    before, after = ({id(frame) for frame in split_pool(each, 0.2, 0)[1]} for each in (frames, grown))
+    others = {id(frame) for frame in frames[90:]}
+    assert before & others == after & others
+
+
+@pytest.mark.parametrize(("size", "where"), [(40, -1), (40, 0), (120, 30), (120, 60)])
+def test_an_element_of_one_frame_is_learnt(size: int, where: int) -> None:
+    for seed in range(20):
+        frames = sorted_by_kind({"": size})
+        frames[where].symbols[0] = "Ge"
+        train, held = split_pool(frames, 0.2, seed)
+        assert frames[where] in train
+        assert len(held) >= 0.2 * size - 2
 
 
 def test_a_pool_of_trajectories_is_divided_by_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import ase.build
 import ase.io
@@ -12,6 +13,8 @@ from tests.workflow.conftest import MD
 import pfd
 from pfd.errors import DataError, RunError, TaskFailed
 from pfd.frames import labels_of, read_frames
+from pfd.models.training import fit_model
+from pfd.tasks.steps import training
 from pfd.workflow.journal import Journal
 from pfd.workflow.run_folder import take_folder, task_folders
 
@@ -180,6 +183,36 @@ def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path
     assert run.status == "converged"
     assert run.summary["labels"]["asked"] == 0
     assert set(run.summary["models"]) == {"pretrained", "student"}
+
+
+@pytest.mark.parametrize(("asked", "times"), [({}, 1), ({"label_times": 3}, 3), ({"label_times": 0}, 0)])
+def test_the_student_is_fitted_to_the_labels_that_are_there_too(
+    write_input, small, tmp_path, in_process, monkeypatch, asked, times
+):
+    fitted = []
+    monkeypatch.setattr(
+        training, "fit_model", lambda family, train, *rest: fitted.append(train) or fit_model(family, train, *rest)
+    )
+    small["distill"] |= asked
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    paid = {frame.info["id"]: frame for name in ("train", "valid") for frame in data_of(run, f"finetune-{name}")}
+    tested = {frame.info["id"] for frame in data_of(run, "finetune-test")}
+    students, alone = fitted[:-1], fitted[-1]
+    assert {frame.info["id"] for frame in alone} <= set(paid)
+    for frames in students:
+        found = Counter(frame.info["id"] for frame in frames if labels_of(frame).level_of_theory.startswith("toy"))
+        assert set(found) <= set(paid)
+        assert set(found.values()) == ({times} if times else set())
+        assert tested.isdisjoint(frame.info["id"] for frame in frames)
+        assert max(Counter(frame.info["id"] for frame in frames if frame.info["id"] not in found).values()) == 1
+    if times:
+        kept = {frame.info["id"]: frame for name in ("train", "valid") for frame in data_of(run, f"distill-{name}")}
+        assert set(paid) <= set(kept)
+        assert all(labels_of(kept[name]).energy == labels_of(frame).energy for name, frame in paid.items())
+
+
+def data_of(run, name):
+    return read_frames(run.path / "data" / f"{name}.extxyz")
 
 
 def test_what_the_student_explores_hotter_is_as_long_as_its_own_md(write_input, small, tmp_path, in_process):

@@ -155,7 +155,7 @@ def _check_pool(resolved: ResolvedInput, group: PoolSettings, where: str) -> Bro
     fraction = resolved.input.evaluate.pool_test_fraction
     with at(resolved, "evaluate.pool_test_fraction"):
         try:
-            split_pool(pool.frames, fraction, 0)
+            split_pool(pool.frames, fraction, resolved.input.seed)
         except DataError as error:
             total = len(pool.frames)
             what = f"testing on {fraction:g} of the {total} frames of {group.file} leaves no training frame"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pfd.digests import derive_seed
 from pfd.errors import DataError
 
 if TYPE_CHECKING:
@@ -102,14 +103,17 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
 
     A file without origins counts as one trajectory. Files that people bring are often sorted (defects first, strained
     cells last), and the end of such a file is no sample of it: each group of frames (``info["group"]``) is cut into
-    equal stretches, at most five, and a block somewhere in each stretch is held out; of a group of one stretch its
-    beginning or its end, so that a gap on one side is enough. ``GAP`` of a group goes to neither side, beside its
-    blocks. Groups too small to be cut are divided together, in the order of the file.
+    equal stretches, at most five, and a block somewhere in each stretch is held out; of a group of one stretch (less
+    than about 50 frames) its end, whatever the seed, so that a gap on one side is enough. ``GAP`` of a group goes to
+    neither side, beside its blocks. Groups too small to be cut are divided together, in the order of the file. The
+    first frame of a group that is cut is always learnt from, and of an element that no frame that is learnt from has,
+    the first frame is.
 
     Args:
         frames: the frames, in the order of the file where they have no step.
         fraction: of the frames to hold out, above 0 and below 1.
-        seed: draws whole trajectories, or where each block lies.
+        seed: draws whole trajectories, or where each block lies; frames that are added to one group leave the blocks
+            of the others.
 
     Returns:
         The frames to learn from and those held out, each in the order given.
@@ -126,32 +130,40 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
         groups[str(frames[index].info.get("group", ""))].append(index)
     small = {name for name, own in groups.items() if fraction * len(own) < 1 or len(own) < 2}
     together = [index for index in order if str(frames[index].info.get("group", "")) in small]
-    parts = [own for name, own in groups.items() if name not in small] + ([together] if together else [])
-    learnt: list[int] = []
-    held: list[int] = []
-    draws = np.random.default_rng(seed)
-    for part in parts:
-        of_part = _blocks(part, fraction, draws)
+    parts = {name: own for name, own in groups.items() if name not in small}
+    learnt, held = _blocks(together, fraction, seed) if together else ([], [])
+    for name, part in parts.items():
+        of_part = _blocks(part, fraction, derive_seed(seed, name))
         learnt += of_part[0]
         held += of_part[1]
+    known = {symbol for index in learnt for symbol in set(frames[index].symbols)}
+    for index in order:
+        if not known.issuperset(frames[index].symbols):
+            known |= set(frames[index].symbols)
+            learnt.append(index)
+            held = [other for other in held if other != index]
     if not learnt or not held:  # of very few frames
         wanted = max(1, min(len(frames) - 1, round(fraction * len(frames))))
         learnt, held = order[:-wanted], order[-wanted:]
     return [frames[index] for index in sorted(learnt)], [frames[index] for index in sorted(held)]
 
 
-def _blocks(part: Sequence[int], fraction: float, draws: np.random.Generator) -> tuple[list[int], list[int]]:
-    """The members to learn from and those held out, as blocks at drawn places of equal stretches."""
+def _blocks(part: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """The members to learn from and those held out: blocks at drawn places of equal stretches, a single one at the end.
+
+    Between two blocks is a member to learn from, if there is room.
+    """
     gap = round(GAP * len(part))
     blocks = max(1, min(MOST_BLOCKS, (gap + 1) // 2))
-    # spared on each side of each block (a single one has one side)
-    beside = max(gap // (2 * blocks), int(len(part) >= LEAST_FOR_A_GAP))
+    # spared on each side of each block; beside a single one there is one side
+    beside = max(gap // (2 * blocks) if blocks > 1 else gap, int(len(part) >= LEAST_FOR_A_GAP))
+    draws = np.random.default_rng(seed)
     learnt, held = np.ones(len(part), dtype=bool), np.zeros(len(part), dtype=bool)
     for stretch in np.array_split(np.arange(len(part)), blocks):
         wanted = min(round(fraction * len(stretch)), len(stretch) - 1)
         if wanted:
-            places = len(stretch) - wanted
-            first = int(stretch[0]) + int(draws.integers(places + 1) if blocks > 1 else draws.choice([0, places]))
+            last = len(stretch) - wanted
+            first = int(stretch[0]) + (int(draws.integers(min(2 * beside + 1, last), last + 1)) if blocks > 1 else last)
             held[first : first + wanted] = True
             learnt[max(0, first - beside) : first + wanted + beside] = False
     members = np.array(part)

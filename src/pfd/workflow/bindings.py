@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pfd.config.reading import ResolvedInput, source_path
 from pfd.config.resources import StepResources
-from pfd.config.sections import LoopSettings
+from pfd.config.sections import DistillSettings, LoopSettings
 from pfd.config.student_candidates import Candidate
 from pfd.errors import PFDError
 from pfd.explore.settings import PoolSettings
@@ -46,6 +46,11 @@ class Binding(ABC):
     @abstractmethod
     def label(self, frame: Artifact, settings: LabelerSettings | None = None) -> TaskSpec:
         """The task that labels one frame; with other settings than the input's, if they are given."""
+
+    @property
+    def beside(self) -> Sequence[Artifact]:
+        """Labelled sets that are trained on beside what this loop labels, from its first training on."""
+        return ()
 
     def awaits(self, frames: Sequence[Path]) -> str:
         """What the user is to do before these frames can be labelled; nothing if they can be."""
@@ -213,10 +218,40 @@ class FineTune(Binding):
 
 
 class Distill(Binding):
-    """The teacher labels; a student is fitted from scratch."""
+    """The teacher labels; a student is fitted from scratch, to first-principles labels that are there as well.
+
+    Args:
+        resolved: the input.
+        settings: the loop's section.
+        teacher: model folder of the teacher.
+        first_principles: labels that the teacher was fine-tuned on.
+    """
 
     name = "distill"
     student = True
+
+    def __init__(
+        self,
+        resolved: ResolvedInput,
+        settings: DistillSettings,
+        teacher: Artifact,
+        first_principles: Sequence[Artifact] = (),
+    ) -> None:
+        super().__init__(resolved, settings, teacher)
+        self._first_principles = tuple(first_principles) if settings.label_times else ()
+        self._label_times = settings.label_times
+
+    @property
+    def beside(self) -> Sequence[Artifact]:
+        """See ``Binding.beside``."""
+        return self._first_principles
+
+    def counted(self, fit: TaskSpec) -> TaskSpec:
+        """The task of a fit, with first-principles labels as many times as the input says."""
+        if not self.beside or self._label_times == 1:
+            return fit
+        times = {"level": level_of_model(self.teacher.path), "times": self._label_times}
+        return replace(fit, parameters=fit.parameters | {"not_of": times})
 
     def take_student(self, candidate: Candidate) -> None:
         """Fit this student from now on (``student: auto``)."""
@@ -234,7 +269,7 @@ class Distill(Binding):
 
     def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
         """See ``Binding.train``."""
-        return fit_student(self.resolved, train, valid)
+        return self.counted(fit_student(self.resolved, train, valid))
 
     @property
     def valid_fraction(self) -> float:

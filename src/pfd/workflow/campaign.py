@@ -173,10 +173,12 @@ class Campaign:
     def _distil(self, teacher: Artifact, structures: Artifact, tuned: LoopState | None) -> LoopState:
         """Distil; the teacher labels what fine-tuning has explored at no cost, and the student needs the wider view.
 
-        What fine-tuning is tested on, the student is tested on too: it must not train on it.
+        What fine-tuning was trained on, the student is trained on too, with its own labels; what fine-tuning is tested
+        on, the student is tested on too: it must not train on it.
         """
         assert self.input.distill is not None
-        binding = Distill(self.resolved, self.input.distill, teacher)
+        labels = tuned.trained.inputs().values() if tuned is not None else ()
+        binding = Distill(self.resolved, self.input.distill, teacher, list(labels))
         free = Budget(type(self.resolved.campaign)())
         held = self.properties if self.input.distill.converge.properties else None
         loop = Loop(self.run, binding, structures, free, self.until, self.outcome, properties=held)

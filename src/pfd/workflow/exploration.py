@@ -169,7 +169,7 @@ class Exploration:
             "number": number,
             "split_seed": self._binding.resolved.input.seed,
             "test_fraction": self._binding.resolved.input.evaluate.pool_test_fraction,
-            "blocks": True,  # pools were once tested on their end: a run must not have both
+            "blocks": "drawn",  # pools were once tested on their end, then on ends of stretches: a run has one rule
             "stage": stage,
             "name": f"{purpose}-s{stage}-g{number}-pool",
         }

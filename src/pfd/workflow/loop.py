@@ -210,7 +210,7 @@ class Loop:
 
     def _select_spec(self, trajectories: list[Artifact], struck: Collection[str]) -> TaskSpec:
         inputs = numbered("trajectory", trajectories)
-        inputs |= numbered("reference", list(self.state.dataset.inputs().values()))
+        inputs |= numbered("reference", list(self.state.dataset.inputs().values() or self.binding.beside))
         inputs |= numbered("deviation", self._deviations)
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
@@ -257,6 +257,8 @@ class Loop:
         inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         inputs |= {} if self.state.test is None else {"test": self.state.test}
         inputs |= numbered("held", self._held)
+        if not self.state.dataset.inputs():
+            inputs |= numbered("extra", self.binding.beside)
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pfd.config.reading import ResolvedInput
 from pfd.config.student_candidates import Candidate, candidates_of, is_open, needs_lammps
 from pfd.errors import TaskFailed
 from pfd.frames import read_frames
@@ -39,7 +38,7 @@ def settle_student(
     if not isinstance(binding, Distill) or not is_open(binding.resolved):
         return
     assert state.test is not None
-    trials = StudentTrials(run, binding.resolved, f"{binding.name}/students")
+    trials = StudentTrials(run, binding, f"{binding.name}/students")
     chosen, outcome.students = trials.choose(state.dataset, state.test, asked, stage)
     binding.take_student(chosen)
 
@@ -49,12 +48,12 @@ class StudentTrials:
 
     Args:
         run: where tasks are performed.
-        resolved: the input, whose student is open.
+        binding: of the loop; its student is open.
         place: the folder of the run that they stand in.
     """
 
-    def __init__(self, run: RunFolder, resolved: ResolvedInput, place: str) -> None:
-        self._run, self._resolved, self._place = run, resolved, place
+    def __init__(self, run: RunFolder, binding: Distill, place: str) -> None:
+        self._run, self._binding, self._resolved, self._place = run, binding, binding.resolved, place
         self._candidates = self._known_candidates()
 
     def choose(self, data: Dataset, test: Artifact, asked: dict[str, Any], stage: int) -> tuple[Candidate, list[Any]]:
@@ -121,7 +120,7 @@ class StudentTrials:
         assert data.train is not None
         assert data.valid is not None
         resources = resources_of(self._resolved, "train")
-        spec = fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources)
+        spec = self._binding.counted(fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources))
         try:
             model = self._fit(f"{place}-train", spec)
             errors = self._errors(place, model, test, judged)
