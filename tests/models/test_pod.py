@@ -162,14 +162,16 @@ def test_descriptors_give_the_energy_and_stress_of_the_pair_style(fitted, seed):
             assert np.allclose(stress + own.stress, of_lammps.stress, atol=1e-6)
 
 
-@pytest.mark.parametrize(("two", "count"), [(False, 3), (True, 120)])
-def test_stresses_are_learnt(tmp_path, two, count):
-    """Energies and forces alone say little of strains."""
+@pytest.mark.parametrize(
+    ("two", "count", "ridge"), [(False, 3, 1e-8), (False, 6, None), (False, 12, None), (True, 120, None)]
+)
+def test_stresses_are_learnt(tmp_path, two, count, ridge):
+    """Energies and forces alone say little of strains; three frames learn nothing of them with the default's ridge."""
     train, test, errors = frames(count, 0, two=two), frames(20, 1, two=two), []
     for weight in (0.0, 0.5):
         folder = tmp_path / f"{weight:g}"
         folder.mkdir()
-        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, stress_weight=weight, ridge=1e-8)
+        settings = PODFitSettings(basis=SMALL, cutoff_A=4.5, stress_weight=weight, ridge=ridge)
         card, _ = POD().fit(folder, train, [], settings, seed=0)
         write_model(folder, Model(card=card))
         found = POD().predict(folder, test)
@@ -189,6 +191,19 @@ def test_energy_shift_moves_each_element_by_its_own(fitted, tmp_path):
         assert np.allclose(one.forces, two.forces, atol=1e-9)
     with pytest.raises(ModelError, match="no Ge"):
         POD().add_energy_shift(tmp_path, {"Ge": 1.0})
+
+
+def test_frames_without_any_place_to_push_at_are_fitted(tmp_path):
+    """Hydrogen from 0.5 to 0.8 Å: nothing is closer than what the frames hold."""
+    train = []
+    for distance in (0.5, 0.6, 0.7, 0.8):
+        frame = Atoms("H2", [[0, 0, 0], [0, 0, distance]], cell=[8, 8, 8], pbc=True)
+        force = 30.0 * (0.74 - distance)
+        train.append(
+            with_labels(frame, Labels(15.0 * (distance - 0.74) ** 2, np.array([[0, 0, -force], [0, 0, force]])))
+        )
+    _, report = POD().fit(tmp_path, train, [], PODFitSettings(basis=SMALL), seed=0)
+    assert report.curve[0].train_force_rmse_eV_per_A < 1.0
 
 
 def test_a_push_to_the_inner_cutoff_itself_decides_nothing(tmp_path):

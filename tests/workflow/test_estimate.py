@@ -37,7 +37,8 @@ def test_the_toy_by_hand():
             "finetune, explore": 16 * 60 * 32 * 1e-3,  # 4 runs in each of 3 iterations, and 4 for the test set
             "finetune, label": 30 * 32**2 * 1e-2,
             "finetune, train": (8 + 16 + 24) * 32 * 1e-4,
-            "distill, explore": 28 * 60 * 32 * 1e-3,  # twice as many for the higher temperatures
+            "distill, explore": 12 * 60 * 32 * 1e-3,  # twice as many for the higher temperatures, and the test set
+            "distill, explore again": 16 * 60 * 32 * 1e-3,
             "distill, label by the teacher": 54 * 32 * 1e-3,
             "distill, train": (16 + 32 + 48) * 32 * 1e-4,
             "distill, the student's own MD": 12 * 600 * 32 * 1e-5,
@@ -51,12 +52,17 @@ def test_a_student_that_drives_explores_at_its_own_rate_and_longer_where_it_is_h
     group = "{method: md, temperatures_K: [300], steps: 60, with: student}"
     plain, _ = estimated(f"distill.explore=[[{group}]]", "distill.max_iterations=3", "distill.hotter=1.0")
     hotter, _ = estimated(f"distill.explore=[[{group}]]", "distill.max_iterations=3")
-    runs = round(plain["distill, explore"].tasks / 4)  # three iterations and the test set
+    runs = plain["distill, explore"].tasks // 2  # the first iteration and the test set
     by_teacher, step = 2 * runs * 60 * 32 * 1e-3, 60 * 32 * 1e-5
-    assert plain["distill, explore"].seconds == pytest.approx(by_teacher + 2 * runs * step)
-    assert hotter["distill, explore"].seconds == pytest.approx(1.5 * by_teacher + 2 * runs * (1 + 10) * step)
+    assert plain["distill, explore"].seconds == pytest.approx(by_teacher)
+    assert plain["distill, explore again"].seconds == pytest.approx(2 * runs * step)
+    assert hotter["distill, explore"].seconds == pytest.approx(1.5 * by_teacher)
+    assert hotter["distill, explore again"].seconds == pytest.approx(2 * runs * (1 + 10) * step)
+    stages, _ = estimated(f"distill.explore=[[{group}], [{group}]]", "distill.max_iterations=3", "distill.hotter=1.0")
+    assert stages["distill, explore"].seconds == pytest.approx(1.5 * by_teacher)  # one iteration, two test sets
+    assert stages["distill, explore again"].seconds == pytest.approx(5 * runs * step)
     unknown, _ = estimated(f"distill.explore=[[{group}]]", rates={"teacher": Rate(1e-3, "by hand")})
-    assert unknown["distill, explore"].seconds is None
+    assert unknown["distill, explore again"].seconds is None
 
 
 def test_what_is_done_is_not_still_to_come():
@@ -67,6 +73,8 @@ def test_what_is_done_is_not_still_to_come():
     assert found.left(done) == pytest.approx(found.seconds - gone)
     assert found.left({}) == found.seconds
     assert found.left(dict.fromkeys(steps, 10**6)) == 0.0
+    assert step_of(("distill", "iter-001", "explore")) == "distill, explore again"
+    assert {step_of(("distill", place, "explore")) for place in ("test", "iter-000")} == {"distill, explore"}
     assert step_of(("distill", "iter-000", "student-explore")) == "distill, the student's own MD"
     assert {step_of(("distill", "iter-000", name)) for name in ("label", "train")} <= set(steps)
 

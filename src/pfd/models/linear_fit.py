@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pfd.errors import DataError
+from pfd.errors import DataError, TaskFailed
 from pfd.frames import EnergyShift, is_bulk, labels_of, trainable_stress
 from pfd.frames.neighbours import shortest_distance
 from pfd.models.family import Progress
@@ -200,20 +200,25 @@ def fit_coefficients(
         progress(0.8 * (index + 1) / len(frames), f"descriptors of {index + 1} of {len(frames)} frames")
     assert reduced is not None
     progress(0.8, "pairs of atoms pushed together")
-    apart_pushes = repelling(descriptors, frames, repulsion) if repulsion.ranges_A else None
+    apart_pushes = repelling(descriptors, frames, repulsion)
     progress(0.85, f"solving for {reduced.features} coefficients")
     solution = reduced.solve(settings.ridge_of(frames, reduced.features), apart_pushes)
     return solution, reduced.rms(solution) ** 2
 
 
-def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities:
+def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repulsion) -> Inequalities | None:
     """What keeps atoms apart: they push at least with a tenth of their nuclear repulsion, and compression costs energy.
 
     The first, of two atoms and of several neighbours of one, are in eV/Å. Of frames that are compressed as a whole, the
     energy (eV) rises at each step by a tenth of what that of the nuclei does, at least.
     Coefficients of zero obey, so that there are always some that do: a place where the nuclei alone do not push apart,
-    because an atom that stays is closer still, is left out.
+    because an atom that stays is closer still, is left out. None without a nuclear repulsion, or any such place.
+
+    Raises:
+        TaskFailed: if the descriptors of most places are no numbers.
     """
+    if not repulsion.ranges_A:
+        return None
     rows, bounds = [], []
     where = (frames, descriptors.elements, repulsion.ranges_A, descriptors.cutoff_A)
     for push in chain(pushes(*where), crowds(*where)):
@@ -226,9 +231,14 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
         nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
         rows += list(np.diff(energies, axis=0))
         bounds += list((MARGIN - 1.0) * np.diff(nuclei))
+    if not rows:
+        return None
     # LAMMPS divides zero by zero for two atoms at POD's inner cutoff, to the last digit: no number, no condition.
-    kept = (np.array(bounds) <= ROUNDING) & np.isfinite(rows).all(axis=1)
-    return Inequalities(np.array(rows)[kept], np.array(bounds)[kept])
+    finite = np.isfinite(rows).all(axis=1)
+    if finite.mean() < 0.5:
+        raise TaskFailed(f"descriptors of {np.sum(~finite)} of {len(rows)} places with atoms close by are no numbers")
+    kept = finite & (np.array(bounds) <= ROUNDING)
+    return Inequalities(np.array(rows)[kept], np.array(bounds)[kept]) if kept.any() else None
 
 
 def weight_of(own: float, usual: float, most: float) -> float:

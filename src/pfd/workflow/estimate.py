@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,10 @@ def estimate(
     return Estimate(tuple(steps), disk + models, bool(model_bytes))
 
 
+EXPLORE, AGAIN = "explore", "explore again"
+"""Explorations; in distillation, those that a student may drive are called the second."""
 _STEPS = {
-    "explore": "explore",
+    "explore": EXPLORE,
     "label": "label",
     "train": "train",
     "student-explore": "the student's own MD",
@@ -111,7 +114,10 @@ def step_of(place: Sequence[str]) -> str:
     """
     if len(place) < 3 or place[-1] not in _STEPS:
         return ""
-    name = "label by the teacher" if place[0] == "distill" and place[-1] == "label" else _STEPS[place[-1]]
+    name = _STEPS[place[-1]]
+    if place[0] == "distill":
+        later = place[1] not in {"test", "iter-000"}
+        name = {"label": "label by the teacher", EXPLORE: AGAIN if later else EXPLORE}.get(place[-1], name)
     return f"{place[0]}, {name}"
 
 
@@ -142,31 +148,42 @@ class _Loop:
 
     def steps(self) -> list[StepEstimate]:
         """Each kind of work of the loop."""
-        found = [self._explore(), self._label(), self._train()]
+        found = [*self._explore(), self._label(), self._train()]
         found += [self._own_md()] if self._plan.name == "distill" else []
         return [step for step in found if step is not None]
 
-    def _explore(self) -> StepEstimate | None:
-        moving = [group for group in self._groups if not isinstance(group.group, PoolSettings)]
-        if not moving:
-            return None
-        rounds = self._plan.max_iterations
-        tasks = sum(rounds * (group.runs + group.warmer) + group.runs for group in moving)
-        unknown = sorted({group.group.method for group in moving if not isinstance(group.group, DynamicsSettings)})
+    def _explore(self) -> list[StepEstimate]:
+        """The explorations; of a distillation those apart that a student may drive, as their tasks cost another time.
+
+        The first iteration of its first stage has no student yet.
+        """
+        tasks = {EXPLORE: 0, AGAIN: 0}
+        units: dict[str, dict[str, float]] = {step: defaultdict(float) for step in tasks}
+        for group, first_stage in self._moving:
+            later = self._plan.max_iterations - first_stage if self._plan.name == "distill" else 0
+            for step, rounds in ((EXPLORE, self._plan.max_iterations - later), (AGAIN, later)):
+                driver, factor = ("student", self._own_md_factor) if self._student_drives(group) else ("teacher", 1)
+                if step == EXPLORE:
+                    driver, factor = "teacher", 1
+                tasks[step] += rounds * (group.runs + group.warmer)
+                units[step][driver] += rounds * (group.runs + factor * group.warmer) * self._md(group)
+            tasks[EXPLORE] += group.runs  # of the test set
+            units[EXPLORE]["teacher"] += group.runs * self._md(group)
+        groups = [group for group, _ in self._moving]
+        unknown = sorted({group.group.method for group in groups if not isinstance(group.group, DynamicsSettings)})
         reason = f"{', '.join(unknown)}: ends by itself, nobody knows when" if unknown else ""
-        at_once = self._at_once("explore", max(group.runs + group.warmer for group in moving))
-        by_student = {group.key: rounds - 1 if self._student_drives(group) else 0 for group in moving}
-        units = {
-            "teacher": sum(
-                ((rounds - by_student[group.key]) * (group.runs + group.warmer) + group.runs) * self._md(group)
-                for group in moving
-            ),
-            "student": sum(
-                by_student[group.key] * (group.runs + group.warmer * self._own_md_factor) * self._md(group)
-                for group in moving
-            ),
-        }
-        return self._step("explore", tasks, at_once, units, reason)
+        at_once = self._at_once("explore", max((group.runs + group.warmer for group in groups), default=1))
+        return [self._step(step, tasks[step], at_once, units[step], reason) for step in tasks if tasks[step]]
+
+    @property
+    def _moving(self) -> list[tuple[GroupPlan, bool]]:
+        """The groups that are no pools, and whether they are of the first stage."""
+        return [
+            (group, number == 0)
+            for number, stage in enumerate(self._plan.stages)
+            for group in stage
+            if not isinstance(group.group, PoolSettings)
+        ]
 
     @staticmethod
     def _student_drives(group: GroupPlan) -> bool:
@@ -210,7 +227,7 @@ class _Loop:
     def _step(self, name: str, tasks: int, at_once: int, units: Mapping[str, float], unknown: str = "") -> StepEstimate:
         """What units of each kind of work take; nothing is known where one of the rates is not."""
         title = f"{self._plan.name}, {name}"
-        rates = {kind: self._rates.get(kind) for kind, many in units.items() if many}
+        rates = {kind: self._rates.get(kind) for kind, many in units.items() if many or len(units) == 1}
         known = {kind: rate for kind, rate in rates.items() if rate is not None}
         if unknown or len(known) < len(rates):
             return StepEstimate(title, tasks, at_once, None, unknown or NOT_MEASURED)
