@@ -148,7 +148,7 @@ class _Loop:
 
     def steps(self) -> list[StepEstimate]:
         """Each kind of work of the loop."""
-        found = [*self._explore(), self._label(), self._train()]
+        found: list[StepEstimate | None] = [*self._explore(), self._label(), self._train()]
         found += [self._own_md()] if self._plan.name == "distill" else []
         return [step for step in found if step is not None]
 
