@@ -9,8 +9,8 @@ are not run again, so the benchmark can be stopped at any time and goes on. ``--
 of these words (``silicon-selected-chgnet-20-0``), ``--most`` ends after so many, ``--table`` only prints; rows that
 have not been run are printed as unrun.
 
-``distilled`` is POD M, distilled from the model of the row ``selected`` with 100 labels, and fitted to those labels too;
-it is to be compared with ``scratch`` (POD M too) on these and on all labels.
+``distilled`` is POD M, distilled from the model of the row ``selected`` with 100 labels, and fitted to those labels
+too; it is to be compared with ``scratch`` (POD M too) on these and on all labels.
 
 N counts every label: training, validation, energy shift, and the fixed test set of the run itself. Force errors are
 component RMSE on the test file, mean over seeds, with the 95 % interval of a bootstrap over its simulations, widened by

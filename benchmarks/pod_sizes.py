@@ -1,12 +1,12 @@
 """Sizes of POD: force and energy errors on frames that were not fitted, and time beside the pre-trained models.
 
     python benchmarks/pod_sizes.py silicon [--sizes XS S M L 8,7/3] [--ridges 1e-8 1e-5] [--every 7]
-        [--data ../shared/data]
+        [--rounds 3] [--data ../shared/data]
 
 Every fourth frame of the training file is judged, of the others one in ``--every`` is fitted. ``8,7/3`` has 8 radial
 functions of two bodies, 7 of three to seven, and degrees up to 3: the last number stands for all bodies that follow.
-Times are of 512 atoms, one thread, CPU time, fastest of several; SevenNet-0 and CHGNet by their own packages. No test
-file is read.
+Times are of 512 atoms, one thread, CPU time: all models one after the other, ``--rounds`` times, of each the fastest
+and the slowest; SevenNet-0 and CHGNet by their own packages. ``--rounds 0`` takes none. No test file is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import argparse
 import os
 import sys
 import tempfile
+import time
+from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from students import package_calculator
 
 import pfd
 from pfd.frames import labels_of
+from pfd.models.family import read_model
 from pfd.models.pod import POD
 from pfd.models.pod_fit import PRESETS, PODFitSettings
 from pfd.models.speed import calculator_speed_us, lammps_speed_us
@@ -43,6 +47,7 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="*", default=list(PRESETS))
     parser.add_argument("--ridges", nargs="*", type=float, default=[None], help="default: that of the settings")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
     folder = options.data / options.material
@@ -52,36 +57,51 @@ def main() -> int:
     frames = training_frames(folder)
     judged = frames[::JUDGED]
     fitted = [frame for index, frame in enumerate(frames) if index % JUDGED][:: options.every]
-    shown = Table("model", "coefficients", "ridge", "meV/Å", "meV/atom", "µs per atom and step")
-    for name in ("sevennet", "chgnet"):
-        shown.add_row(name, "", "", "", "", f"{calculator_speed_us(package_calculator(name), frames[0]):.0f}")
-    for size in options.sizes:
-        for ridge in options.ridges:
-            shown.add_row(*line(size, ridge, fitted, judged))
+    shown = Table("model", "coefficients", "ridge", "meV/Å", "meV/atom", "fit, CPU s", "µs per atom and step")
+    packages = {name: package_calculator(name) for name in ("sevennet", "chgnet")} if options.rounds else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        fits = [
+            fitted_model(size, ridge, fitted, judged, Path(scratch) / str(number))
+            for number, (size, ridge) in enumerate(product(options.sizes, options.ridges))
+        ]
+        times: dict[int | str, list[float]] = defaultdict(list)
+        for _ in range(options.rounds):
+            for name, calculator in packages.items():
+                times[name].append(calculator_speed_us(calculator, frames[0]))
+            for number in range(len(fits)):
+                potential = POD().lammps_potential(Path(scratch) / str(number))
+                times[number].append(lammps_speed_us(potential, frames[0]))
+    for name in packages:
+        shown.add_row(name, "", "", "", "", "", range_of(times[name]))
+    for number, cells in enumerate(fits):
+        shown.add_row(*cells, range_of(times[number]))
     Console(width=120).print(f"{options.material}: {len(fitted)} frames fitted, {len(judged)} judged", shown)
     return 0
 
 
-def line(size: str, ridge: float | None, fitted: list[Atoms], judged: list[Atoms]) -> tuple[str, ...]:
-    """Fit one, and say what it leaves and takes."""
+def fitted_model(
+    size: str, ridge: float | None, fitted: list[Atoms], judged: list[Atoms], model: Path
+) -> tuple[str, ...]:
+    """Fit one into a folder, and say what it leaves."""
     settings = PODFitSettings.model_validate(shape_of(size) | {"ridge": ridge})
-    with tempfile.TemporaryDirectory() as scratch:
-        model = Path(scratch)
-        pfd.fit_model(pfd.make_family("pod"), fitted, [], settings, 0, model)
-        predicted = [labels_of(frame) for frame in pfd.predict_frames(model, judged)]
-        speed = lammps_speed_us(POD().lammps_potential(model), fitted[0])
-    pairs = list(zip(predicted, map(labels_of, judged), strict=True))
+    model.mkdir()
+    began = time.process_time()
+    pfd.fit_model(pfd.make_family("pod"), fitted, [], settings, 0, model)
+    seconds = time.process_time() - began
+    card = read_model(model).card
+    pairs = [
+        (labels_of(own), labels_of(frame)) for own, frame in zip(pfd.predict_frames(model, judged), judged, strict=True)
+    ]
     forces = np.concatenate([np.ravel(own.forces - label.forces) for own, label in pairs])
     energies = [(own.energy - label.energy) / len(label.forces) for own, label in pairs]
-    count = settings.basis_of(1).count(1)
     errors = [1000 * float(np.sqrt(np.mean(np.square(each)))) for each in (forces, energies)]
-    return (
-        size,
-        str(count),
-        f"{settings.ridge_of(fitted, count):.0e}",
-        *(f"{error:.3g}" for error in errors),
-        f"{speed:.1f}",
-    )
+    told = (size, str(card.parameters), f"{settings.ridge_of(fitted, card.parameters):.0e}")
+    return (*told, *(f"{error:.3g}" for error in errors), f"{seconds:.0f}")
+
+
+def range_of(seconds: list[float]) -> str:
+    """The fastest and the slowest."""
+    return f"{min(seconds):.1f} to {max(seconds):.1f}" if seconds else "not taken"
 
 
 def shape_of(size: str) -> dict[str, Any]:
