@@ -185,7 +185,7 @@ def test_distilling_alone_needs_no_first_principles(write_input, small, tmp_path
     assert set(run.summary["models"]) == {"pretrained", "student"}
 
 
-@pytest.mark.parametrize(("asked", "times"), [({}, 1), ({"label_times": 3}, 3), ({"label_times": 0}, 0)])
+@pytest.mark.parametrize(("asked", "times"), [({}, 3), ({"label_times": 1}, 1), ({"label_times": 0}, 0)])
 def test_the_student_is_fitted_to_the_labels_that_are_there_too(
     write_input, small, tmp_path, in_process, monkeypatch, asked, times
 ):
