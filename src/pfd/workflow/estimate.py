@@ -86,7 +86,8 @@ def estimate(
         rates: kind of work -> its rate (see ``keys_of``).
         model_bytes: size of the teacher's files; 0 if it is not known.
     """
-    steps = [step for plan in plans for step in _Loop(resolved, plan, atoms, rates).steps()]
+    paid = sum(plan.labels - plan.test_frames for plan in plans if plan.name == "finetune")
+    steps = [step for plan in plans for step in _Loop(resolved, plan, atoms, rates, paid).steps()]
     frames = sum(_iterations(plan) * _candidates(plan) for plan in plans)
     labelled = sum(plan.wanted if plan.max_total is None else plan.labels for plan in plans)
     rewritten = sum(_iterations(plan) for plan in plans)  # the training set is written anew each time
@@ -138,10 +139,22 @@ def _candidates(plan: LoopPlan) -> float:
 
 
 class _Loop:
-    """The estimate of one loop."""
+    """The estimate of one loop.
 
-    def __init__(self, resolved: ResolvedInput, plan: LoopPlan, atoms: float, rates: Mapping[str, Rate]) -> None:
+    Args:
+        resolved: the input.
+        plan: of the loop.
+        atoms: mean number of atoms of a frame.
+        rates: kind of work -> its rate.
+        paid: first-principles labels that a student is fitted to as well.
+    """
+
+    def __init__(
+        self, resolved: ResolvedInput, plan: LoopPlan, atoms: float, rates: Mapping[str, Rate], paid: int
+    ) -> None:
         self._resolved, self._plan, self._atoms, self._rates = resolved, plan, atoms, rates
+        distill = resolved.input.distill
+        self._beside = paid * distill.label_times if plan.name == "distill" and distill is not None else 0
         self._groups = [group for stage in plan.stages for group in stage]
 
         self._teach = "teach" if "teach" in rates else "teacher"  # a label takes about as long as a step of MD
@@ -211,7 +224,7 @@ class _Loop:
         settings = self._resolved.tuning if self._plan.name == "finetune" else self._resolved.fitting
         count = _iterations(self._plan)
         each = max(1.0, (self._plan.labels - self._plan.test_frames) / count)
-        sets = [[round(self._atoms)] * max(1, round(number * each)) for number in range(1, count + 1)]
+        sets = [[round(self._atoms)] * max(1, round(number * each) + self._beside) for number in range(1, count + 1)]
         units = sum(atoms_evaluated(settings, atoms) for atoms in sets)
         return self._step("train", count, 1, {"finetune" if self._plan.name == "finetune" else "fit": units})
 
