@@ -258,17 +258,17 @@ def test_stresses_and_calm_frames_count_as_far_as_equations_are_many():
         return [with_labels(silicon, Labels(0.0, np.full((64, 3), force))) for _ in range(count)]
 
     ten = frames(10, 1.0)  # 1920 force components
-    weights = [PODFitSettings().stress_weight_of(ten, coefficients) for coefficients in (3, 96, 960)]
+    weights = [PODFitSettings().stress_weight_of(ten, coefficients) for coefficients in (3, 240, 2400)]
     assert weights == pytest.approx([2.0, 0.2, 0.02])
     assert SNAPFitSettings().stress_weight_of(ten, 9) == 0.5
     assert PODFitSettings(stress_weight=0.7).stress_weight_of(ten, 960) == 0.7
-    calm = [PODFitSettings().max_frame_weight(ten, coefficients) for coefficients in (3, 8, 96)]
+    calm = [PODFitSettings().max_frame_weight(ten, coefficients) for coefficients in (3, 20, 96)]
     assert calm == pytest.approx([5.0, 2.4, 1.0])
     assert PODFitSettings(frame_weighting="equal").max_frame_weight(ten, 3) == 1.0
     assert SNAPFitSettings().max_frame_weight(ten, 3) == 1.0
-    assert PODFitSettings().max_frame_weight(ten + frames(9, 0.0), 8) == pytest.approx(2.4)  # zeros are no equations
-    assert PODFitSettings().max_frame_weight(ten + frames(11, 0.0), 8) == 1.0  # and many enough
-    assert PODFitSettings().stress_weight_of(frames(10, 0.0), 96) == pytest.approx(0.2)  # all that such crystals tell
+    assert PODFitSettings().max_frame_weight(ten + frames(9, 0.0), 20) == pytest.approx(2.4)  # zeros are no equations
+    assert PODFitSettings().max_frame_weight(ten + frames(11, 0.0), 20) == 1.0  # and many enough
+    assert PODFitSettings().stress_weight_of(frames(10, 0.0), 240) == pytest.approx(0.2)  # all that such crystals tell
 
 
 def test_a_calm_frame_counts_more_and_a_hot_one_less():

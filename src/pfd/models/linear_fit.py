@@ -32,8 +32,6 @@ LEAST_USUAL = 0.1
 """Of the root of all frames' mean square force: below it, a median is one of crystals without forces."""
 STILL = 0.01
 """Of the median RMS force: forces below it are those of perfect crystals, which decide nothing."""
-MANY_EQUATIONS = 100.0
-"""Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
 FEW_EQUATIONS, ENOUGH_EQUATIONS = 3.0, 10.0
 """Force components for each coefficient up to which a ridge is the largest, and from which on the smallest."""
 RIDGE_OF_ENOUGH = 1e-8
@@ -53,20 +51,22 @@ class LinearFitSettings(Settings):
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""
     most_stress_weight: ClassVar[float] = 2.0
     """The default ``stress_weight`` where equations are many."""
+    many_equations: ClassVar[float] = 40.0
+    """Force components for each coefficient of which as many more make stresses, and calm frames, count once more."""
     most_calm_weight: ClassVar[float] = 5.0
     """Most that forces and stress of a frame with small forces are multiplied with."""
     stress_weight: float | None = Field(default=None, ge=0.0)
     """Weight of an error of stress times volume over the root of the number of atoms (eV) against that of one force
-    component, of bulk frames with a stress. Default: one for each 100 force components that the frames have for each
-    coefficient, 2 at most (SNAP: 0.5), since few stresses are learnt by heart. 1185 frames of molybdenum, POD M: 2 in
-    the place of 1 brought C11 from 11 to 7 % off the teacher's, at 2 % of the force error; 60 frames of 8 atoms and
-    two elements: 0.25 made forces worse by a third (docs/distillation.md). POD's fits take three to four times as long;
-    SNAP's virial is at hand. 0 leaves stresses out."""
+    component, of bulk frames with a stress. Default: one for each 40 force components that the frames have for each
+    coefficient, 2 at most (SNAP: each 100, 0.5 at most), since few stresses are learnt by heart. 1185 frames of
+    molybdenum, POD M of 392 coefficients: 2 in the place of 1 brought C11 from 11 to 7 % off the teacher's, at 2 % of
+    the force error; 60 frames of 8 atoms and two elements: 0.25 made forces worse by a third (docs/distillation.md).
+    POD's fits take three to four times as long; SNAP's virial is at hand. 0 leaves stresses out."""
     frame_weighting: Literal["relative", "equal"] = "relative"
     """``relative`` divides a frame's errors by its RMS force where that is above the median (or, where most frames are
     crystals without forces, above a tenth of the RMS over all): a few strongly distorted frames would otherwise own the
-    loss. Where there are more than 100 force components for each coefficient, POD multiplies forces and stress of
-    frames with small forces likewise, by up to a hundredth of that number and 5, so that strained crystals are learnt
+    loss. Where there are more than 40 force components for each coefficient, POD multiplies forces and stress of
+    frames with small forces likewise, by up to a fortieth of that number and 5, so that strained crystals are learnt
     beside a melt. ``equal`` weights all frames alike."""
     most_ridge: ClassVar[float] = 1e-5
     """The default ``ridge`` where equations are few."""
@@ -92,7 +92,7 @@ class LinearFitSettings(Settings):
         """The weight of stresses in a fit of so many coefficients to these frames."""
         if self.stress_weight is not None:
             return self.stress_weight
-        return min(self.most_stress_weight, 3 * sum(map(len, frames)) / coefficients / MANY_EQUATIONS)
+        return min(self.most_stress_weight, 3 * sum(map(len, frames)) / coefficients / self.many_equations)
 
     def ridge_of(self, frames: Sequence[Atoms], coefficients: int) -> float:
         """The ridge of a fit of so many coefficients to these frames."""
@@ -111,7 +111,7 @@ class LinearFitSettings(Settings):
         if self.frame_weighting == "equal" or median < least:
             return 1.0
         moving = [frame for frame in frames if _rms_force(frame) > STILL * median]
-        return min(self.most_calm_weight, max(1.0, 3 * sum(map(len, moving)) / coefficients / MANY_EQUATIONS))
+        return min(self.most_calm_weight, max(1.0, 3 * sum(map(len, moving)) / coefficients / self.many_equations))
 
 
 class Ranges(Settings):

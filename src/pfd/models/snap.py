@@ -25,6 +25,7 @@ class SNAPFitSettings(LinearFitSettings):
     """How a SNAP student is fitted."""
 
     most_ridge: ClassVar[float] = RIDGE_OF_ENOUGH
+    many_equations: ClassVar[float] = 100.0
     most_stress_weight: ClassVar[float] = 0.5
     most_calm_weight: ClassVar[float] = 1.0
     size: Literal["S", "M", "L"] = "M"
