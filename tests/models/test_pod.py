@@ -13,7 +13,7 @@ from pfd.models.linear_fit import NEIGHBOURS, default_cutoff, fit_coefficients, 
 from pfd.models.linear_potential import Descriptors
 from pfd.models.pod import POD
 from pfd.models.pod_basis import PODBasis, PODDescriptors
-from pfd.models.pod_fit import PRESETS, PRESETS_OF_MORE, PODFitSettings, potential_for
+from pfd.models.pod_fit import PRESETS, PRESETS_OF_SEVERAL, PODFitSettings, potential_for
 from pfd.models.pod_potential import PODPotential
 from pfd.models.repulsion import Repulsion
 from pfd.models.snap import SNAPFitSettings
@@ -234,7 +234,7 @@ def test_sizes_and_default_cutoff():
     assert default_cutoff([silicon]) == pytest.approx(4.64, abs=0.03)
     assert default_cutoff([bulk("Cu", cubic=True)]) == 4.2  # beyond the second shell at 3.6 Å, whose tail would be cut
     assert default_cutoff([Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2]])]) == 5.0
-    assert set(PRESETS) == set(PRESETS_OF_MORE) == {"XS", "S", "M", "L"}
+    assert set(PRESETS) == set(PRESETS_OF_SEVERAL) == {"XS", "S", "M", "L"}
     few = PODFitSettings(size="XS").neighbours
     assert default_cutoff([silicon], few) == pytest.approx(4.24, abs=0.03)  # two shells, at 2.35 and 3.84 Å
     assert default_cutoff([bulk("Cu", cubic=True)], few) == pytest.approx(3.84, abs=0.02)
@@ -340,7 +340,7 @@ def test_crystals_without_forces_do_not_take_the_weight_of_all_others(tmp_path):
 @pytest.mark.parametrize(
     "basis",
     [
-        *PRESETS_OF_MORE.values(),
+        *PRESETS_OF_SEVERAL.values(),
         PODBasis(radial=(7, 6, 5, 4, 3, 2), angular=(6, 5, 4, 3, 2)),
         PODBasis(radial=(6, 4, 4, 4, 2, 0), angular=(6, 6, 3, 2, 0)),
         PODBasis(radial=(6, 4, 0, 0, 0, 0), angular=(3, 0, 0, 0, 0)),
@@ -367,7 +367,7 @@ def test_sizes_of_one_element_have_the_coefficients_of_lammps_and_all_products(t
 
 
 def test_many_elements_leave_the_high_bodies_out():
-    small = PRESETS_OF_MORE["S"]
+    small = PRESETS_OF_SEVERAL["S"]
     assert small.for_elements(2) == small
     assert small.for_elements(3).radial == (6, 4, 4, 0, 0, 0)
     assert small.for_elements(5).radial == (6, 4, 0, 0, 0, 0)

@@ -25,14 +25,14 @@ PRESETS = {
     "L": PODBasis(radial=(8, 7, 7, 7, 7, 7), angular=(4, 4, 4, 4, 4)),
 }
 """Sizes of one element. Bodies five to seven are all the products that there are: they take next to no time."""
-_SMALL_OF_MORE = PODBasis(radial=(6, 4, 4, 4, 4, 4), angular=(3, 3, 3, 3, 3))
-PRESETS_OF_MORE = {
-    "XS": _SMALL_OF_MORE,
-    "S": _SMALL_OF_MORE,
+_SMALL_OF_SEVERAL = PODBasis(radial=(6, 4, 4, 4, 4, 4), angular=(3, 3, 3, 3, 3))
+PRESETS_OF_SEVERAL = {
+    "XS": _SMALL_OF_SEVERAL,
+    "S": _SMALL_OF_SEVERAL,
     "M": PODBasis(radial=(8, 5, 5, 5, 4, 4), angular=(4, 4, 4, 3, 3)),
     "L": PODBasis(radial=(8, 6, 6, 6, 5, 5), angular=(5, 5, 5, 4, 4)),
 }
-"""Sizes of more elements, whose products multiply: all those of M would be 16 828 coefficients for two, these 5560."""
+"""Sizes of two and more elements, whose products multiply: all those of M would be 16 828 coefficients for two, these 5560."""
 FEW_NEIGHBOURS = 16.0
 """Neighbours within the default cutoff of XS: the first two shells of diamond, most of those of other crystals."""
 
@@ -60,7 +60,7 @@ class PODFitSettings(LinearFitSettings):
 
     def basis_of(self, elements: int) -> PODBasis:
         """Numbers of functions of a model of so many elements."""
-        sizes = PRESETS if elements == 1 else PRESETS_OF_MORE
+        sizes = PRESETS if elements == 1 else PRESETS_OF_SEVERAL
         return self.basis or sizes[self.size].for_elements(elements)
 
     @model_validator(mode="after")
