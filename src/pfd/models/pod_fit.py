@@ -32,7 +32,7 @@ PRESETS_OF_SEVERAL = {
     "M": PODBasis(radial=(8, 5, 5, 5, 4, 4), angular=(4, 4, 4, 3, 3)),
     "L": PODBasis(radial=(8, 6, 6, 6, 5, 5), angular=(5, 5, 5, 4, 4)),
 }
-"""Sizes of two and more elements, whose products multiply: all those of M would be 16 828 coefficients for two, these 5560."""
+"""Sizes of two and more elements, whose products multiply: all of those of M would be 16 828 for two, these 5560."""
 FEW_NEIGHBOURS = 16.0
 """Neighbours within the default cutoff of XS: the first two shells of diamond, most of those of other crystals."""
 
