@@ -49,8 +49,12 @@ class Binding(ABC):
 
     @property
     def beside(self) -> Sequence[Artifact]:
-        """Labelled sets that are trained on beside what this loop labels, from its first training on."""
+        """Labelled sets that are trained on beside what this loop labels."""
         return ()
+
+    def join(self, labels: Artifact) -> None:
+        """Train on these from now on: what the sets of ``beside`` hold that nothing is tested on."""
+        raise NotImplementedError
 
     def awaits(self, frames: Sequence[Path]) -> str:
         """What the user is to do before these frames can be labelled; nothing if they can be."""
@@ -240,18 +244,23 @@ class Distill(Binding):
         super().__init__(resolved, settings, teacher)
         self._first_principles = tuple(first_principles) if settings.label_times else ()
         self._label_times = settings.label_times
+        self._labels: Artifact | None = None
 
     @property
     def beside(self) -> Sequence[Artifact]:
         """See ``Binding.beside``."""
         return self._first_principles
 
-    def counted(self, fit: TaskSpec) -> TaskSpec:
-        """The task of a fit, with first-principles labels as many times as the input says."""
-        if not self.beside or self._label_times == 1:
+    def join(self, labels: Artifact) -> None:
+        """See ``Binding.join``."""
+        self._labels = labels
+
+    def joined(self, fit: TaskSpec) -> TaskSpec:
+        """The task of a fit, with the first-principles labels that were joined, as many times as the input says."""
+        if self._labels is None:
             return fit
-        times = {"level": level_of_model(self.teacher.path), "times": self._label_times}
-        return replace(fit, parameters=fit.parameters | {"not_of": times})
+        times = {"label_times": self._label_times}
+        return replace(fit, parameters=fit.parameters | times, inputs=fit.inputs | {"labels": self._labels})
 
     def take_student(self, candidate: Candidate) -> None:
         """Fit this student from now on (``student: auto``)."""
@@ -269,7 +278,7 @@ class Distill(Binding):
 
     def train(self, train: Artifact, valid: Artifact, current: Artifact | None) -> TaskSpec:
         """See ``Binding.train``."""
-        return self.counted(fit_student(self.resolved, train, valid))
+        return self.joined(fit_student(self.resolved, train, valid))
 
     @property
     def valid_fraction(self) -> float:

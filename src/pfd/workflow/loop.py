@@ -145,6 +145,7 @@ class Loop:
         if self._deviations:
             inputs = {"labelled": turn.collect.output("new.extxyz")} | numbered("deviation", self._deviations)
             turn.calibration = self.run.one(f"{turn.place}/calibrate", TaskSpec("calibrate", {}, inputs))
+        self._join_labels()
         asked = self.explorer.conditions(range(at.stage + 1))
         settle_student(self.run, self.binding, self.state, asked, at.stage, self.outcome)
         turn.train = self._train(turn.place)
@@ -210,7 +211,7 @@ class Loop:
 
     def _select_spec(self, trajectories: list[Artifact], struck: Collection[str]) -> TaskSpec:
         inputs = numbered("trajectory", trajectories)
-        inputs |= numbered("reference", list(self.state.dataset.inputs().values() or self.binding.beside))
+        inputs |= numbered("reference", [*self.state.dataset.inputs().values(), *self.binding.beside])
         inputs |= numbered("deviation", self._deviations)
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
@@ -257,8 +258,6 @@ class Loop:
         inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         inputs |= {} if self.state.test is None else {"test": self.state.test}
         inputs |= numbered("held", self._held)
-        if not self.state.dataset.inputs():
-            inputs |= numbered("extra", self.binding.beside)
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
@@ -266,6 +265,20 @@ class Loop:
             hint = "look at the trajectories' stop reasons; raise finetune.label.max_total if the test set takes it all"
             raise TaskFailed("no frame was found to train on", where=place, hint=hint)
         return collected
+
+    def _join_labels(self) -> None:
+        """Have the labels of ``Binding.beside`` trained on, without frames (and near twins) that are tested on.
+
+        They stand in a set of their own: labels of two levels of theory never mix in a file.
+        """
+        if not self.binding.beside:
+            return
+        assert self.state.test is not None
+        inputs = numbered("extra", self.binding.beside) | numbered("held", [self.state.test, *self._held])
+        spec = TaskSpec("collect", {"valid_fraction": 0.0}, inputs)
+        labels = self.run.one(f"{self.binding.name}/labels/collect", spec)
+        if content_of(labels, "counts.json")["train"]:
+            self.binding.join(labels.output("train.extxyz"))
 
     def _train(self, place: str) -> TaskFolder:
         data = self.state.dataset

@@ -120,7 +120,7 @@ class StudentTrials:
         assert data.train is not None
         assert data.valid is not None
         resources = resources_of(self._resolved, "train")
-        spec = self._binding.counted(fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources))
+        spec = self._binding.joined(fit_spec(candidate.family, candidate.settings, data.train, data.valid, resources))
         try:
             model = self._fit(f"{place}-train", spec)
             errors = self._errors(place, model, test, judged)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pfd.errors import TaskFailed
-from pfd.frames import labels_of, read_frames, write_frames
+from pfd.frames import read_frames, write_frames
 from pfd.frames.split import part_of
 from pfd.models.device import device_for
 from pfd.models.environment import require_family
@@ -13,9 +13,6 @@ from pfd.models.family import read_model
 from pfd.models.training import adopt_model, fine_tune_model, fit_model, make_family, predict_frames
 from pfd.plugins import missing_modules
 from pfd.tasks.context import TaskContext
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 MEMBER_SHARE = 0.8
 """Part of the frames that a member of a committee is trained on: a linear student has no other source of doubt."""
@@ -35,15 +32,15 @@ def adopt(task: TaskContext) -> dict[str, Any]:
 def train(task: TaskContext) -> dict[str, Any]:
     """Parameters family, mode (fine_tune | fit), settings, seed, member (of a committee); inputs model, train, valid.
 
-    Outputs: model, training.json. A member of a committee is trained on a part of the frames. Parameter not_of: frames
-    whose labels are not of that level of theory count so many times.
+    Outputs: model, training.json. A member of a committee is trained on a part of the frames. Input labels, parameter
+    label_times: further frames to train on, each of which counts so many times.
     """
     family = make_family(task.parameters["family"])
     train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
     if "member" in task.parameters:
         train_frames = part_of(train_frames, MEMBER_SHARE, task.seed)
-    if "not_of" in task.parameters:
-        train_frames = _repeated(train_frames, **task.parameters["not_of"])
+    if task.has("labels"):
+        train_frames += task.parameters["label_times"] * read_frames(task.input("labels"))
     device = device_for(family, task.device)
     folder = task.out("model")
     folder.mkdir()
@@ -60,11 +57,6 @@ def train(task: TaskContext) -> dict[str, Any]:
         report = fit_model(family, train_frames, valid_frames, settings, task.seed, folder, task.progress, device)
     task.write("training.json", report.model_dump(mode="json"))
     return {"device": device}
-
-
-def _repeated(frames: list[Atoms], level: str, times: int) -> list[Atoms]:
-    """Each frame whose labels are of another level of theory so many times."""
-    return [frame for frame in frames for _ in range(1 if labels_of(frame).level_of_theory == level else times)]
 
 
 def predict(task: TaskContext) -> dict[str, Any]:
