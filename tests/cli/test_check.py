@@ -51,7 +51,10 @@ def test_the_plan_of_the_toy(shown):
         "  test set: 6 frames at most",
         "  frames to train on: at most 8 an iteration; at most 3 iterations",
         "  labels to pay for: at most 30 in all, test set included",
-        "distill: a student of toy is fitted to labels of the fine-tuned toy soft-copper, which cost no more",
+        (
+            "distill: a student of toy is fitted to labels of the fine-tuned toy soft-copper, which cost no more, and "
+            "to those of fine-tuning (3 times each)"
+        ),
         "  explore.0.0: md, 4 runs an iteration (structures 0, 1; 300, 600 K), 60 steps, at most 5 frames each",
         "    4 more at 1.5 times the temperature, for training only",
         "    the student is judged by its own: the same runs with 600 steps",

@@ -175,13 +175,14 @@ def test_frames_added_to_one_group_leave_the_blocks_of_the_others() -> None:
     assert before & others == after & others
 
 
-@pytest.mark.parametrize(("size", "where"), [(40, -1), (40, 0), (120, 30), (120, 60)])
+@pytest.mark.parametrize(("size", "where"), [(3, -1), (5, -1), (10, -1), (40, -1), (40, 0), (120, 30), (120, 60)])
 def test_an_element_of_one_frame_is_learnt(size: int, where: int) -> None:
     for seed in range(20):
         frames = sorted_by_kind({"": size})
         frames[where].symbols[0] = "Ge"
         train, held = split_pool(frames, 0.2, seed)
         assert frames[where] in train
+        assert held
         assert len(held) >= 0.2 * size - 2
 
 

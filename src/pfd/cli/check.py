@@ -205,11 +205,20 @@ def plan_lines(resolved: ResolvedInput, plans: Sequence[LoopPlan]) -> Iterator[s
             if is_open(resolved):
                 names = ", ".join(candidate.name for candidate in candidates_of(resolved))
                 student = f"the fastest of {names} that meets converge"
-            yield f"distill: {student} is fitted to labels of {source}, which cost no more"
+            yield f"distill: {student} is fitted to labels of {source}, which cost no more{_own_labels(resolved)}"
         for stage in plan.stages:
             for group in stage:
                 yield from _group_lines(resolved, group)
         yield from _label_lines(resolved, plan)
+
+
+def _own_labels(resolved: ResolvedInput) -> str:
+    """Which labels of first principles a student is fitted to as well."""
+    assert resolved.input.distill is not None
+    times = resolved.input.distill.label_times
+    if resolved.input.finetune is None or not times:
+        return ""
+    return f", and to those of fine-tuning ({counted(times, 'time')} each)"
 
 
 def _group_lines(resolved: ResolvedInput, plan: GroupPlan) -> Iterator[str]:

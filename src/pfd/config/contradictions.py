@@ -76,6 +76,8 @@ def _idle(resolved: ResolvedInput) -> Iterator[tuple[str, str]]:
     if tree.distill is not None and not _has_dynamics(tree.distill):
         for name in tree.distill.moved("hotter", "own_md_factor"):
             yield f"distill.{name}", "it is about dynamics, and distillation explores without"
+    if tree.finetune is None and tree.distill is not None and tree.distill.moved("label_times"):
+        yield "distill.label_times", "nothing is fine-tuned, so that there are no labels of first principles"
     if tree.finetune is None and tree.resources.moved("label"):
         yield "resources.label", "nothing is labelled by first principles (the teacher's labels go by predict)"
     if all(isinstance(group, PoolSettings) for group in groups) and tree.resources.moved("explore"):

@@ -151,7 +151,7 @@ class DistillSettings(LoopSettings):
     the fastest that meets ``converge`` is taken, for good; the most accurate if none does."""
     valid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Part of the teacher's labels kept for validation."""
-    label_times: int = Field(default=3, ge=0)
+    label_times: int = Field(default=3, ge=0, le=100)
     """The student is fitted to the first-principles labels that its teacher was fine-tuned on as well, beside the
     teacher's: each counts so many times, 0 leaves them out. Most of what is explored is hotter than what was asked
     for: POD M, 270 frames of silicon and 720 of molybdenum, left 91 and 150 meV/Å of labels that nobody had learnt with

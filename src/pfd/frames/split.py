@@ -144,8 +144,21 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
             held = [other for other in held if other != index]
     if not learnt or not held:  # of very few frames
         wanted = max(1, min(len(frames) - 1, round(fraction * len(frames))))
-        learnt, held = order[:-wanted], order[-wanted:]
+        held = _last_that_others_resemble(frames, order, wanted) or order[-wanted:]
+        learnt = [index for index in order if index not in held]
     return [frames[index] for index in sorted(learnt)], [frames[index] for index in sorted(held)]
+
+
+def _last_that_others_resemble(frames: Sequence[Atoms], order: Sequence[int], wanted: int) -> list[int]:
+    """The last frames whose elements are all in others too, so many or fewer."""
+    left = Counter(symbol for frame in frames for symbol in set(frame.symbols))
+    held: list[int] = []
+    for index in reversed(order):
+        symbols = set(frames[index].symbols)
+        if len(held) < wanted and all(left[symbol] > 1 for symbol in symbols):
+            held.append(index)
+            left -= Counter(symbols)
+    return held
 
 
 def _blocks(part: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:

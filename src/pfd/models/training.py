@@ -137,7 +137,8 @@ def fit_model(
     refuse_unhonoured_state([*train, *valid], family.honours, f"the family {family.name!r}", "training set")
     card, report = family.fit(folder, train, valid, settings, seed, progress, device)
     after = _shift(family, folder, train, device)
-    _record(folder, family, card, len(train) + len(valid), after.per_element_eV, after.undetermined, train)
+    distinct = len({id(frame) for frame in [*train, *valid]})  # a frame that counts several times stands there so often
+    _record(folder, family, card, distinct, after.per_element_eV, after.undetermined, train)
     return report
 
 
@@ -157,7 +158,7 @@ def _record(
     train: Sequence[Atoms],
 ) -> None:
     levels = {labels_of(frame).level_of_theory for frame in train} - {""}
-    level = levels.pop() if len(levels) == 1 else "unknown"
+    level = " + ".join(sorted(levels)) or "unknown"
     write_model(
         folder,
         Model(

@@ -11,7 +11,7 @@ from pfd.report.data import DataPart, IterationResult, ReportData, TrajectoryRes
 from pfd.report.svg import SEQUENCE, new_axes, plot_style, svg_of
 from pfd.tasks.folder import TaskFolder
 
-PARTS = {"train": "training", "valid": "validation", "test": "test"}
+PARTS = {"train": "training", "valid": "validation", "labels": "labels of first principles", "test": "test"}
 MANY = 6
 """Curves in one plot of radial distributions."""
 

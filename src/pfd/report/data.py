@@ -149,8 +149,8 @@ class DataPart(Settings):
 
     loop: Literal["finetune", "distill"]
     """Whose."""
-    part: Literal["train", "valid", "test"]
-    """Which."""
+    part: Literal["train", "valid", "labels", "test"]
+    """Which; ``labels`` are those of first principles that a student was fitted to as well."""
     frames: int
     """Frames in it."""
     energy: int

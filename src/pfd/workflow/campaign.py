@@ -266,7 +266,8 @@ class Campaign:
         """Copy a loop's data and model to where a user looks for them, as soon as the loop has ended."""
         assert state.model is not None
         self.models[name] = state.model
-        parts = state.trained.inputs() | ({} if state.test is None else {"test": state.test})
+        parts = state.trained.inputs() | ({} if state.labels is None else {"labels": state.labels})
+        parts |= {} if state.test is None else {"test": state.test}
         for part, artifact in parts.items():
             self._copy_out(artifact, f"data/{loop}-{part}.extxyz")
             self.outcome.add_data(loop, part, read_frames(artifact.path))

@@ -211,7 +211,7 @@ class Loop:
 
     def _select_spec(self, trajectories: list[Artifact], struck: Collection[str]) -> TaskSpec:
         inputs = numbered("trajectory", trajectories)
-        inputs |= numbered("reference", [*self.state.dataset.inputs().values(), *self.binding.beside])
+        inputs |= numbered("reference", list(self.state.dataset.inputs().values()))
         inputs |= numbered("deviation", self._deviations)
         settings = self.binding.settings.select
         reserve = 0 if self.state.test is not None else self.explorer.test_frames()
@@ -278,7 +278,8 @@ class Loop:
         spec = TaskSpec("collect", {"valid_fraction": 0.0}, inputs)
         labels = self.run.one(f"{self.binding.name}/labels/collect", spec)
         if content_of(labels, "counts.json")["train"]:
-            self.binding.join(labels.output("train.extxyz"))
+            self.state.labels = labels.output("train.extxyz")
+            self.binding.join(self.state.labels)
 
     def _train(self, place: str) -> TaskFolder:
         data = self.state.dataset

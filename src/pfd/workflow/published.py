@@ -8,6 +8,7 @@ from pathlib import Path
 
 PUBLISHED = (
     *(f"data/{loop}-{part}.extxyz" for loop in ("finetune", "distill") for part in ("train", "valid", "test")),
+    "data/distill-labels.extxyz",
     *(f"models/{name}" for name in ("pretrained", "finetuned", "student")),
 )
 """All that a run may publish, relative to its folder; other files in ``data`` and ``models`` are the user's."""

@@ -31,6 +31,8 @@ class LoopState:
     """All labelled frames so far: what the next model is trained on."""
     trained: Dataset = Dataset()
     """What the model at hand was trained on: those of a student's own MD are labelled after its training."""
+    labels: Artifact | None = None
+    """First-principles labels that a student is fitted to beside its teacher's."""
     model: Artifact | None = None
     test: Artifact | None = None
     explored: list[Artifact] = field(default_factory=list)
