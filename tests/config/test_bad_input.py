@@ -302,6 +302,11 @@ MISTAKES = {
         {"distill.explore": [[POOL_OF_TEN]], "distill.own_md_factor": 3},
         ["distill.own_md_factor", "without effect", "explores without"],
     ),
+    "labels of no fine-tuning": (
+        {"finetune": DROP, "distill.label_times": 5},
+        ["distill.label_times", "without effect", "nothing is fine-tuned"],
+    ),
+    "labels too often": ({"distill.label_times": 1000}, ["distill.label_times", "100"]),
     "fraction of no pool": ({"evaluate.pool_test_fraction": 0.3}, ["evaluate.pool_test_fraction", "no pool"]),
     "min_success of labels": (
         {"resources": {"label": {"min_success": 0.5}}},
