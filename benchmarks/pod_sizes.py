@@ -99,9 +99,9 @@ def fitted_model(
     return (*told, *(f"{error:.3g}" for error in errors), f"{seconds:.0f}")
 
 
-def range_of(seconds: list[float]) -> str:
-    """The fastest and the slowest."""
-    return f"{min(seconds):.1f} to {max(seconds):.1f}" if seconds else "not taken"
+def range_of(times_us: list[float]) -> str:
+    """The fastest and the slowest, µs per atom and step."""
+    return f"{min(times_us):.1f} to {max(times_us):.1f}" if times_us else "not taken"
 
 
 def shape_of(size: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pfd.errors import TaskFailed
+from pfd.frames import read_frames
 from pfd.tasks.runner import run_task
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
@@ -36,6 +37,11 @@ SMALL = {
     },
     "evaluate": {"test_frames": 2, "speed_atoms": 0},
 }
+
+
+def data_of(run, name):
+    """The frames of one published part of a run's data."""
+    return read_frames(run.path / "data" / f"{name}.extxyz")
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.workflow.conftest import EngineInProcess
+from tests.workflow.conftest import EngineInProcess, data_of
 
 import pfd
 from pfd.digests import file_digest
 from pfd.errors import PFDError, RunError
-from pfd.frames import read_frames
 from pfd.frames.split import trajectory_of
 from pfd.tasks.folder import TaskFolder
 
@@ -24,10 +23,6 @@ def submit(write_input, small, tmp_path, in_process):
         return pfd.submit(write_input(small), tmp_path / "run")
 
     return go
-
-
-def data_of(run, name):
-    return read_frames(run.path / "data" / f"{name}.extxyz")
 
 
 def test_what_the_pre_trained_model_finds_is_not_what_the_fine_tuned_one_finds(submit, small):

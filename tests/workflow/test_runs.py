@@ -8,7 +8,7 @@ from collections import Counter
 import ase.build
 import ase.io
 import pytest
-from tests.workflow.conftest import MD
+from tests.workflow.conftest import MD, data_of
 
 import pfd
 from pfd.errors import DataError, RunError, TaskFailed
@@ -212,10 +212,6 @@ def test_the_student_is_fitted_to_the_labels_that_are_there_too(
     for name in ("train", "valid", "test"):  # no file holds labels of two levels
         levels = {labels_of(frame).level_of_theory for frame in data_of(run, f"distill-{name}")}
         assert all(level.startswith("model:") for level in levels)
-
-
-def data_of(run, name):
-    return read_frames(run.path / "data" / f"{name}.extxyz")
 
 
 def test_what_the_student_explores_hotter_is_as_long_as_its_own_md(write_input, small, tmp_path, in_process):

@@ -106,8 +106,8 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
     equal stretches, at most five, and a block somewhere in each stretch is held out; of a group of one stretch (less
     than about 50 frames) its end, whatever the seed, so that a gap on one side is enough. ``GAP`` of a group goes to
     neither side, beside its blocks. Groups too small to be cut are divided together, in the order of the file. The
-    first frame of a group that is cut is always learnt from, and of an element that no frame that is learnt from has,
-    the first frame is.
+    first frame of a group that is cut is always learnt from. So is the first frame of an element that would otherwise
+    only be tested on.
 
     Args:
         frames: the frames, in the order of the file where they have no step.
@@ -142,7 +142,7 @@ def split_pool(frames: Sequence[Atoms], fraction: float, seed: int) -> tuple[lis
             known |= set(frames[index].symbols)
             learnt.append(index)
             held = [other for other in held if other != index]
-    if not learnt or not held:  # of very few frames
+    if not held:  # of very few frames
         wanted = max(1, min(len(frames) - 1, round(fraction * len(frames))))
         held = _last_that_others_resemble(frames, order, wanted) or order[-wanted:]
         learnt = [index for index in order if index not in held]

@@ -39,6 +39,8 @@ class Binding(ABC):
     name: Literal["finetune", "distill"]
     student: bool
     """Whether the trained model's own MD is checked, and is not there before the first training."""
+    labels: Artifact | None = None
+    """What the sets of ``beside`` hold that nothing is tested on; the loop finds it before its first training."""
 
     def __init__(self, resolved: ResolvedInput, settings: LoopSettings, teacher: Artifact) -> None:
         self.resolved, self.settings, self.teacher = resolved, settings, teacher
@@ -51,10 +53,6 @@ class Binding(ABC):
     def beside(self) -> Sequence[Artifact]:
         """Labelled sets that are trained on beside what this loop labels."""
         return ()
-
-    def join(self, labels: Artifact) -> None:
-        """Train on these from now on: what the sets of ``beside`` hold that nothing is tested on."""
-        raise NotImplementedError
 
     def awaits(self, frames: Sequence[Path]) -> str:
         """What the user is to do before these frames can be labelled; nothing if they can be."""
@@ -244,23 +242,18 @@ class Distill(Binding):
         super().__init__(resolved, settings, teacher)
         self._first_principles = tuple(first_principles) if settings.label_times else ()
         self._label_times = settings.label_times
-        self._labels: Artifact | None = None
 
     @property
     def beside(self) -> Sequence[Artifact]:
         """See ``Binding.beside``."""
         return self._first_principles
 
-    def join(self, labels: Artifact) -> None:
-        """See ``Binding.join``."""
-        self._labels = labels
-
     def joined(self, fit: TaskSpec) -> TaskSpec:
-        """The task of a fit, with the first-principles labels that were joined, as many times as the input says."""
-        if self._labels is None:
+        """The task of a fit, with the first-principles labels that there are, as many times as the input says."""
+        if self.labels is None:
             return fit
         times = {"label_times": self._label_times}
-        return replace(fit, parameters=fit.parameters | times, inputs=fit.inputs | {"labels": self._labels})
+        return replace(fit, parameters=fit.parameters | times, inputs=fit.inputs | {"labels": self.labels})
 
     def take_student(self, candidate: Candidate) -> None:
         """Fit this student from now on (``student: auto``)."""

@@ -174,14 +174,13 @@ class _Loop:
         units: dict[str, dict[str, float]] = {step: defaultdict(float) for step in tasks}
         for group, first_stage in self._moving:
             later = self._plan.max_iterations - first_stage if self._plan.name == "distill" else 0
-            for step, rounds in ((EXPLORE, self._plan.max_iterations - later), (AGAIN, later)):
-                driver, factor = ("student", self._own_md_factor) if self._student_drives(group) else ("teacher", 1)
-                if step == EXPLORE:
-                    driver, factor = "teacher", 1
-                tasks[step] += rounds * (group.runs + group.warmer)
-                units[step][driver] += rounds * (group.runs + factor * group.warmer) * self._md(group)
-            tasks[EXPLORE] += group.runs  # of the test set
-            units[EXPLORE]["teacher"] += group.runs * self._md(group)
+            first = self._plan.max_iterations - later
+            driver, factor = ("student", self._own_md_factor) if self._student_drives(group) else ("teacher", 1)
+            by_teacher = first * (group.runs + group.warmer) + group.runs  # and the test set
+            tasks[EXPLORE] += by_teacher
+            units[EXPLORE]["teacher"] += by_teacher * self._md(group)
+            tasks[AGAIN] += later * (group.runs + group.warmer)
+            units[AGAIN][driver] += later * (group.runs + factor * group.warmer) * self._md(group)
         groups = [group for group, _ in self._moving]
         unknown = sorted({group.group.method for group in groups if not isinstance(group.group, DynamicsSettings)})
         reason = f"{', '.join(unknown)}: ends by itself, nobody knows when" if unknown else ""

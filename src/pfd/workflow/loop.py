@@ -271,15 +271,14 @@ class Loop:
 
         They stand in a set of their own: labels of two levels of theory never mix in a file.
         """
-        if not self.binding.beside:
+        if not self.binding.beside or self.state.labels is not None:
             return
         assert self.state.test is not None
         inputs = numbered("extra", self.binding.beside) | numbered("held", [self.state.test, *self._held])
         spec = TaskSpec("collect", {"valid_fraction": 0.0}, inputs)
         labels = self.run.one(f"{self.binding.name}/labels/collect", spec)
         if content_of(labels, "counts.json")["train"]:
-            self.state.labels = labels.output("train.extxyz")
-            self.binding.join(self.state.labels)
+            self.state.labels = self.binding.labels = labels.output("train.extxyz")
 
     def _train(self, place: str) -> TaskFolder:
         data = self.state.dataset
