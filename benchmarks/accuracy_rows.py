@@ -77,11 +77,9 @@ def measure(row: Row, data: Path, out: Path, cores: int | None = None) -> dict[s
     ended = pfd.submit(source, run)
     if row.kind == "distilled":
         against = ended.summary["student_vs_teacher"]["force_rmse_meV_per_A"]
+        # not the run's status: its fine-tuning has one iteration, wherever that leads
         last = json.loads((ended.path / "report-data.json").read_text(encoding="utf-8"))["iterations"][-1]
-        found = {
-            "decision": last["decision"],
-            "against_teacher": against,
-        }  # fine-tuning has one iteration, whatever it is
+        found = {"decision": last["decision"], "against_teacher": against}
         return asdict(row) | {"used": row.labels, **found} | scores_of(ended.student, folder)
     used = sum(len(read_frames(path)) for path in (run / "data").glob("finetune-*.extxyz"))
     if used > row.labels:
