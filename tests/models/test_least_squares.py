@@ -24,6 +24,19 @@ def test_reduced_rows_answer_like_the_rows(seed, features, count):
     assert np.allclose(reduced.solve(ridge), np.linalg.solve(normal, rows.T @ targets), atol=1e-6)
 
 
+def test_rows_that_count_several_times_are_as_if_repeated():
+    generator = np.random.default_rng(1)
+    rows, targets = generator.normal(size=(12, 3)), generator.normal(size=12)
+    weighted, repeated = ReducedRows(3), ReducedRows(3)
+    weighted.add(rows[:8], targets[:8])
+    weighted.add(rows[8:], targets[8:], times=3)
+    repeated.add(np.vstack([rows, rows[8:], rows[8:]]), np.concatenate([targets, targets[8:], targets[8:]]))
+    found = weighted.solve(1e-3)
+    assert weighted.count == repeated.count == 20
+    assert found == pytest.approx(repeated.solve(1e-3), rel=1e-9)
+    assert weighted.rms(found) == pytest.approx(repeated.rms(found), rel=1e-9)
+
+
 def test_a_feature_that_never_occurs_gets_no_weight():
     reduced = ReducedRows(2)
     reduced.add(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([1.0, 2.0]))

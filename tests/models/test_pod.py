@@ -179,6 +179,22 @@ def test_stresses_are_learnt(tmp_path, two, count, ridge):
     assert errors[1] < 0.75 * errors[0]
 
 
+def test_a_frame_that_counts_thrice_is_fitted_like_three(tmp_path):
+    some, labels = frames(6, 0), frames(2, 9)
+    settings = PODFitSettings(basis=SMALL, cutoff_A=4.5)
+    trains = {"once": some + labels, "thrice": some + 3 * labels, "copies": some + [f.copy() for f in 3 * labels]}
+    for one, copy in zip(3 * labels, trains["copies"][len(some) :], strict=True):
+        copy.calc = one.calc
+    test, found = frames(3, 6), {}
+    for name, train in trains.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        POD().fit(folder, train, [], settings, seed=0)
+        found[name] = np.concatenate([np.ravel(labels.forces) for labels in POD().predict(folder, test)])
+    assert np.abs(found["thrice"] - found["copies"]).max() < 1e-5
+    assert np.abs(found["thrice"] - found["once"]).max() > 1e-3
+
+
 def test_energy_shift_moves_each_element_by_its_own(fitted, tmp_path):
     POD().adopt(str(fitted[0]), None, tmp_path)
     test = frames(3, 6)

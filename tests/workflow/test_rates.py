@@ -8,10 +8,20 @@ import pytest
 
 import pfd
 from pfd.config.reading import read_input
+from pfd.frames import read_frames
 from pfd.models.measured_recipe import MOST_EPOCHS, MeasuredFineTuneSettings
+from pfd.models.pod_fit import PODFitSettings
 from pfd.models.torch_training import FineTuneSettings
 from pfd.testing.toy_family import ToyFitSettings
-from pfd.workflow.rates import atoms_evaluated, keys_of, known_rates, rates_of_run, remember, store_file
+from pfd.workflow.rates import (
+    atoms_evaluated,
+    evaluated_times,
+    keys_of,
+    known_rates,
+    rates_of_run,
+    remember,
+    store_file,
+)
 from pfd.workflow.run_folder import task_folders
 
 
@@ -33,6 +43,11 @@ def test_every_kind_of_work_of_a_run_has_a_rate(small, write_input, in_process, 
     assert seconds > 0
     own = [json.loads(file.read_text()) for file in run.glob("distill/*/student-explore/*/outputs/report.json")]
     assert totals[keys_of(resolved)["student"]][0] == 32 * sum(report["steps"] for report in own)
+    learnt = 0
+    for file in run.glob("distill/*/train/*/task.json"):
+        inputs = {name: file.parent / entry["path"] for name, entry in json.loads(file.read_text())["inputs"].items()}
+        learnt += len(read_frames(inputs["train"])) + 3 * len(read_frames(inputs["labels"]))
+    assert totals[keys_of(resolved)["fit"]][0] == 32 * learnt
     remember(totals, "in the run small")
     assert store_file() == cache
     other = known_rates(resolved, {})
@@ -118,6 +133,11 @@ def test_a_store_that_cannot_be_written_is_no_failure(tmp_path, monkeypatch):
 )
 def test_a_training_costs_what_its_length_says(settings, frames):
     assert atoms_evaluated(settings, [64] * 10) == 64 * frames
+
+
+def test_a_linear_fit_evaluates_a_frame_once_however_often_it_counts():
+    assert [evaluated_times(PODFitSettings(), times) for times in (0, 1, 3)] == [0, 1, 1]
+    assert evaluated_times(ToyFitSettings(), 3) == evaluated_times(None, 3) == 3
 
 
 def test_trainings_of_another_family_have_no_rate_here(small, write_input, in_process, tmp_path, cache):

@@ -60,11 +60,11 @@ class ReducedRows:
         self._waiting: list[np.ndarray] = []
         self._waiting_rows = 0
 
-    def add(self, rows: Rows, targets: Targets) -> None:
-        """Take rows in."""
-        self._waiting.append(np.column_stack([rows, targets]))
+    def add(self, rows: Rows, targets: Targets, times: int = 1) -> None:
+        """Take rows in, as if they stood there so many times."""
+        self._waiting.append(np.sqrt(times) * np.column_stack([rows, targets]))
         self._waiting_rows += len(rows)
-        self.count += len(rows)
+        self.count += times * len(rows)
         if self._waiting_rows >= BATCH_ROWS:
             self._fold()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -177,7 +178,9 @@ def fit_coefficients(
     usual = _usual_force(frames)
     reduced: ReducedRows | None = None
     stress_weight, most = 0.0, 1.0
-    for index, frame in enumerate(frames):
+    times = Counter(map(id, frames))  # a frame that counts several times stands there so often
+    distinct = list({id(frame): frame for frame in frames}.values())
+    for index, frame in enumerate(distinct):
         energy_row, force_rows = descriptors.of(frame)
         if reduced is None:
             reduced = ReducedRows(len(energy_row))
@@ -189,15 +192,14 @@ def fit_coefficients(
         labels, apart = labels_of(frame), repulsion.labels(frame)
         energy = float(labels.energy or 0.0) - shift.of(frame) - float(apart.energy or 0.0)
         forces = np.ravel(np.asarray(labels.forces) - np.asarray(apart.forces))
-        reduced.add(
-            np.vstack([force_rows * weight, energy_row * of_energy]), np.append(forces * weight, energy * of_energy)
-        )
+        rows, targets = [force_rows * weight, energy_row * of_energy], np.append(forces * weight, energy * of_energy)
+        reduced.add(np.vstack(rows), targets, times[id(frame)])
         stress = trainable_stress(frame)
         if stress is not None and stress_weight > 0.0:
             of_stress = weight * stress_weight * abs(float(frame.cell.volume)) / len(frame) ** 0.5
             rest = stress if apart.stress is None else stress - apart.stress
-            reduced.add(descriptors.stress(frame) * of_stress, rest * of_stress)
-        progress(0.8 * (index + 1) / len(frames), f"descriptors of {index + 1} of {len(frames)} frames")
+            reduced.add(descriptors.stress(frame) * of_stress, rest * of_stress, times[id(frame)])
+        progress(0.8 * (index + 1) / len(distinct), f"descriptors of {index + 1} of {len(distinct)} frames")
     assert reduced is not None
     progress(0.8, "pairs of atoms pushed together")
     apart_pushes = repelling(descriptors, frames, repulsion)
@@ -227,7 +229,7 @@ def repelling(descriptors: Descriptors, frames: Sequence[Atoms], repulsion: Repu
         least = sum(part * repulsion.push(pair, distance) for pair, distance, part in push.pairs)
         bounds.append(MARGIN * least - whole)
     for path in compressions(frames):
-        energies = np.array([descriptors.of(frame)[0] for frame in path])
+        energies = np.array([descriptors.energy(frame) for frame in path])
         nuclei = np.array([float(repulsion.labels(frame).energy or 0.0) for frame in path])
         rows += list(np.diff(energies, axis=0))
         bounds += list((MARGIN - 1.0) * np.diff(nuclei))

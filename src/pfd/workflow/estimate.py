@@ -11,7 +11,7 @@ from pfd.config.plan import GroupPlan, LoopPlan
 from pfd.config.reading import ResolvedInput
 from pfd.config.resources import StepResources
 from pfd.explore.settings import DynamicsSettings, PoolSettings
-from pfd.workflow.rates import LABEL_POWER, Rate, atoms_evaluated
+from pfd.workflow.rates import LABEL_POWER, Rate, atoms_evaluated, evaluated_times
 
 NOT_MEASURED = "not measured yet on this machine"
 """Why there is no estimate of what could have one."""
@@ -154,7 +154,8 @@ class _Loop:
     ) -> None:
         self._resolved, self._plan, self._atoms, self._rates = resolved, plan, atoms, rates
         distill = resolved.input.distill
-        self._beside = paid * distill.label_times if plan.name == "distill" and distill is not None else 0
+        times = distill.label_times if plan.name == "distill" and distill is not None else 0
+        self._beside = paid * evaluated_times(resolved.fitting, times)
         self._groups = [group for stage in plan.stages for group in stage]
 
         self._teach = "teach" if "teach" in rates else "teacher"  # a label takes about as long as a step of MD

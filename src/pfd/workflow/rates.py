@@ -18,6 +18,7 @@ from pfd.digests import json_digest
 from pfd.errors import PFDError
 from pfd.json_file import read_json, write_json
 from pfd.label.labeler import make_labeler
+from pfd.models.linear_fit import LinearFitSettings
 from pfd.models.torch_training import FineTuneSettings
 from pfd.settings import Settings
 from pfd.tasks.folder import TaskFolder
@@ -133,6 +134,11 @@ def atoms_evaluated(settings: Settings | None, atoms: Sequence[int]) -> float:
     return sum(atoms) * float(getattr(settings, "epochs", None) or 1)
 
 
+def evaluated_times(settings: Settings | None, times: int) -> int:
+    """How often a training evaluates a frame that counts so many times: a linear fit weights it, others repeat it."""
+    return min(times, 1) if isinstance(settings, LinearFitSettings) else times
+
+
 def _work(resolved: ResolvedInput, folder: TaskFolder) -> tuple[str, float]:
     """The kind of a task's work, and how many units of it were done."""
     task = folder.task()
@@ -150,7 +156,11 @@ def _work(resolved: ResolvedInput, folder: TaskFolder) -> tuple[str, float]:
     if task["step"] == "train" and kind is not None:
         usual = resolved.tuning if kind == "finetune" else resolved.fitting
         settings = _settings_of(usual, task["parameters"]["settings"])
-        return (kind, atoms_evaluated(settings, _all_atoms(folder.input("train").path))) if settings else ("", 0.0)
+        sizes = _all_atoms(folder.input("train").path)
+        if "labels" in task["inputs"]:
+            times = evaluated_times(settings, task["parameters"]["label_times"])
+            sizes += times * _all_atoms(folder.input("labels").path)
+        return (kind, atoms_evaluated(settings, sizes)) if settings else ("", 0.0)
     return "", 0.0
 
 
