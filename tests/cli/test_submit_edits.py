@@ -7,7 +7,9 @@ from pathlib import Path
 import yaml
 
 from pfd.api import submit
+from pfd.cli.edits import edits
 from pfd.cli.submit import submit_and_show
+from pfd.config.reading import read_input
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
 
@@ -25,9 +27,39 @@ def test_the_changed_keys_are_named(tmp_path, monkeypatch, capfd):
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     submit_and_show(path, None, "select")
     told = capfd.readouterr().err
-    assert "toy: going on with an edited input; changed: finetune.select" in told
+    assert "toy: going on; changed since it was last submitted: finetune.select" in told
     submit_and_show(path, None, "select")
-    assert "edited input" not in capfd.readouterr().err
+    assert "changed since" not in capfd.readouterr().err
+
+
+def test_a_default_of_another_version_is_no_edit(tmp_path, monkeypatch, capfd, in_process):
+    monkeypatch.chdir(tmp_path)
+    submit_and_show(EXAMPLE / "input.yaml", None, "select")
+    resolved = tmp_path / "toy" / "resolved-001.yaml"  # as a version wrote it that had one default more, and one less
+    text = resolved.read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    del content["distill"]["label_times"]
+    content["finetune"]["select"]["min_per_condition"] = 2
+    resolved.write_text(yaml.safe_dump(content), encoding="utf-8")
+    capfd.readouterr()
+    folder, run = EXAMPLE / "input.yaml", Path("toy")
+    told = edits(read_input(folder), run)
+    assert told == (
+        "defaults that the input leaves open, others than before: finetune.select.min_per_condition (4, before 2), "
+        "distill.label_times (3, before unset)"
+    )
+    both = edits(read_input(folder, ["finetune.max_iterations=2", "distill.label_times=3"]), run)
+    assert both == (
+        "finetune.max_iterations, distill.label_times; defaults that the input leaves open, others than before: "
+        "finetune.select.min_per_condition (4, before 2)"
+    )
+    submit_and_show(folder, None, "select")
+    assert "going on; changed since it was last submitted: defaults that the input" in " ".join(
+        capfd.readouterr().err.split()
+    )
+    (run / "input.yaml").write_text("{", encoding="utf-8")
+    resolved.with_name("resolved-002.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert edits(read_input(folder), run) == "finetune.select.min_per_condition, distill.label_times"
 
 
 def test_keys_of_the_command_line_that_are_left_out_are_told_with_their_values(
@@ -42,7 +74,7 @@ def test_keys_of_the_command_line_that_are_left_out_are_told_with_their_values(
     submit_and_show(path, None, "select", overrides=words)
     capfd.readouterr()
     submit_and_show(Path("toy"), None, "select")  # the run folder keeps them
-    assert "edited" not in capfd.readouterr().err
+    assert "changed since" not in capfd.readouterr().err
     submit_and_show(path, None, "select")
     told = capfd.readouterr().err
     said = told.partition("set on the command line before, and not now:")[2].partition("; give it again")[0].split()

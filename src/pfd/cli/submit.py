@@ -59,7 +59,9 @@ def submit_and_show(
     say_older(resolved)
     folder = run or run_folder_of(input_file, resolved.input.name)
     if changed := edits(resolved, folder):
-        console.print(f"{folder}: going on with an edited input; changed: {changed}", markup=False, highlight=False)
+        console.print(
+            f"{folder}: going on; changed since it was last submitted: {changed}", markup=False, highlight=False
+        )
         for line in lost_overrides(resolved, folder):
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     display = display_for(console)

@@ -49,6 +49,7 @@ class ResolvedInput:
         text: the input as YAML, where the file is none of today's, or keys were overridden; else empty.
         older: whether the file was one of PFD-kit 0.10.
         notes: what of an older input has no effect.
+        content: what the user wrote, and set on the command line.
     """
 
     input: Input
@@ -67,6 +68,7 @@ class ResolvedInput:
     text: str = ""
     older: bool = False
     notes: tuple[str, ...] = ()
+    content: Mapping[str, Any] = field(default_factory=dict)
 
     def shown(self, key: str) -> str:
         """A dotted key as far as the user wrote it: short forms of explore have fewer indices."""
@@ -91,7 +93,7 @@ def read_input(path: Path, overrides: Sequence[str] = ()) -> ResolvedInput:
     given = read_given(path, overrides)
     where = f"{path} (converted)" if given.older else str(path)
     resolved = resolve(given.content, path.resolve().parent, where, given.overridden)
-    return replace(resolved, text=given.text, older=given.older, notes=given.notes)
+    return replace(resolved, text=given.text, older=given.older, notes=given.notes, content=given.content)
 
 
 def resolve(content: dict[str, Any], folder: Path, where: str, overridden: Sequence[str] = ()) -> ResolvedInput:
