@@ -49,7 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("material", help="a folder of the data, such as silicon")
     parser.add_argument("teacher", type=Path, help="a checkpoint of SevenNet")
-    parser.add_argument("--families", nargs="*", default=["pod", "snap", "nep", "ace", "deepmd"])
+    parser.add_argument("--families", nargs="*", default=["pod", "snap", "uf3", "nep", "ace", "deepmd"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("students"))
     parser.add_argument("--cores", type=int)

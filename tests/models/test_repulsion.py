@@ -24,6 +24,8 @@ from pfd.models.pod_potential import PODPotential
 from pfd.models.repulsion import Repulsion, all_pairs, pair_key, ranges_of_frames
 from pfd.models.snap import SNAP, SNAPFitSettings
 from pfd.models.squeeze import COMPRESSED, CROWDS, NEAREST_A, compressions, crowds, pushes
+from pfd.models.uf3 import UF3, UF3FitSettings
+from pfd.models.uf3_basis import UF3Basis
 
 RANGES = {"C-C": (1.0, 2.9), "C-Si": (1.2, 2.6), "Si-Si": (1.0, 2.9)}
 
@@ -165,7 +167,7 @@ def test_crowds_of_chains_and_of_few_atoms(frame, some):
 
 
 @pytest.mark.lammps
-@pytest.mark.parametrize("family", ["pod", "snap"])
+@pytest.mark.parametrize("family", ["pod", "snap", "uf3"])
 def test_a_chain_of_atoms_is_fitted(family, tmp_path):
     generator = np.random.default_rng(0)
     train = []
@@ -177,25 +179,27 @@ def test_a_chain_of_atoms_is_fitted(family, tmp_path):
     student, settings = {
         "pod": (POD(), PODFitSettings(basis=SMALL, cutoff_A=4.5)),
         "snap": (SNAP(), SNAPFitSettings(twojmax=4, cutoff_A=4.5)),
+        "uf3": (UF3(), UF3FitSettings()),
     }[family]
     student.fit(tmp_path, train, [], settings, seed=0)
 
 
-@pytest.fixture(scope="module", params=["pod", "snap"])
+@pytest.fixture(scope="module", params=["pod", "snap", "uf3"])
 def students(request, tmp_path_factory):
     """A student with its repulsion, the same without, and the frames that both were fitted to."""
     train = frames(12, 0)
+    family, settings = {
+        "pod": (POD(), {"basis": SMALL}),
+        "snap": (SNAP(), {"twojmax": 4}),
+        "uf3": (UF3(), {"triple_cutoff_A": 4.0, "basis": UF3Basis(pair=9, leg=4, base=7)}),
+    }[request.param]
     folders = []
     for repulsion in ("zbl", "none"):
         folder = tmp_path_factory.mktemp(f"{request.param}-{repulsion}")
-        common = {"cutoff_A": 4.5, "repulsion": repulsion}
-        if request.param == "pod":
-            card, _ = POD().fit(folder, train, [], PODFitSettings(basis=SMALL, **common), seed=0)
-        else:
-            card, _ = SNAP().fit(folder, train, [], SNAPFitSettings(twojmax=4, **common), seed=0)
-        write_model(folder, Model(card=card))
+        own = family.FitSettings(cutoff_A=4.5, repulsion=repulsion, **settings)
+        write_model(folder, Model(card=family.fit(folder, train, [], own, seed=0)[0]))
         folders.append(folder)
-    return (POD() if request.param == "pod" else SNAP()), *folders, train
+    return family, *folders, train
 
 
 @pytest.mark.lammps
@@ -273,7 +277,8 @@ def test_errors_where_the_frames_are_do_not_change(students):
     assert all(family.Potential.read(folder).repulsion.labels(frame).energy == 0.0 for frame in train)
     with_wall, without = (family.predict(each, train) for each in (folder, plain))
     moved = rms([one.forces - two.forces for one, two in zip(with_wall, without, strict=True)])
-    assert moved < 0.02 * rms([labels.forces for labels in with_wall])
+    # of these few frames little holds the splines that begin below the shortest distance
+    assert moved < (0.05 if isinstance(family, UF3) else 0.02) * rms([labels.forces for labels in with_wall])
 
 
 @pytest.mark.lammps

@@ -42,12 +42,12 @@ def test_pre_trained(name, weights, frame, tmp_path):
 
 
 @pytest.mark.lammps
-@pytest.mark.parametrize("name", ["pod", "snap"])
+@pytest.mark.parametrize("name", ["pod", "snap", "uf3"])
 def test_students(name, tmp_path):
     from tests.models.test_pod import frames
 
     family = make_family(name)
-    small = {"pod": {"size": "S"}, "snap": {"twojmax": 4}}[name]
+    small = {"pod": {"size": "S"}, "snap": {"twojmax": 4}, "uf3": {"triple_cutoff_A": 4.0}}[name]
     settings = family.FitSettings.model_validate({"cutoff_A": 4.5, **small})
     card, _ = family.fit(tmp_path, frames(30, 0), [], settings, 0)
     write_model(tmp_path, Model(card=card))

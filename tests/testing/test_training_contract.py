@@ -57,6 +57,7 @@ def test_fine_tuning(start, settings, tmp_path):
         ("toy", {}),
         pytest.param("pod", {"size": "S"}, marks=pytest.mark.lammps),
         pytest.param("snap", {"twojmax": 4}, marks=pytest.mark.lammps),
+        pytest.param("uf3", {"size": "S"}, marks=pytest.mark.lammps),
     ],
 )
 def test_fits(name, settings, tmp_path):

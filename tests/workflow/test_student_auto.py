@@ -124,7 +124,7 @@ def test_what_is_installed_later_is_not_compared_in_a_run_that_has_chosen(
 def test_auto_alone_compares_what_is_there_in_several_sizes(write_input, auto):
     auto["distill"]["student"] = "auto"
     names = [candidate.name for candidate in candidates_of(read_input(write_input(auto)))]
-    assert names == [name for name in names if name.split()[0] in {"ace", "deepmd", "nep", "pod", "snap", "toy"}]
+    assert names == [name for name in names if name.split()[0] in {"ace", "deepmd", "nep", "pod", "snap", "toy", "uf3"}]
     assert {"toy 3", "toy 10", "toy 14"} <= {*names}
 
 

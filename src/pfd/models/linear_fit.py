@@ -89,6 +89,11 @@ class LinearFitSettings(Settings):
         """How many neighbours the default cutoff holds."""
         return NEIGHBOURS
 
+    @property
+    def smoothness(self) -> float:
+        """Weight of ``Descriptors.roughness``."""
+        return 0.0
+
     def stress_weight_of(self, frames: Sequence[Atoms], coefficients: int) -> float:
         """The weight of stresses in a fit of so many coefficients to these frames."""
         if self.stress_weight is not None:
@@ -172,8 +177,8 @@ def fit_coefficients(
 
     The loss is sum over frames of t^2 w^2 (E error / atoms)^2 + s^2 (sum over components of (F error)^2 + v^2 sum over
     components of (stress error * volume)^2 / atoms), with the frame's scale s, t = min(s, 1), and the weights w
-    of energies and v of stresses, over the number of all terms. Source: Nguyen and Rohskopf (2023), eq. 35, with a
-    ridge; stresses as in Thompson et al., J. Comput. Phys. 285, 316 (2015).
+    of energies and v of stresses, over the number of all terms; roughness is no part of it. Source: Nguyen and
+    Rohskopf (2023), eq. 35, with a ridge; stresses as in Thompson et al., J. Comput. Phys. 285, 316 (2015).
     """
     usual = _usual_force(frames)
     reduced: ReducedRows | None = None
@@ -184,8 +189,8 @@ def fit_coefficients(
         energy_row, force_rows = descriptors.of(frame)
         if reduced is None:
             reduced = ReducedRows(len(energy_row))
-            stress_weight = settings.stress_weight_of(frames, len(energy_row))
-            most = settings.max_frame_weight(frames, len(energy_row))
+            stress_weight = settings.stress_weight_of(distinct, len(energy_row))
+            most = settings.max_frame_weight(distinct, len(energy_row))
         relative = settings.frame_weighting == "relative"
         weight = weight_of(_rms_force(frame), usual, most) if relative else 1.0
         of_energy = min(weight, 1.0) * settings.energy_weight / len(frame)
@@ -204,7 +209,9 @@ def fit_coefficients(
     progress(0.8, "pairs of atoms pushed together")
     apart_pushes = repelling(descriptors, frames, repulsion)
     progress(0.85, f"solving for {reduced.features} coefficients")
-    solution = reduced.solve(settings.ridge_of(frames, reduced.features), apart_pushes)
+    roughness = descriptors.roughness()
+    penalties = None if roughness is None or settings.smoothness == 0.0 else settings.smoothness * roughness
+    solution = reduced.solve(settings.ridge_of(distinct, reduced.features), apart_pushes, penalties)
     return solution, reduced.rms(solution) ** 2
 
 

@@ -20,6 +20,7 @@ from pfd.voigt import from_voigt
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from scipy.sparse import csr_array
 
 EnergyRow = Float[np.ndarray, "features"]
 ForceRows = Float[np.ndarray, "coordinates features"]
@@ -30,7 +31,7 @@ STRAIN = 1e-4
 
 
 class Descriptors(ABC):
-    """Global descriptors of frames, from a LAMMPS instance that is open as long as the context is.
+    """Global descriptors of frames; what they need is open as long as the context is.
 
     Args:
         elements: in the order of LAMMPS' types.
@@ -38,15 +39,13 @@ class Descriptors(ABC):
     """
 
     def __init__(self, elements: tuple[str, ...], cutoff_A: float) -> None:
-        self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
-        self._there: tuple[str, ...] = ()
         self.elements, self.cutoff_A = elements, cutoff_A
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._session.close()
+    def __exit__(self, *exception: object) -> None:  # noqa: B027 - most have nothing to close
+        """Close what was opened."""
 
     @abstractmethod
     def of(self, frame: Atoms) -> tuple[EnergyRow, ForceRows]:
@@ -55,6 +54,10 @@ class Descriptors(ABC):
     @abstractmethod
     def energy(self, frame: Atoms) -> EnergyRow:
         """The first of these alone."""
+
+    def roughness(self) -> csr_array | None:
+        """Rows (any number, features) whose products with smooth coefficients are small, eV; most have none."""
+        return None
 
     def stress(self, frame: Atoms) -> StressRows:
         """What the coefficients give the stress with, eV/Å^3, Voigt order xx yy zz yz xz xy, of a bulk frame.
@@ -70,6 +73,18 @@ class Descriptors(ABC):
             ends = [self.energy(_strained(frame, sign * change)) for sign in (1.0, -1.0)]
             rows.append((ends[0] - ends[1]) / STRAIN)
         return np.asarray(rows) / abs(float(frame.cell.volume))
+
+
+class LammpsDescriptors(Descriptors):
+    """Global descriptors that a LAMMPS instance computes, which is open as long as the context is."""
+
+    def __init__(self, elements: tuple[str, ...], cutoff_A: float) -> None:
+        super().__init__(elements, cutoff_A)
+        self._session = LammpsSession(LammpsPotential(f"zero {cutoff_A!r}", ("* *",), elements))
+        self._there: tuple[str, ...] = ()
+
+    def __exit__(self, *exception: object) -> None:
+        self._session.close()
 
     def computed(self, frame: Atoms, command: str, style: int, made: tuple[str, ...] = ()) -> np.ndarray:
         """The array of the compute ``descriptors`` for a frame, in LAMMPS' orientation.

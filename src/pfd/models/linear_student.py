@@ -1,4 +1,4 @@
-"""What students have in common whose energy is linear in descriptors that LAMMPS computes."""
+"""What students have in common whose energy is linear in descriptors, and that LAMMPS runs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows
+from pfd.models.linear_potential import EnergyRow, ForceRows, LammpsDescriptors
 from pfd.settings import Settings
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Descriptors:
         return pairs * sum(max(0, other.neighbours - first) for first in range(self.neighbours))
 
 
-class PODDescriptors(Descriptors):
+class PODDescriptors(LammpsDescriptors):
     """Global descriptors of frames, as LAMMPS' ``compute pod/global`` gives them.
 
     Args:

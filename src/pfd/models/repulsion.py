@@ -153,18 +153,13 @@ class Repulsion:
         spans = list(dict.fromkeys(self.ranges_A.values()))
         if not spans:
             return potential
-        style, own = potential.pair_style, potential.pair_style.split()[0]
         coefficients = []
-        for arguments in potential.pair_coeff:
-            one, two, *rest = arguments.split(" ", 2)
-            coefficients.append(" ".join([one, two, own, *rest]))
         for first, second in combinations_with_replacement(range(len(self.elements)), 2):
             symbols = self.elements[first], self.elements[second]
             number = f" {spans.index(self.ranges_A[pair_key(*symbols)]) + 1}" if len(spans) > 1 else ""
             charges = " ".join(str(atomic_numbers[symbol]) for symbol in symbols)
             coefficients.append(f"{first + 1} {second + 1} zbl{number} {charges}")
-        styles = " ".join(["hybrid/overlay", style, *(f"zbl {inner!r} {outer!r}" for inner, outer in spans)])
-        return replace(potential, pair_style=styles, pair_coeff=tuple(coefficients))
+        return potential.with_overlay([f"zbl {inner!r} {outer!r}" for inner, outer in spans], coefficients)
 
 
 def all_pairs(elements: Sequence[str]) -> list[str]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pfd.models.least_squares import Coefficients
-from pfd.models.linear_potential import Descriptors, EnergyRow, ForceRows, LinearPotential, StressRows, quoted
+from pfd.models.linear_potential import (
+    Descriptors,
+    EnergyRow,
+    ForceRows,
+    LammpsDescriptors,
+    LinearPotential,
+    StressRows,
+    quoted,
+)
 from pfd.voigt import from_voigt, to_voigt
 
 if TYPE_CHECKING:
@@ -89,7 +97,7 @@ def count_of(twojmax: int, quadratic: bool, elements: int) -> int:
     return components * (components + 3) // 2 if quadratic else components
 
 
-class SNAPDescriptors(Descriptors):
+class SNAPDescriptors(LammpsDescriptors):
     """Sums of bispectrum components over the atoms of each element, as LAMMPS' ``compute snap`` gives them.
 
     Args:
