@@ -12,7 +12,8 @@ from tests.workflow.conftest import MD, data_of
 
 import pfd
 from pfd.errors import DataError, RunError, TaskFailed
-from pfd.frames import labels_of, read_frames
+from pfd.frames import labels_of, read_frames, without_labels, write_frames
+from pfd.frames.fingerprint import overlap
 from pfd.models.training import fit_model
 from pfd.tasks.steps import training
 from pfd.workflow.journal import Journal
@@ -212,6 +213,42 @@ def test_the_student_is_fitted_to_the_labels_that_are_there_too(
     for name in ("train", "valid", "test"):  # no file holds labels of two levels
         levels = {labels_of(frame).level_of_theory for frame in data_of(run, f"distill-{name}")}
         assert all(level.startswith("model:") for level in levels)
+
+
+def test_frames_that_are_trained_on_beside_validate_nothing(write_input, small, tmp_path, in_process):
+    """The teacher labels frames of the pool that are first-principles labels as well."""
+    first = pfd.submit(write_input(small), tmp_path / "first")
+    frames = [frame for name in ("train", "valid") for frame in data_of(first, f"finetune-{name}")]
+    pool = tmp_path / "pool.extxyz"
+    write_frames(pool, [without_labels(frame) for frame in frames])
+    small["distill"] |= {"explore": [[{"method": "pool", "file": str(pool)}, MD]], "valid_fraction": 0.5}
+    small["distill"]["select"] = {"max_frames": 30, "min_per_condition": 4}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    labels, learnt, valid = (data_of(run, f"distill-{name}") for name in ("labels", "train", "valid"))
+    assert overlap(labels, learnt)
+    assert valid
+    assert not overlap(labels, valid)
+
+
+def test_a_group_that_is_no_dynamics_is_not_asked_of_the_own_md(write_input, small, tmp_path, in_process):
+    small["distill"]["explore"] = [[MD, {"method": "rattle", "temperatures_K": [300], "frames": 4}]]
+    small["distill"]["converge"] = {"force_rmse_relative": 0.9}
+    run = pfd.submit(write_input(small), tmp_path / "run")
+    assert run.status == "converged"
+    [path] = run.path.glob("distill/iter-*/evaluate-student-md/*/outputs/errors.json")
+    judged = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
+    assert {each["group"] for each in judged} == {"all", "temperature_K=400"}
+
+
+def test_another_temperature_leaves_the_trajectories_that_there_are(write_input, small, tmp_path, in_process):
+    del small["distill"]
+    run = pfd.submit(write_input(small), tmp_path / "run", until="select")
+    before = set(run.path.glob("finetune/iter-000/explore/*"))
+    small["finetune"]["explore"] = [[MD | {"temperatures_K": [400, 600], "replicas": 2}]]
+    pfd.submit(write_input(small), tmp_path / "run", until="select")
+    after = set(run.path.glob("finetune/iter-000/explore/*"))
+    assert before < after
+    assert len(after) == 4 * len(before)
 
 
 def test_what_the_student_explores_hotter_is_as_long_as_its_own_md(write_input, small, tmp_path, in_process):

@@ -26,7 +26,7 @@ class AutoSettings(Settings):
     families: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Families to compare, each in the sizes that lie on the front of error against speed. Default: those with such
     sizes whose packages are there: POD, SNAP and UF3, and NEP, ACE and DeePMD in environments of their own, whose fits
-    take minutes where POD's takes seconds. A family without such sizes, compared if it is named, has its default one."""
+    take minutes where POD's takes seconds. A family without such sizes, if it is named, has its default one."""
 
     @field_validator("families")
     @classmethod

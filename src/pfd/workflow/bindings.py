@@ -249,7 +249,7 @@ class Distill(Binding):
         return self._first_principles
 
     def joined(self, fit: TaskSpec) -> TaskSpec:
-        """The task of a fit, with the first-principles labels that there are, as many times as the input says."""
+        """The task of a fit, or of a choice among fits, with the first-principles labels, as often as they count."""
         if self.labels is None:
             return fit
         times = {"label_times": self._label_times}

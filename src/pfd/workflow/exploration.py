@@ -72,8 +72,12 @@ class Exploration:
         Where one fails, the frames on the way there are kept: its teacher will label them. Pools, and methods that are
         no dynamics, say nothing about it.
         """
-        moving = [entry for entry in self.plan(stage) if self._groups(stage)[entry["group"]].dynamics]
+        moving = self._moving(stage)
         return [self._trajectory(stage, entry, student, purpose, student, self._own_md_factor) for entry in moving]
+
+    def _moving(self, stage: int) -> list[dict[str, Any]]:
+        """The runs of a stage that are dynamics."""
+        return [entry for entry in self.plan(stage) if self._groups(stage)[entry["group"]].dynamics]
 
     @property
     def _own_md_factor(self) -> int:
@@ -96,15 +100,21 @@ class Exploration:
         """How many frames the test set will ask for at most."""
         return sum(self.test_counts())
 
-    def conditions(self, stages: Sequence[int] | None = None) -> dict[str, list[Any]]:
+    def conditions(self, stages: Sequence[int] | None = None, *, of_dynamics: bool = False) -> dict[str, list[Any]]:
         """Temperatures, pressures and groups of some stages (None: of all) that errors must be known for.
 
         A single group is the whole set, and is not asked for.
+
+        Args:
+            stages: see above.
+            of_dynamics: leave out what ``student_specs`` leaves out.
         """
         stages = range(len(self._binding.settings.explore)) if stages is None else stages
-        entries = [entry for number in stages for entry in self.plan(number)]
-        asked = {key: sorted({entry[key] for entry in entries} - {None}) for key in ("temperature_K", "pressure_GPa")}
-        groups = sorted({group_name(number, entry["group"]) for number in stages for entry in self.plan(number)})
+        plan = self._moving if of_dynamics else self.plan
+        entries = [(number, entry) for number in stages for entry in plan(number)]
+        keys = ("temperature_K", "pressure_GPa")
+        asked: dict[str, list[Any]] = {key: sorted({entry[key] for _, entry in entries} - {None}) for key in keys}
+        groups = sorted({group_name(number, entry["group"]) for number, entry in entries})
         return asked | {"group": groups if len(groups) > 1 else []}
 
     def _test_entries(self) -> list[tuple[int, dict[str, Any], int]]:
@@ -145,7 +155,7 @@ class Exploration:
         assert not isinstance(group, PoolSettings)
         if group.with_ == "student" and student is not None:
             model = student
-        settings = group.model_dump(mode="json")
+        settings = _narrowed(group.model_dump(mode="json"), entry)
         if student is not None and model is student:
             settings["stop"]["onset_frames"] = max(group.stop.onset_frames, STUDENT_ONSET_FRAMES)
             if isinstance(group, DynamicsSettings):
@@ -175,3 +185,10 @@ class Exploration:
         }
         resources = resources_of(self._binding.resolved, "other")
         return TaskSpec("pool", parameters, {"pool": self._run.keep_input(source)}, resources)
+
+
+def _narrowed(group: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a group without what only its other runs are made of, which is no part of this one's identity."""
+    own = {"temperatures_K": entry["temperature_K"], "pressures_GPa": entry["pressure_GPa"]}
+    narrow: dict[str, Any] = {key: [value] for key, value in own.items() if key in group and value is not None}
+    return group | narrow | {key: value for key, value in (("structures", None), ("replicas", 1)) if key in group}

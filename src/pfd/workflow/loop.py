@@ -25,6 +25,9 @@ from pfd.workflow.sampling import Sampling
 from pfd.workflow.student_trials import settle_student
 from pfd.workflow.turn import Dataset, Iteration, LoopState, Turn, content_of, trajectory_record, turn_record
 
+OWN_MD = "student-md"
+"""Set of frames of the own MD of a student."""
+
 
 class Loop:
     """One loop of one run.
@@ -257,7 +260,7 @@ class Loop:
         """Add newly labelled frames to the data; ``place`` is the folder of the collecting task."""
         inputs = inputs | numbered("label", [folder.output("label") for folder in labels]) | self.state.dataset.inputs()
         inputs |= {} if self.state.test is None else {"test": self.state.test}
-        inputs |= numbered("held", self._held)
+        inputs |= numbered("held", self._held) | numbered("beside", self.binding.beside)
         spec = TaskSpec("collect", {"valid_fraction": self.binding.valid_fraction}, inputs)
         collected = self.run.one(place, spec)
         self.state.dataset = Dataset(collected.output("train.extxyz"), collected.output("valid.extxyz"))
@@ -300,7 +303,7 @@ class Loop:
         stages = range(turn.at.stage + 1) if name == "test" else [turn.at.stage]
         parameters = {
             "converge": self.binding.settings.converge.model_dump(mode="json"),
-            "asked": self.explorer.conditions(stages),
+            "asked": self.explorer.conditions(stages, of_dynamics=name == OWN_MD),
             "up_to_stage": turn.at.stage,
         }
         inputs = {"labelled": frames, "predicted": predicted}
@@ -330,7 +333,7 @@ class Loop:
         if labels:
             selected = {"selected": sample.output("selected.extxyz")}
             collected = self._collect(f"{turn.place}/student-collect", labels, selected)
-            turn.prospective = self._errors(turn, "student-md", student, collected.output("new.extxyz"))
+            turn.prospective = self._errors(turn, OWN_MD, student, collected.output("new.extxyz"))
 
     def _decide(self, turn: Turn) -> Decision:
         assert turn.select is not None

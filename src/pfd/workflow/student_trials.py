@@ -84,6 +84,7 @@ class StudentTrials:
             {**data.inputs(), "test": test},
             how={"tried": tried},
         )
+        spec = self._binding.joined(spec)
         folder = self._run.one(f"{self._place}/choose", spec)
         choice = content_of(folder, "choice.json")
         self._run.journal.write("student_chosen", **choice)

@@ -144,8 +144,8 @@ def collect(task: TaskContext) -> None:
     """Parameters valid_fraction, seed; inputs selected, label0... (of ``accept``), the earlier train, valid, extra0....
 
     Further inputs: test, the fixed test set, and held0..., those of other loops, whose frames (and near twins) are kept
-    out of train and valid; seen0...,
-    data that has been trained on, whose frames are kept out of new: that is how a test set is made.
+    out of train and valid; seen0..., data that has been trained on, whose frames are kept out of new: that is how a
+    test set is made; beside0..., data that is trained on beside this, whose frames (and near twins) validate nothing.
 
     Outputs: new.extxyz (accepted), train.extxyz, valid.extxyz (earlier and new), rejected.extxyz, counts.json.
     A frame keeps its side for ever, and so does its trajectory: later frames of it (of a pool, or of labels that an
@@ -159,11 +159,15 @@ def collect(task: TaskContext) -> None:
     brought = [frame for path in task.inputs("extra") for frame in read_frames(path)]
     test = read_frames(task.input("test")) if task.has("test") else []
     test += [frame for path in task.inputs("held") for frame in read_frames(path)]
+    beside = [frame for path in task.inputs("beside") for frame in read_frames(path)]
     held: list[str] = []
     for frames in (brought, new):
         apart, twins = _without(frames, test)
         held += twins
-        more_train, more_valid = _split(apart, train, valid, task.parameters["valid_fraction"], task.seed)
+        free, learnt = _without(apart, beside)
+        bound = [frame for frame in apart if frame.info["id"] in set(learnt)]
+        train = train + _split(bound, train, valid, 0.0, task.seed)[0]
+        more_train, more_valid = _split(free, train, valid, task.parameters["valid_fraction"], task.seed)
         train, valid = train + more_train, valid + more_valid
     write_frames(task.out("new.extxyz"), new)
     write_frames(task.out("train.extxyz"), train)
