@@ -37,6 +37,7 @@ def test_more_coefficients_than_force_components_are_told(told):
     assert lines[0] == "  snap twojmax 4 of 5 elements has 8755 coefficients, for at most 3840 force components"
     assert "nep or deepmd" in lines[1]
     assert len(lines) == 2
+    assert len(told("distill.student={family: snap, twojmax: 4}", "distill.select.max_frames=250")) == 2  # 2.7 for each
 
 
 def test_a_fit_that_no_memory_holds_is_refused(told):
@@ -45,7 +46,7 @@ def test_a_fit_that_no_memory_holds_is_refused(told):
     ) as found:
         told("distill.student={family: snap, size: S}")
     assert "raise resources.train.memory_GB" in found.value.hint
-    assert len(told("distill.student={family: snap, size: S}", "resources.train.memory_GB=12")) == 1
+    assert len(told("distill.student={family: snap, size: S}", "resources.train.memory_GB=12")) == 2  # 1.2 components each
 
 
 def test_of_those_that_are_compared_one_must_fit(told):

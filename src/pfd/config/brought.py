@@ -150,5 +150,7 @@ def _level_of_theory(resolved: ResolvedInput) -> str:
         groups = [group for stage in resolved.input.finetune.explore for group in stage]
         files = resolved.labeler.files or [group.file for group in groups if isinstance(group, PoolSettings)]
         labeler.use_files([source_path(resolved, file, "finetune.label.files") for file in files])
+        with at(resolved, "finetune.label.files"):
+            labeler.check(())  # reads them, whether or not they are asked for their level
     with at(resolved, "finetune.label"):
         return labeler.level_of_theory()

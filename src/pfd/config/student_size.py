@@ -10,6 +10,7 @@ from pfd.config.reading import ResolvedInput
 from pfd.config.student_candidates import candidates_of, is_open
 from pfd.errors import MissingError, SettingError
 from pfd.models.least_squares import fit_memory_GB
+from pfd.models.linear_fit import FEW_EQUATIONS
 from pfd.models.linear_student import FEWER, LinearStudent
 from pfd.wording import counted
 
@@ -104,5 +105,6 @@ def size_lines(resolved: ResolvedInput, explored: Sequence[Atoms], labels: int) 
     for size in sizes:
         over = "" if size in fitting else f"; its fit would hold {size.memory_GB:.0f} GB: it is left out"
         yield f"  {size.words}, for at most {components} force components{over}"
-    if any(size.coefficients > components for size in fitting):
-        yield f"    more coefficients than force components leave most of them to the ridge: {FEWER}; or label more"
+    if any(FEW_EQUATIONS * size.coefficients > components for size in fitting):
+        few = f"{FEW_EQUATIONS:g}"
+        yield f"    fewer than {few} force components for each leave coefficients to the ridge: {FEWER}; or label more"

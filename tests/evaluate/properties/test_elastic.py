@@ -155,6 +155,32 @@ def test_a_known_matrix_comes_back_and_asymmetry_is_told():
     assert off == pytest.approx(3.0 / np.abs(lopsided).max())
 
 
+@pytest.mark.parametrize(("c12", "told"), [(60.0, False), (120.0, True)])
+def test_a_crystal_that_is_not_stable_is_told(c12, told, emt_copper):
+    """Born's criterion of cubic crystals: C11 > C12."""
+    settings = Elastic(structure="x", cell="given")
+    cells = settings.cells(emt_copper.structure)
+    stiffness = np.diag([100.0] * 3 + [50.0] * 3) + c12 * (np.pad(np.ones((3, 3)) - np.eye(3), (0, 3)))
+    stiffness /= GPA_PER_EV_PER_A3
+    labels = []
+    for number, cell in enumerate(cells):
+        strain = np.zeros(6)
+        strain[number // 2] = settings.strain * (1 if number % 2 else -1)
+        labels.append(Labels(0.0, np.zeros((len(cell), 3)), stiffness @ strain))
+    notes = settings.of_labels(emt_copper.structure, cells, labels).notes
+    assert any("not stable: the smallest eigenvalue of C_ij_clamped is -20 GPa" in note for note in notes) is told
+
+
+def test_a_relaxation_that_goes_far_is_told(emt_copper):
+    def notes(lattice_A):
+        return (
+            Elastic(structure="x").measure(replace(emt_copper, structures={"structure": bulk("Cu", a=lattice_A)})).notes
+        )
+
+    assert any("whose volume is" in note and "% off the given one's" in note for note in notes(3.85))
+    assert not any("volume" in note for note in notes(3.6))
+
+
 def test_shears_are_engineering_strains():
     cells = strained(bulk("Cu", "fcc", a=4.0, cubic=True), 0.02)
     assert len(cells) == 12

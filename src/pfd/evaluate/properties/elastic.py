@@ -25,6 +25,8 @@ Stiffness = Float[np.ndarray, "6 6"]
 """Elastic constants, eV/Å^3, Voigt order xx yy zz yz xz xy."""
 UNLIKE = 0.05
 """Constants that should be equal by symmetry and differ by more, as a part of C11, are told of."""
+SWOLLEN = 0.1
+"""Change of volume by relaxation that is told."""
 CUBIC_KINDS = {
     "C11": ((0, 0), (1, 1), (2, 2)),
     "C12": ((0, 1), (0, 2), (1, 2)),
@@ -115,8 +117,12 @@ class Elastic(OfStructure):
         start.set_constraint()
         start.calc = calculator = job.calculator()
         require_stress(start)
+        notes: list[str] = []
         if self.cell == "relaxed":
+            given = start.get_volume()
             start = relaxed(start, "cell", self.fmax_eV_per_A)
+            if abs(swelling := start.get_volume() / given - 1.0) > SWOLLEN:
+                notes.append(f"of the relaxed cell, whose volume is {100 * swelling:+.0f} % off the given one's")
         start = _along_axes(start)
         cells = strained(start, self.strain)
         clamped, free = [], []
@@ -125,7 +131,7 @@ class Elastic(OfStructure):
             clamped.append(cell.get_stress())
             free.append(relaxed(cell, "ions", self.fmax_eV_per_A).get_stress())
             job.progress((number + 1) / len(cells), f"strain {number + 1} of {len(cells)}")
-        found = Measured()
+        found = Measured(notes=tuple(notes))
         for stresses, suffix in ((clamped, "_clamped"), (free, "")):
             stiffness, asymmetry = stiffness_of(np.array(stresses), self.strain)
             named = _named(stiffness, start, suffix)
@@ -203,6 +209,8 @@ def _named(stiffness: Stiffness, structure: Atoms, suffix: str) -> Measured:
                 notes.append(f"the components that make {name}{suffix} are {least:.4g} to {most:.4g} GPa")
     else:
         constants = {f"C{i + 1}{j + 1}": float(in_GPa[i, j]) for i in range(6) for j in range(i, 6)}
+    if np.isfinite(in_GPa).all() and (least := float(np.linalg.eigvalsh(in_GPa)[0])) <= 0.0:
+        notes.append(f"not stable: the smallest eigenvalue of C_ij{suffix} is {least:.3g} GPa (Born's criterion)")
     bulk, shear = moduli(in_GPa)
     values = {f"{name}{suffix}_GPa": value for name, value in constants.items()}
     values |= {f"bulk_modulus{suffix}_GPa": bulk, f"shear_modulus{suffix}_GPa": shear}

@@ -161,9 +161,11 @@ def _fitted(
     places = [x for x in places if volumes.min() <= x**-1.5 <= volumes.max()]
     if not places or not np.isfinite(per_atom).all():
         raise TaskFailed(
-            "the energy has no minimum between {:.3f} and {:.3f} Å³ per atom".format(*looked),
+            "no curve with a minimum fits energies between {:.3f} and {:.3f} Å³ per atom".format(*looked),
             where=str(structure.symbols),
-            hint="start from a structure nearer to it, or raise range",
+            hint=f"the lowest of the last ones is at {volumes[np.nanargmin(per_atom)]:.3f}: start there, or raise range"
+            if np.isfinite(per_atom).any()
+            else "start from another structure",
         )
     x = places[0]
     volume = x**-1.5
