@@ -49,6 +49,14 @@ MISTAKES = {
     "top": ({"finetun": {}}, ["finetun: unknown key", "did you mean 'finetune'"]),
     "teacher": ({"teacher.modell": "x"}, ["teacher.modell: unknown key", "'model'"]),
     "structure": ({"structures.0.supercel": [1, 1, 1]}, ["structures.0.supercel: unknown key", "'supercell'"]),
+    "unit": (
+        {"finetune.converge": {"force_rmse_meV_per_A": 100}},
+        ["did you mean 'force_rmse_eV_per_A' (another unit: convert the number)?"],
+    ),
+    "unit of time": (
+        {f"{GROUP}.timestep_ps": 0.001},
+        ["did you mean 'timestep_fs' (another unit: convert the number)?"],
+    ),
     "perturb": ({"structures.0.perturb": {"cout": 1}}, ["structures.0.perturb.cout: unknown key", "'count'"]),
     "data": ({"data": [{"file": "labelled.extxyz", "lables": {}}]}, ["data.0.lables: unknown key", "'labels'"]),
     "loop": ({"finetune.max_iteration": 3}, ["finetune.max_iteration: unknown key", "'max_iterations'"]),

@@ -46,7 +46,9 @@ def test_a_fit_that_no_memory_holds_is_refused(told):
     ) as found:
         told("distill.student={family: snap, size: S}")
     assert "raise resources.train.memory_GB" in found.value.hint
-    assert len(told("distill.student={family: snap, size: S}", "resources.train.memory_GB=12")) == 2  # 1.2 components each
+    assert (
+        len(told("distill.student={family: snap, size: S}", "resources.train.memory_GB=12")) == 2
+    )  # 1.2 components each
 
 
 def test_of_those_that_are_compared_one_must_fit(told):

@@ -129,6 +129,10 @@ def value_mistakes(raw: Any, settings: Any, key: str = "") -> list[str]:
     return [line for part, one, two in pairs for line in value_mistakes(one, two, f"{key}.{part}" if key else part)]
 
 
+UNIT = re.compile(r"_(m?eV|[fpn]s|[GMk]?Pa|k?bar|K|C|A|nm|[GM]B|THz)(_per_\w+)?$")
+"""The unit that a key ends with."""
+
+
 def known_keys(models: Models, path: Iterable[str]) -> list[str]:
     """The keys that may stand at a place of the tree."""
     here = [arm for arm in types_at(models, path) if is_model(arm)]
@@ -145,7 +149,12 @@ def near_keys(word: str, known: Iterable[str]) -> list[str]:
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean 'x'? `` if there is something near, else nothing."""
     near = near_keys(word, known)
-    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    if not near:
+        return ""
+    unit, others = UNIT.search(word), [UNIT.search(key) for key in near]
+    differs = unit is not None and any(other is not None and other.group() != unit.group() for other in others)
+    note = " (another unit: convert the number)" if differs else ""
+    return f"did you mean {' or '.join(map(repr, near))}{note}? "
 
 
 def _path(mistake: Mapping[str, Any]) -> list[str]:
