@@ -43,7 +43,7 @@ class PODFitSettings(LinearFitSettings):
     size: Literal["XS", "S", "M", "L"] = "M"
     """How many functions; XS has those of S, and a cutoff that holds 16 neighbours. Three quarters of the labels of
     silicon and of molybdenum (PBE, many phases) left, on the others, meV/Å: S 127 and 235, M 104 and 192, L 98 and 178,
-    at 25, 54 and 77 µs per atom and step (silicon). Two elements have fewer functions, three and more no bodies five to
+    at 18, 40 and 46 µs per atom and step (silicon). Two elements have fewer functions, three and more no bodies five to
     seven, four and more no body four: of five, S has 1355 coefficients instead of 518 355. ``basis`` is taken as it
     stands."""
     basis: PODBasis | None = None
@@ -51,7 +51,7 @@ class PODFitSettings(LinearFitSettings):
     inner_cutoff_A: float | None = Field(default=None, gt=0.0)
     """Where the radial functions begin, Å. Default: 0.4 of the shortest distance in the training frames. Below it they
     grow without bound: with 0.8 frames a little denser than those trained on had errors of 1 to 8 eV/Å on molybdenum
-    (now 0.27 to 0.32), and two atoms could fall into each other. On silicon M left 107 instead of 128 meV/Å."""
+    (now 0.27 to 0.32), and two atoms could fall into each other. On silicon M left 108 instead of 128 meV/Å."""
 
     @property
     def neighbours(self) -> float:
