@@ -34,6 +34,7 @@ def test_the_toys_in_words(tmp_path):
         "distil: student": "toy, functions 10",
         "distil: explore": "md, nvt, 300, 600 K, 60 steps of 2 fs",
         "distil: select": "entropy, at most 16 frames an iteration",
+        "distil: fitted to": "the teacher's labels, and those of fine-tuning, counted 3 times",
         "distil: until": "force RMSE at most 5 % of the RMS force; at most 3 iterations",
     }
 

@@ -45,8 +45,8 @@ class LinearFitSettings(Settings):
     cutoff_A: float | None = Field(default=None, gt=1.0, le=12.0)
     """Outer cutoff, Å. Default: the radius in which an atom of the bulk training frames has 21 neighbours on average,
     between 4.2 and 6 Å (silicon: 4.6 Å). The time per step grows with the number of neighbours; on silicon POD's size S
-    of before left 4.2, 3.0 and 3.2 % of the RMS force at 4.4, 4.8 and 5.2 Å and took 31, 38 and 38 µs. Below 4.2 Å the outer
-    shells of close-packed metals and of ionic crystals would be cut. 5 Å where no frame is bulk."""
+    of before left 4.2, 3.0 and 3.2 % of the RMS force at 4.4, 4.8 and 5.2 Å and took 31, 38 and 38 µs. Below 4.2 Å the
+    outer shells of close-packed metals and of ionic crystals would be cut. 5 Å where no frame is bulk."""
     energy_weight: float = Field(default=100.0, ge=0.0)
     """Weight of an energy error per atom against that of one force component: at 100, 1 meV/atom counts like
     100 meV/Å, as in LAMMPS' fitpod; each frame has one energy but hundreds of force components."""

@@ -33,7 +33,9 @@ def asked(run_folder: Path) -> list[Row]:
         if content.get(loop):
             rows += [(f"{title}: {what}", text) for what, text in _loop(content[loop])]
     if content.get("finetune") and content.get("distill") and (times := content["distill"].get("label_times")):
-        rows.append(("distil: fitted to", f"the teacher's labels, and those of fine-tuning {counted(times, 'time')}"))
+        rows.append(
+            ("distil: fitted to", f"the teacher's labels, and those of fine-tuning, counted {counted(times, 'time')}")
+        )
     return rows
 
 
