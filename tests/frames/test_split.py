@@ -277,6 +277,16 @@ def test_the_only_frames_of_an_element_are_learnt_from(seed: int) -> None:
     assert {trajectory_of(frame) for frame in known} == {f"run{run}"}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_pool_of_trajectories_learns_every_element(seed: int) -> None:
+    frames = dotted([5] * 8, (3, "Ge"))
+    train, held = split_pool(frames, 0.2, seed)
+    assert {symbol for frame in train for symbol in frame.symbols} == {"Si", "Ge"}
+    assert len(held) == 5
+    each = dotted([4, 6, 4], (0, "B"), (1, "C"), (2, "N"))  # there is none without: the smallest
+    assert len(split_by_trajectory(each, 0.3, seed)[1]) == 4
+
+
 def test_rare_elements_leave_something_to_validate_with() -> None:
     frames = dotted([20, 2, 2], (1, "Ge"), (2, "Ge"))
     for seed in range(6):

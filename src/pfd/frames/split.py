@@ -74,7 +74,7 @@ def split_by_trajectory(
     """Hold out about a fraction of the frames, as whole trajectories.
 
     Trajectories are drawn in a seeded order and held out while they fit the fraction; if none fits, the smallest is.
-    Frames of unknown origin count as one trajectory. If there is only one trajectory in all, its last frames (by
+    One that holds the only frames of an element is learnt from, unless every one does. Frames of unknown origin count as one trajectory. If there is only one trajectory in all, its last frames (by
     MD step, else in the order given) are held out as one block, and ``gap`` of the frames, at least one, are left out
     before it, because they resemble both sides (none if there are only two frames).
 
@@ -93,7 +93,7 @@ def split_by_trajectory(
     target, members = _target(frames, fraction), _members(frames)
     if len(members) == 1:
         return _split_one(frames, target, gap)
-    held = _draw_trajectories({name: len(own) for name, own in members.items()}, target, seed)
+    held = _draw_trajectories(members, frames, target, seed)
     train = [frame for frame in frames if trajectory_of(frame) not in held]
     return train, [frame for frame in frames if trajectory_of(frame) in held]
 
@@ -284,15 +284,16 @@ class _Held:
         return [frame for frame in frames if id(frame) not in self._taken]
 
 
-def _draw_trajectories(sizes: dict[str, int], target: int, seed: int) -> set[str]:
-    order = _drawn_order(sizes, seed)
-    held: set[str] = set()
-    count = 0
+def _draw_trajectories(members: dict[str, list[Atoms]], frames: Sequence[Atoms], target: int, seed: int) -> set[str]:
+    order, held = _drawn_order(members, seed), _Held(frames, ())
     for name in order:
-        if count + sizes[name] <= target and len(held) < len(order) - 1:
-            held.add(name)
-            count += sizes[name]
-    return held or {min(order, key=lambda name: sizes[name])}
+        if len(held) + len(members[name]) <= target:
+            held.take(members[name])
+    by_size = sorted(order, key=lambda name: len(members[name]))
+    for name in by_size:
+        if not held:
+            held.take(members[name])
+    return {trajectory_of(frame) for frame in held.of(frames)} or {by_size[0]}
 
 
 def _split_one(frames: Sequence[Atoms], target: int, gap: float) -> tuple[list[Atoms], list[Atoms]]:
