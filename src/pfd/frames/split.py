@@ -74,9 +74,10 @@ def split_by_trajectory(
     """Hold out about a fraction of the frames, as whole trajectories.
 
     Trajectories are drawn in a seeded order and held out while they fit the fraction; if none fits, the smallest is.
-    One that holds the only frames of an element is learnt from, unless every one does. Frames of unknown origin count as one trajectory. If there is only one trajectory in all, its last frames (by
-    MD step, else in the order given) are held out as one block, and ``gap`` of the frames, at least one, are left out
-    before it, because they resemble both sides (none if there are only two frames).
+    One that holds the only frames of an element is learnt from, unless every one does. Frames of unknown origin count
+    as one trajectory. If there is only one trajectory in all, its last frames (by MD step, else in the order given)
+    are held out as one block, and ``gap`` of the frames, at least one, are left out before it, because they resemble
+    both sides (none if there are only two frames).
 
     Args:
         frames: the frames, with ``info["trajectory"]`` or ``info["parent"]``.
