@@ -54,6 +54,17 @@ def test_the_choice_is_made_once_kept_and_told(write_input, auto, tmp_path, monk
     assert sum(folder.task()["step"] == "choose_student" for folder in task_folders(run.path)) == 1
 
 
+def test_other_labels_in_the_fit_are_another_choice(write_input, small, tmp_path, monkeypatch, in_process):
+    monkeypatch.setattr(ToyFamily, "student_sizes", SIZES)
+    monkeypatch.setattr("pfd.workflow.student_trials.StudentTrials._speed", lambda *_: {"us_per_atom_step": 1.0})
+    small["distill"] |= {"student": {"family": "auto", "families": ["toy"]}, "label_times": 0}
+    first = pfd.submit(write_input(small), tmp_path / "run").summary["students"]
+    small["distill"]["label_times"] = 3
+    second = pfd.submit(write_input(small), tmp_path / "run").summary["students"]
+    errors = [[each["force_rmse_meV_per_A"] for each in students] for students in (first, second)]
+    assert all(one != other for one, other in zip(*errors, strict=True))
+
+
 def test_a_candidate_that_cannot_be_fitted_is_left_out_and_said(write_input, auto, tmp_path, monkeypatch, in_process):
     from pfd.workflow.run_folder import RunFolder
 
