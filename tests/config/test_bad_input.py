@@ -49,6 +49,18 @@ MISTAKES = {
     "top": ({"finetun": {}}, ["finetun: unknown key", "did you mean 'finetune'"]),
     "teacher": ({"teacher.modell": "x"}, ["teacher.modell: unknown key", "'model'"]),
     "structure": ({"structures.0.supercel": [1, 1, 1]}, ["structures.0.supercel: unknown key", "'supercell'"]),
+    "a reference without its source": (
+        {"evaluate.properties": [{"kind": "elastic", "structure": "Cu.extxyz", "reference": {"C11_GPa": 170}}]},
+        ["input.yaml: evaluate.properties.0.reference.source: missing; add source"],
+    ),
+    "a reference that is no number": (
+        {
+            "evaluate.properties": [
+                {"kind": "elastic", "structure": "Cu.extxyz", "reference": {"C11_GPa": "x", "source": "y"}}
+            ]
+        },
+        ["evaluate.properties.0.reference.C11_GPa: a number is needed"],
+    ),
     "unit": (
         {"finetune.converge": {"force_rmse_meV_per_A": 100}},
         ["did you mean 'force_rmse_eV_per_A' (another unit: convert the number)?"],

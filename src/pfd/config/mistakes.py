@@ -73,7 +73,7 @@ def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> lis
         models: the settings of the section; the keys of all of them may stand there.
         prefix: dotted key of the section, empty for the whole file.
     """
-    mistakes = [dict(mistake) for mistake in error.errors()]
+    mistakes = _of_sections([dict(mistake) for mistake in error.errors()])
     misspelt = set()
     for mistake in mistakes:
         if mistake["type"] == "extra_forbidden":
@@ -83,6 +83,25 @@ def mistakes_of(error: ValidationError, models: Models, prefix: str = "") -> lis
     inside = {tuple(_path(each))[:end] for each in told for end in range(1, len(_path(each)))}
     told = [each for each in told if each["type"] != "too_short" or tuple(_path(each)) not in inside]
     return [_line(mistake, models, prefix) for mistake in told]
+
+
+def _of_sections(mistakes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what may be a word or a section, and was written as a section, the mistakes of that alone."""
+
+    def word_at(mistake: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        places = [index for index, part in enumerate(mistake["loc"]) if str(part).startswith("literal[")]
+        return tuple(mistake["loc"][: places[0]]) if places and isinstance(mistake["input"], Mapping) else None
+
+    words = {place for mistake in mistakes if (place := word_at(mistake)) is not None}
+    kept = []
+    for mistake in mistakes:
+        place = next((each for each in words if tuple(mistake["loc"])[: len(each)] == each), None)
+        if place is None:
+            kept.append(mistake)
+        elif word_at(mistake) is None:
+            loc = mistake["loc"]
+            kept.append(mistake | {"loc": (*place, *loc[len(place) + 1 :])})  # without the name of the section's type
+    return kept
 
 
 def as_written(line: str, depth: Mapping[str, int]) -> str:
