@@ -52,7 +52,7 @@ def test_each_model_is_compared_with_labels_of_the_same_cells(write_input, measu
     assert volume["models"]["finetuned"]["values"]["bulk_modulus_GPa"] == pytest.approx(reference, rel=0.1)
     assert all(held["passed"] for held in volume["models"]["finetuned"]["held"])
     assert not all(held["passed"] for held in volume["models"]["pretrained"]["held"])
-    assert "no minimum between" in failed["models"]["finetuned"]["failed"]
+    assert "no curve with a minimum" in failed["models"]["finetuned"]["failed"]
     assert own["models"]["finetuned"]["values"]["energy_eV"] < own["models"]["pretrained"]["values"]["energy_eV"]
     in_report = json.loads((run.path / "report-data.json").read_text(encoding="utf-8"))["properties"]
     assert in_report == run.summary["properties"]
