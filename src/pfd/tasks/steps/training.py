@@ -37,10 +37,11 @@ def train(task: TaskContext) -> dict[str, Any]:
     """
     family = make_family(task.parameters["family"])
     train_frames, valid_frames = read_frames(task.input("train")), read_frames(task.input("valid"))
+    labels = read_frames(task.input("labels")) if task.has("labels") else []
     if "member" in task.parameters:
-        train_frames = part_of(train_frames, MEMBER_SHARE, task.seed)
-    if task.has("labels"):
-        train_frames += task.parameters["label_times"] * read_frames(task.input("labels"))
+        kept = set(map(id, part_of([*train_frames, *labels], MEMBER_SHARE, task.seed)))
+        train_frames, labels = ([frame for frame in part if id(frame) in kept] for part in (train_frames, labels))
+    train_frames += task.parameters["label_times"] * labels if labels else []
     device = device_for(family, task.device)
     folder = task.out("model")
     folder.mkdir()
