@@ -1,10 +1,11 @@
-"""Sizes of POD: force and energy errors on frames that were not fitted, and time beside the pre-trained models.
+"""Sizes of linear students: errors on frames that were not fitted, and time beside the pre-trained models.
 
-    python benchmarks/pod_sizes.py silicon [--sizes XS S M L 8,7/3] [--ridges 1e-8 1e-5] [--every 7]
+    python benchmarks/pod_sizes.py silicon [--sizes XS S M L 8,7/3 uf3:S] [--ridges 1e-8 1e-5] [--every 7]
         [--rounds 3] [--data ../shared/data]
 
 Every fourth frame of the training file is judged, of the others one in ``--every`` is fitted. ``8,7/3`` has 8 radial
 functions of two bodies, 7 of three to seven, and degrees up to 3: the last number stands for all bodies that follow.
+``uf3:M`` and ``snap:S`` are of other families, ``uf3:M,curvature_weight=0`` with a setting besides.
 Times are of 512 atoms, one thread, CPU time: all models one after the other, ``--rounds`` times, of each the fastest
 and the slowest; SevenNet-0 and CHGNet by their own packages. ``--rounds 0`` takes none. No test file is read.
 """
@@ -33,8 +34,8 @@ from students import package_calculator
 import pfd
 from pfd.frames import labels_of
 from pfd.models.family import read_model
-from pfd.models.pod import POD
-from pfd.models.pod_fit import PRESETS, PODFitSettings
+from pfd.models.linear_fit import LinearFitSettings
+from pfd.models.pod_fit import PRESETS
 from pfd.models.speed import calculator_speed_us, lammps_speed_us
 
 JUDGED = 4
@@ -69,7 +70,9 @@ def main() -> int:
             for name, calculator in packages.items():
                 times[name].append(calculator_speed_us(calculator, frames[0]))
             for number in range(len(fits)):
-                potential = POD().lammps_potential(Path(scratch) / str(number))
+                model = Path(scratch) / str(number)
+                potential = pfd.make_family(read_model(model).card.family).lammps_potential(model)
+                assert potential is not None
                 times[number].append(lammps_speed_us(potential, frames[0]))
     for name in packages:
         shown.add_row(name, "", "", "", "", "", range_of(times[name]))
@@ -83,10 +86,15 @@ def fitted_model(
     size: str, ridge: float | None, fitted: list[Atoms], judged: list[Atoms], model: Path
 ) -> tuple[str, ...]:
     """Fit one into a folder, and say what it leaves."""
-    settings = PODFitSettings.model_validate(shape_of(size) | {"ridge": ridge})
+    name, _, rest = size.rpartition(":")
+    family = pfd.make_family(name or "pod")
+    shape = settings_of(rest) if name else shape_of(size)
+    assert family.FitSettings is not None
+    settings = family.FitSettings.model_validate(shape | {"ridge": ridge})
+    assert isinstance(settings, LinearFitSettings)
     model.mkdir()
     began = time.process_time()
-    pfd.fit_model(pfd.make_family("pod"), fitted, [], settings, 0, model)
+    pfd.fit_model(family, fitted, [], settings, 0, model)
     seconds = time.process_time() - began
     card = read_model(model).card
     pairs = [
@@ -102,6 +110,12 @@ def fitted_model(
 def range_of(times_us: list[float]) -> str:
     """The fastest and the slowest, µs per atom and step."""
     return f"{min(times_us):.1f} to {max(times_us):.1f}" if times_us else "not taken"
+
+
+def settings_of(words: str) -> dict[str, Any]:
+    """Settings of a size and others that follow it, such as ``M,curvature_weight=0``."""
+    size, *others = words.split(",")
+    return {"size": size} | dict(each.split("=", 1) for each in others)
 
 
 def shape_of(size: str) -> dict[str, Any]:

@@ -59,6 +59,23 @@ def test_descriptors_give_what_the_pair_style_gives(elements, periodic, tmp_path
     assert made.read_coefficients(tmp_path).tolist() == coefficients.tolist()
 
 
+@pytest.mark.lammps
+@pytest.mark.parametrize("lattice_A", [3.6, 5.0])
+def test_neighbours_at_the_very_cutoff_are_looked_up_within_the_tables(lattice_A, tmp_path):
+    """A simple cubic crystal: three atoms in a row are as far as both cutoffs of three bodies; LAMMPS crashed."""
+    frame = Atoms("Si", cell=[lattice_A] * 3, pbc=True).repeat(3)
+    made = potential(("Si",))
+    descriptors = made.descriptors(tmp_path)
+    energy, forces = descriptors.of(frame)
+    coefficients = np.random.default_rng(5).normal(size=len(energy))
+    made.write_coefficients(tmp_path, coefficients)
+    with LammpsSession(made.lammps_potential(tmp_path)) as session:
+        session.place(frame)
+        found = session.evaluate()
+    assert found.energy == pytest.approx(energy @ coefficients, abs=1e-8)
+    assert np.abs(found.forces.ravel() - forces @ coefficients).max() < 1e-8
+
+
 @pytest.mark.parametrize("elements", ELEMENTS)
 def test_forces_and_virial_are_derivatives_of_the_energy(elements, tmp_path):
     frame = disordered(elements, np.random.default_rng(4))

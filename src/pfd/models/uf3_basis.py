@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Knots = Float[np.ndarray, "knots"]
 Columns = Int[np.ndarray, "splines"]
 
+BEYOND = 1e-9
+"""How far the last knot lies beyond a cutoff, as a part of it: LAMMPS looks three atoms up that are as far as the
+cutoff to the last digit, and reads behind its tables if no interval is there."""
 TRIMMED = 3
 """Splines at the end of a range that are left out, so that value, slope and curvature vanish there."""
 
@@ -66,9 +69,10 @@ class Splines(NamedTuple):
             count: how many.
             from_zero: the knots begin at zero or below: for LAMMPS' pairs, which it looks up without asking.
         """
-        spacing = (cutoff_A - closest_A) / count
+        end = (1.0 + BEYOND) * cutoff_A
+        spacing = (end - closest_A) / count
         below = max(TRIMMED, ceil(closest_A / spacing)) if from_zero else TRIMMED
-        inner = np.linspace(closest_A - below * spacing, cutoff_A, below + count + 1)
+        inner = np.linspace(closest_A - below * spacing, end, below + count + 1)
         return cls(np.concatenate([np.repeat(inner[0], 3), inner, np.repeat(inner[-1], 3)]), below, count)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from pfd.lammps.session import LammpsPotential
 from pfd.models.least_squares import Coefficients
-from pfd.models.linear_potential import Descriptors, LinearPotential, quoted
+from pfd.models.linear_potential import LinearPotential, quoted
 from pfd.models.repulsion import all_pairs
 from pfd.models.uf3_basis import TRIMMED, UF3Basis, UF3Descriptors
 
@@ -33,16 +33,13 @@ class UF3Potential(LinearPotential):
     triple_cutoff_A: float
     """Of the distances of an atom from two neighbours, Å."""
     basis: UF3Basis
-    """Numbers of intervals."""
+    """Numbers of splines."""
 
     def write_parameters(self, folder: Path) -> None:
         """Nothing: LAMMPS' one file holds the coefficients too."""
 
-    def descriptors(self, folder: Path) -> Descriptors:
+    def descriptors(self, folder: Path) -> UF3Descriptors:
         """See ``LinearPotential.descriptors``."""
-        return self._descriptors()
-
-    def _descriptors(self) -> UF3Descriptors:
         return UF3Descriptors(self.elements, self.closest_A, self.cutoff_A, self.triple_cutoff_A, self.basis)
 
     def read_coefficients(self, folder: Path) -> Coefficients:
@@ -54,7 +51,7 @@ class UF3Potential(LinearPotential):
         lines = [repr(value) for value in coefficients.tolist()]
         (folder / COEFFICIENT_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         for name, written in (
-            (POTENTIAL_FILE, self._potential_lines(coefficients)),
+            (POTENTIAL_FILE, self._potential_lines(self.descriptors(folder), coefficients)),
             (FREE_ATOM_FILE, self._free_atom_lines(coefficients)),
         ):
             (folder / name).write_text("\n".join(written) + "\n", encoding="utf-8")
@@ -67,9 +64,8 @@ class UF3Potential(LinearPotential):
         """See ``LinearPotential.pair_files``."""
         return " ".join([quoted(folder.resolve() / POTENTIAL_FILE), *self.elements])
 
-    def _potential_lines(self, coefficients: Coefficients) -> Iterator[str]:
+    def _potential_lines(self, descriptors: UF3Descriptors, coefficients: Coefficients) -> Iterator[str]:
         """The text of LAMMPS' potential file, a block for each two and three elements."""
-        descriptors = self._descriptors()
         pair, leg, base = descriptors.pair, descriptors.leg, descriptors.base
         for one, two in descriptors.pairs():
             yield from (HEAD, f"2B {self.elements[one]} {self.elements[two]} 0 {TRIMMED} uk")
