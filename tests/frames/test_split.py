@@ -279,7 +279,8 @@ def test_the_only_frames_of_an_element_are_learnt_from(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_pool_of_trajectories_learns_every_element(seed: int) -> None:
-    frames = dotted([5] * 8, (3, "Ge"))
+    drawn = split_pool(numbered([5] * 8), 0.2, seed)[1]
+    frames = dotted([5] * 8, (int(trajectory_of(drawn[0])[3:]), "Ge"))  # the one that would be held out
     train, held = split_pool(frames, 0.2, seed)
     assert {symbol for frame in train for symbol in frame.symbols} == {"Si", "Ge"}
     assert len(held) == 5
