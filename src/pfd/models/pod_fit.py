@@ -42,7 +42,7 @@ class PODFitSettings(LinearFitSettings):
 
     size: Literal["XS", "S", "M", "L"] = "M"
     """How many functions; XS has those of S, and a cutoff that holds 16 neighbours. Three quarters of the labels of
-    silicon and of molybdenum (PBE, many phases) left, on the others, meV/Å: S 127 and 235, M 104 and 192, L 98 and 178,
+    silicon and of molybdenum (PBE, many phases) left, on the others, meV/Å: S 137 and 235, M 106 and 192, L 98 and 179,
     at 18, 40 and 46 µs per atom and step (silicon). Two elements have fewer functions, three and more no bodies five to
     seven, four and more no body four: of five, S has 1355 coefficients instead of 518 355. ``basis`` is taken as it
     stands."""
